@@ -1,0 +1,3 @@
+//! The `bridge-migrate` command.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! The grammar of migration file names, releases and phases.
