@@ -1,0 +1,95 @@
+//! One migration as a value: what it is called, what it changes, how it goes back.
+
+use naming::{MigrationName, Phase, Release};
+use rusqlite::types::Value;
+
+use crate::data::DataStep;
+use crate::error::Result;
+use crate::settings::Settings;
+
+/// One numbered schema or data change.
+#[derive(Debug)]
+pub struct Migration {
+    /// The number, from 1.
+    pub version: u32,
+    /// The name, in snake case.
+    pub name: String,
+    /// The release that it belongs to.
+    pub release: Release,
+    /// What servers it can live with.
+    pub phase: Phase,
+    /// What it does, in a sentence.
+    pub summary: String,
+    /// What going back does and what it loses, in a paragraph.
+    pub rollback: String,
+    /// The statements that apply it; empty for a data step.
+    pub up: String,
+    /// The statements that take it back; empty for a data step.
+    pub down: String,
+    /// The batched change of rows, instead of `up` and `down`.
+    pub data: Option<Box<dyn DataStep>>,
+    /// Rows that come from the companion file, in the transaction of `up`.
+    pub import: Option<Box<dyn Import>>,
+    /// The row counts that may differ afterwards. What is not declared must not change.
+    pub row_changes: Vec<RowChange>,
+}
+
+impl Migration {
+    /// `V001__initial_schema`, as history and `schema_version` record it.
+    pub fn stem(&self) -> String {
+        MigrationName::stem_of(self.version, &self.name)
+    }
+
+    /// The text whose checksum the history keeps: the statements, or what the data step says of itself.
+    pub fn recorded_sql(&self) -> String {
+        match &self.data {
+            Some(step) => format!("-- {}\n", step.describe()),
+            None => self.up.clone(),
+        }
+    }
+}
+
+/// A declared change of a table's row count.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowChange {
+    /// The table.
+    pub table: String,
+    /// In which direction its count may move.
+    pub kind: RowChangeKind,
+}
+
+/// How a table's row count may move.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RowChangeKind {
+    /// Rows may be added, none removed.
+    Adds,
+    /// Rows may be removed, none added.
+    Removes,
+}
+
+/// Rows for one table.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ImportedRows {
+    /// The table that the rows are for.
+    pub table: &'static str,
+    /// The columns that each row has values for, the key first.
+    pub columns: &'static [&'static str],
+    /// The rows. A row whose key is there already is left as it is.
+    pub rows: Vec<Vec<Value>>,
+}
+
+/// Reads rows out of the companion file. An import adds what is missing and changes nothing else.
+pub trait Import: std::fmt::Debug + Send + Sync {
+    /// What is imported, in a few words.
+    fn describe(&self) -> String;
+
+    /// The tables that it fills.
+    fn tables(&self) -> &'static [&'static str];
+
+    /// The rows that the companion file holds; none when there is no such file.
+    ///
+    /// # Errors
+    /// [`crate::error::ErrorKind::CompanionInvalid`] when the file is malformed or too large, after
+    /// retries that outlast a server that is rewriting it.
+    fn read(&self, settings: &Settings) -> Result<Vec<ImportedRows>>;
+}

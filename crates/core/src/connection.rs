@@ -1,0 +1,327 @@
+//! The one place where databases are opened, and what each way of opening promises.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+use tempfile::TempDir;
+
+use crate::error::{Error, ErrorKind, Hint, IoContext, Result, SqliteContext, shell_quote};
+
+/// First bytes of every SQLite database (<https://sqlite.org/fileformat2.html#magic_header_string>).
+const MAGIC: &[u8; 16] = b"SQLite format 3\0";
+/// The page cache in KiB. A larger one makes rebuilds slower, and memory is promised to stay flat.
+const CACHE_KIB: i64 = 4096;
+
+/// What stands at a database's path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileState {
+    /// Nothing.
+    Missing,
+    /// A file of no bytes, which SQLite takes for an empty database.
+    Empty,
+    /// An SQLite database.
+    Database {
+        /// Whether its header says write-ahead log.
+        wal: bool,
+    },
+}
+
+/// The sidecars that SQLite keeps beside a database while it is in use or after a crash.
+pub const SIDECARS: [&str; 3] = ["-wal", "-shm", "-journal"];
+
+/// `path` with `suffix` added to its file name.
+pub fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+/// The real place of a database: symbolic links are followed, so that every name of a file leads to the
+/// same lock, sidecars and backups.
+///
+/// # Errors
+/// When the folder does not exist, or the path is a link to nothing.
+pub fn resolve(path: &Path) -> Result<PathBuf> {
+    if let Ok(real) = path.canonicalize() {
+        return Ok(real);
+    }
+    if path
+        .symlink_metadata()
+        .is_ok_and(|metadata| metadata.is_symlink())
+    {
+        return Err(Error::new(
+            ErrorKind::Missing,
+            format!("{} is a link to a file that does not exist", path.display()),
+        )
+        .with_hint(Hint::shell(format!("ls -l {}", shell_quote(path)))));
+    }
+    let folder = crate::settings::folder_of(path);
+    let real_folder = folder.canonicalize().map_err(|source| {
+        let error = Error::io("find the folder", &folder, source);
+        match error.kind() {
+            ErrorKind::Missing => error.with_hint(Hint::shell(format!("mkdir -p {}", shell_quote(&folder)))),
+            _ => error,
+        }
+    })?;
+    match path.file_name() {
+        Some(name) => Ok(real_folder.join(name)),
+        None => Err(not_a_database(path, "it is a folder")),
+    }
+}
+
+/// Looks at a database's path without SQLite.
+///
+/// # Errors
+/// [`ErrorKind::NotADatabase`] for a folder, a device, a pipe or a file with another content;
+/// [`ErrorKind::Permission`] when it cannot be read.
+pub fn inspect(path: &Path) -> Result<FileState> {
+    let metadata = match path.metadata() {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(FileState::Missing),
+        Err(error) => return Err(Error::io("look at", path, error)),
+    };
+    if metadata.is_dir() {
+        return Err(not_a_database(path, "it is a folder"));
+    }
+    if !metadata.is_file() {
+        return Err(not_a_database(path, "it is not a regular file"));
+    }
+    if metadata.len() == 0 {
+        return Ok(FileState::Empty);
+    }
+    let mut header = [0_u8; 100];
+    let mut file = File::open(path).on_file("open", path)?;
+    let complete = match file.read_exact(&mut header) {
+        Ok(()) => true,
+        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => false,
+        Err(error) => return Err(Error::io("read", path, error)),
+    };
+    if !complete || !header.starts_with(MAGIC) {
+        return Err(not_a_database(path, "its first bytes are not those of SQLite"));
+    }
+    // Byte 19 is the read version: 2 means write-ahead log.
+    Ok(FileState::Database {
+        wal: header.get(19) == Some(&2),
+    })
+}
+
+fn not_a_database(path: &Path, why: &str) -> Error {
+    Error::new(
+        ErrorKind::NotADatabase,
+        format!("{} is not an SQLite database: {why}", path.display()),
+    )
+    .with_truth("Nothing was changed.")
+    .with_hint(Hint::shell(format!("file {}", shell_quote(path))))
+}
+
+/// A connection that reads and writes, with foreign keys off as the application has them.
+///
+/// # Errors
+/// When the file cannot be opened or written, or is no database.
+pub fn open_writer(path: &Path, busy_timeout: Duration) -> Result<Connection> {
+    open_for_writing(path, busy_timeout, OpenFlags::SQLITE_OPEN_READ_WRITE)
+}
+
+/// Like [`open_writer`], and makes the file when there is none.
+///
+/// # Errors
+/// As [`open_writer`].
+pub fn create_writer(path: &Path, busy_timeout: Duration) -> Result<Connection> {
+    open_for_writing(
+        path,
+        busy_timeout,
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
+    )
+}
+
+fn open_for_writing(path: &Path, busy_timeout: Duration, flags: OpenFlags) -> Result<Connection> {
+    let doing = || format!("open {} for writing", path.display());
+    let connection = open(path, flags).map_err(|source| cannot_open(path, source))?;
+    configure(&connection, busy_timeout).while_doing(doing())?;
+    if connection.is_readonly("main").while_doing(doing())? {
+        return Err(Error::new(
+            ErrorKind::Permission,
+            format!("{} is read-only for this user", path.display()),
+        )
+        .with_truth("Nothing was changed.")
+        .with_hint(Hint::shell(format!("ls -l {}", shell_quote(path)))));
+    }
+    // SQLite ignores this pragma inside a transaction, and its bundled build has foreign keys on.
+    connection
+        .pragma_update(None, "foreign_keys", false)
+        .while_doing(doing())?;
+    let on: bool = connection
+        .pragma_query_value(None, "foreign_keys", |row| row.get(0))
+        .while_doing(doing())?;
+    if on {
+        return Err(Error::new(
+            ErrorKind::Sqlite,
+            "SQLite does not let foreign keys be turned off",
+        ));
+    }
+    Ok(connection)
+}
+
+fn cannot_open(path: &Path, source: rusqlite::Error) -> Error {
+    Error::sqlite(format_args!("open {}", path.display()), source).with_hint(Hint::shell(format!(
+        "ls -ld {} {}",
+        shell_quote(&crate::settings::folder_of(path)),
+        shell_quote(path)
+    )))
+}
+
+fn configure(connection: &Connection, busy_timeout: Duration) -> rusqlite::Result<()> {
+    connection.busy_timeout(busy_timeout)?;
+    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    // Views and triggers of the database must not reach anything but the database.
+    connection.pragma_update(None, "trusted_schema", false)
+}
+
+/// A connection that reads and changes not one byte of the database or its folder.
+#[derive(Debug)]
+pub struct Reader {
+    connection: Connection,
+    // Dropped after the connection: fields are dropped in the order of their declaration.
+    _private_copy: Option<TempDir>,
+}
+
+impl std::ops::Deref for Reader {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        &self.connection
+    }
+}
+
+/// Opens a database that exists for reading only.
+///
+/// A database in write-ahead mode that nobody has open is read as it stands, since SQLite would otherwise
+/// make files beside it. One that a crash left with a journal to roll back, or with a log but no index of
+/// it, is read from a private copy.
+///
+/// # Errors
+/// When the file cannot be opened, or is no database.
+pub fn open_reader(path: &Path, busy_timeout: Duration) -> Result<Reader> {
+    let state = inspect(path)?;
+    let exists = |suffix| {
+        with_suffix(path, suffix)
+            .metadata()
+            .is_ok_and(|metadata| metadata.len() > 0)
+    };
+    let query = match state {
+        FileState::Missing => {
+            return Err(Error::new(
+                ErrorKind::Missing,
+                format!("there is no database at {}", path.display()),
+            )
+            .with_hint(Hint::tool(["migrate"])));
+        }
+        FileState::Database { wal: true } if !exists("-wal") => "?mode=ro&immutable=1",
+        // Reads the index of the log without writing to it, and makes one in memory if it is stale.
+        FileState::Database { wal: true } if exists("-shm") => "?mode=ro&readonly_shm=1",
+        FileState::Database { wal: true } => return open_private_copy(path, busy_timeout),
+        FileState::Empty | FileState::Database { wal: false } => "?mode=ro",
+    };
+    let reader = open_uri(path, query, busy_timeout)?;
+    match reader.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())) {
+        Ok(()) => Ok(reader),
+        Err(error) if exists("-journal") && is_hot_journal(&error) => open_private_copy(path, busy_timeout),
+        Err(error) => Err(Error::sqlite(format_args!("read {}", path.display()), error)),
+    }
+}
+
+/// Opens a finished copy that nobody writes, such as a backup.
+///
+/// # Errors
+/// When the file cannot be opened, or is no database.
+pub fn open_still(path: &Path) -> Result<Reader> {
+    inspect(path)?;
+    open_uri(path, "?mode=ro&immutable=1", Duration::ZERO)
+}
+
+/// An empty database in memory.
+///
+/// # Errors
+/// When SQLite is out of memory.
+pub fn open_scratch() -> Result<Connection> {
+    let doing = "open a database in memory";
+    let connection = Connection::open_in_memory().while_doing(doing)?;
+    connection
+        .pragma_update(None, "foreign_keys", false)
+        .while_doing(doing)?;
+    Ok(connection)
+}
+
+fn is_hot_journal(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode;
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::SystemIoFailure)
+    )
+}
+
+fn open_uri(path: &Path, query: &str, busy_timeout: Duration) -> Result<Reader> {
+    let uri = PathBuf::from(format!("file:{}{query}", percent_encoded(path)));
+    let connection = open(
+        &uri,
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI,
+    )
+    .map_err(|source| cannot_open(path, source))?;
+    configure(&connection, busy_timeout).while_doing(format_args!("open {}", path.display()))?;
+    Ok(Reader {
+        connection,
+        _private_copy: None,
+    })
+}
+
+fn open_private_copy(path: &Path, busy_timeout: Duration) -> Result<Reader> {
+    let folder = tempfile::Builder::new()
+        .prefix("bridge-migrate-")
+        .tempdir()
+        .map_err(|source| Error::io("make a temporary folder in", &std::env::temp_dir(), source))?;
+    let copy = folder.path().join("copy.db");
+    std::fs::copy(path, &copy).on_file("copy", path)?;
+    for suffix in ["-wal", "-journal"] {
+        let sidecar = with_suffix(path, suffix);
+        if sidecar.exists() {
+            std::fs::copy(&sidecar, with_suffix(&copy, suffix)).on_file("copy", &sidecar)?;
+        }
+    }
+    let connection =
+        open(&copy, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(|source| cannot_open(path, source))?;
+    configure(&connection, busy_timeout).while_doing(format_args!("open {}", path.display()))?;
+    Ok(Reader {
+        connection,
+        _private_copy: Some(folder),
+    })
+}
+
+#[allow(
+    clippy::disallowed_methods,
+    reason = "this is the place that the ban points to"
+)]
+fn open(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
+    Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+}
+
+/// The path as part of a `file:` URI; any byte can stand in a path.
+fn percent_encoded(path: &Path) -> String {
+    let mut uri = String::new();
+    for &byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'_' | b'-' | b':' => {
+                uri.push(char::from(byte))
+            }
+            b'\\' if cfg!(windows) => uri.push('/'),
+            _ => uri.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    if cfg!(windows) && !uri.starts_with('/') {
+        format!("/{uri}")
+    } else {
+        uri
+    }
+}

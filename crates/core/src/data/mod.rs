@@ -1,0 +1,115 @@
+//! Data steps: changes of rows in batches, each a transaction of its own within the lock budget.
+
+mod chain_roots;
+mod rewrite;
+
+use rusqlite::Connection;
+use rusqlite::types::ValueRef;
+
+pub use chain_roots::ChainRoots;
+pub use rewrite::{Rewrite, Rewritten};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::journal::Journal;
+use crate::time_zone::TimeZone;
+
+/// A change of one column's values, row by row, that can stop and go on at any batch.
+pub trait DataStep: std::fmt::Debug + Send + Sync {
+    /// What it does, in a sentence that never changes once released: the history keeps its checksum.
+    fn describe(&self) -> String;
+
+    /// The table whose rows change.
+    fn table(&self) -> &str;
+
+    /// The column that people know a record of the table by.
+    fn key(&self) -> &str;
+
+    /// The column that changes.
+    fn column(&self) -> &str;
+
+    /// Whether old values go to the journal. A step that fills a column which was NULL before needs none.
+    fn is_journaled(&self) -> bool;
+
+    /// Changes up to `batch.limit` rows after `batch.cursor`.
+    ///
+    /// # Errors
+    /// When SQLite refuses a statement.
+    fn forward(&self, batch: &mut Batch<'_>) -> Result<BatchOutcome>;
+
+    /// Takes up to `batch.limit` rows back, after `batch.cursor`. Not called for journaled steps: their
+    /// journal knows the way back.
+    ///
+    /// # Errors
+    /// When SQLite refuses a statement.
+    fn backward(&self, batch: &mut Batch<'_>) -> Result<BatchOutcome>;
+
+    /// Rows that the step would have to leave as they are, by key, reading only.
+    ///
+    /// # Errors
+    /// When SQLite refuses a statement.
+    fn unconvertible(
+        &self,
+        connection: &Connection,
+        time_zone: &TimeZone,
+        found: &mut dyn FnMut(SkippedRow),
+    ) -> Result<()>;
+}
+
+/// What a batch works with. It runs inside a transaction that the engine began and will commit.
+#[derive(Debug)]
+pub struct Batch<'a> {
+    /// The connection, inside the transaction.
+    pub connection: &'a Connection,
+    /// Where the last batch ended; `None` at the start.
+    pub cursor: Option<&'a str>,
+    /// How many rows to visit at most.
+    pub limit: u64,
+    /// What a timestamp without an offset means.
+    pub time_zone: &'a TimeZone,
+    /// Where old values go.
+    pub journal: Journal<'a>,
+    /// Rows left as they are.
+    pub skipped: Vec<SkippedRow>,
+}
+
+/// A row that a data step left as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SkippedRow {
+    /// The row's key, as text.
+    pub key: String,
+    /// Why, without the value.
+    pub why: String,
+}
+
+/// What a batch did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BatchOutcome {
+    /// Where the next batch goes on; `None` when there is nothing left.
+    pub cursor: Option<String>,
+    /// Rows read.
+    pub visited: u64,
+    /// Rows changed.
+    pub changed: u64,
+}
+
+/// A key as people read it. Text is shown as it is, NULL and blobs by what they are.
+pub(crate) fn key_text(key: ValueRef<'_>, rowid: i64) -> String {
+    match key {
+        ValueRef::Null => format!("(NULL, rowid {rowid})"),
+        ValueRef::Integer(number) => number.to_string(),
+        ValueRef::Real(number) => number.to_string(),
+        ValueRef::Text(text) => String::from_utf8_lossy(text).into_owned(),
+        ValueRef::Blob(bytes) => format!("(blob of {} bytes, rowid {rowid})", bytes.len()),
+    }
+}
+
+/// The row id that a cursor of `table` names.
+pub(crate) fn parse_cursor(cursor: &str, table: &str) -> Result<i64> {
+    cursor.parse().map_err(|source: std::num::ParseIntError| {
+        Error::new(
+            ErrorKind::HistoryDamaged,
+            format!("the stored cursor `{cursor}` of {table} is not a row id"),
+        )
+        .with_source(source)
+    })
+}

@@ -1,0 +1,289 @@
+//! Errors as data: what kind, what was being done, what is true now, and the command to type next.
+
+use std::fmt;
+use std::path::Path;
+
+use serde::Serialize;
+
+/// Result of every fallible call of the engine.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What went wrong, as scripts tell failures apart. The serialised names are stable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// An argument names something that does not exist or contradicts another.
+    Usage,
+    /// A target names no migration or release of the catalog.
+    UnknownTarget,
+    /// The database file does not exist where one is needed.
+    Missing,
+    /// The file is a directory, a pipe, or not an SQLite database.
+    NotADatabase,
+    /// A well-formed SQLite database that belongs to another application.
+    ForeignDatabase,
+    /// The database, a backup or a page of it is damaged.
+    Corrupt,
+    /// The file or folder cannot be read or written by this user.
+    Permission,
+    /// The disk has, or would run, out of space.
+    DiskFull,
+    /// Other input or output failure of the operating system.
+    Io,
+    /// SQLite refused a statement.
+    Sqlite,
+    /// Another connection holds SQLite's own lock past the busy timeout.
+    Busy,
+    /// Another process holds the migration lock past the timeout.
+    Locked,
+    /// The database has migrations that this catalog does not know.
+    Newer,
+    /// A row of the history is not what the tool wrote.
+    HistoryDamaged,
+    /// An applied migration is not the one in the catalog.
+    Divergent,
+    /// The schema differs from what the history or the catalog implies.
+    SchemaMismatch,
+    /// The conservation ledger found rows that no migration declared.
+    ConservationViolated,
+    /// A step would leave foreign-key violations that were not there before.
+    ForeignKeyViolated,
+    /// The companion file (the token file) is malformed or too large.
+    CompanionInvalid,
+    /// Values of a data step cannot be converted, and strictness was asked for.
+    NotConvertible,
+    /// A backup is incomplete, altered or of another database.
+    BackupInvalid,
+    /// A way back is not available.
+    NotReversible,
+    /// An answer is needed before something is lost.
+    ConfirmationNeeded,
+    /// No rehearsal receipt, or one that does not match.
+    ReceiptInvalid,
+    /// A wait ended before the database was there.
+    Timeout,
+    /// Verification found problems.
+    VerificationFailed,
+    /// A catalog that contradicts itself: a defect of the program that carries it.
+    CatalogInvalid,
+}
+
+/// The next command to type: arguments of the tool, or a command of the shell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Hint {
+    /// Arguments of the tool itself; the caller adds its name and global options.
+    Tool(Vec<String>),
+    /// A command of the operating system, already quoted.
+    Shell(String),
+}
+
+impl Hint {
+    /// A command of the tool itself.
+    pub fn tool<I, S>(arguments: I) -> Self
+    where
+        I: IntoIterator<Item = S>,
+        S: Into<String>,
+    {
+        Self::Tool(arguments.into_iter().map(Into::into).collect())
+    }
+
+    /// A command of the operating system.
+    pub fn shell(command: impl Into<String>) -> Self {
+        Self::Shell(command.into())
+    }
+}
+
+/// Where a run stood when it failed after committing steps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reached {
+    /// The last migration that is committed.
+    pub version: u32,
+    /// The release that the database now has, if a whole release is applied.
+    pub release: Option<naming::Release>,
+}
+
+/// A failure of the engine.
+#[derive(Debug)]
+pub struct Error(Box<Parts>);
+
+#[derive(Debug)]
+struct Parts {
+    kind: ErrorKind,
+    message: String,
+    truth: Option<String>,
+    hint: Hint,
+    reached: Option<Reached>,
+    source: Option<Box<dyn std::error::Error + Send + Sync + 'static>>,
+}
+
+impl Error {
+    /// An error with a message that says what was being done and what is wrong.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self(Box::new(Parts {
+            kind,
+            message: message.into(),
+            truth: None,
+            hint: Hint::tool(["status"]),
+            reached: None,
+            source: None,
+        }))
+    }
+
+    /// Adds what is true now, as a sentence.
+    #[must_use]
+    pub fn with_truth(mut self, truth: impl Into<String>) -> Self {
+        self.0.truth = Some(truth.into());
+        self
+    }
+
+    /// Replaces the command to type next.
+    #[must_use]
+    pub fn with_hint(mut self, hint: Hint) -> Self {
+        self.0.hint = hint;
+        self
+    }
+
+    /// Adds the failure beneath this one.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        self.0.source = Some(source.into());
+        self
+    }
+
+    /// Says that steps had been committed before the failure.
+    #[must_use]
+    pub fn with_reached(mut self, reached: Reached) -> Self {
+        self.0.reached = Some(reached);
+        self
+    }
+
+    /// What went wrong.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// What was being done and what is wrong, without what lies beneath.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// What is true now, as a sentence.
+    pub fn truth(&self) -> Option<&str> {
+        self.0.truth.as_deref()
+    }
+
+    /// The command to type next.
+    pub fn hint(&self) -> &Hint {
+        &self.0.hint
+    }
+
+    /// Where the database stands, if steps had been committed before the failure.
+    pub fn reached(&self) -> Option<&Reached> {
+        self.0.reached.as_ref()
+    }
+
+    /// A failure of a file operation, told apart by what the operating system said.
+    pub fn io(doing: &str, path: &Path, source: std::io::Error) -> Self {
+        use std::io::ErrorKind as Io;
+        let (kind, hint) = match source.kind() {
+            Io::NotFound => (ErrorKind::Missing, Hint::shell(list_command(path))),
+            Io::PermissionDenied | Io::ReadOnlyFilesystem => {
+                (ErrorKind::Permission, Hint::shell(list_command(path)))
+            }
+            Io::StorageFull | Io::QuotaExceeded => (
+                ErrorKind::DiskFull,
+                Hint::shell(format!("df -h {}", shell_quote(folder_of(path)))),
+            ),
+            _ => (ErrorKind::Io, Hint::shell(list_command(path))),
+        };
+        Self::new(kind, format!("cannot {doing} {}", path.display()))
+            .with_hint(hint)
+            .with_source(source)
+    }
+
+    /// A failure of SQLite, told apart by its result code.
+    pub fn sqlite(doing: impl fmt::Display, source: rusqlite::Error) -> Self {
+        use rusqlite::ErrorCode;
+        let (kind, hint) = match source.sqlite_error_code() {
+            Some(ErrorCode::NotADatabase) => (ErrorKind::NotADatabase, Hint::tool(["backup", "list"])),
+            Some(ErrorCode::DatabaseCorrupt) => (ErrorKind::Corrupt, Hint::tool(["backup", "list"])),
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+                (ErrorKind::Busy, Hint::tool(["status"]))
+            }
+            Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
+                (ErrorKind::Permission, Hint::tool(["status"]))
+            }
+            Some(ErrorCode::DiskFull) => (ErrorKind::DiskFull, Hint::shell("df -h")),
+            Some(ErrorCode::SystemIoFailure) => (ErrorKind::Io, Hint::tool(["verify"])),
+            _ => (ErrorKind::Sqlite, Hint::tool(["status"])),
+        };
+        Self::new(kind, format!("cannot {doing}"))
+            .with_hint(hint)
+            .with_source(source)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source.as_deref().map(|source| source as _)
+    }
+}
+
+/// Turns a failure of SQLite into an [`Error`] that says what was being done.
+pub trait SqliteContext<T> {
+    /// Says what was being done, as a verb phrase: `read the history`.
+    ///
+    /// # Errors
+    /// When `self` is an error.
+    fn while_doing(self, doing: impl fmt::Display) -> Result<T>;
+}
+
+impl<T> SqliteContext<T> for rusqlite::Result<T> {
+    fn while_doing(self, doing: impl fmt::Display) -> Result<T> {
+        self.map_err(|source| Error::sqlite(doing, source))
+    }
+}
+
+/// Turns a failure of the operating system into an [`Error`] that names the file.
+pub trait IoContext<T> {
+    /// Says what was being done, as a verb, and to which file.
+    ///
+    /// # Errors
+    /// When `self` is an error.
+    fn on_file(self, doing: &str, path: &Path) -> Result<T>;
+}
+
+impl<T> IoContext<T> for std::io::Result<T> {
+    fn on_file(self, doing: &str, path: &Path) -> Result<T> {
+        self.map_err(|source| Error::io(doing, path, source))
+    }
+}
+
+/// `path` as a word of a POSIX shell.
+pub fn shell_quote(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%,=".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        text.into_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
+
+fn list_command(path: &Path) -> String {
+    format!("ls -ld {} {}", shell_quote(folder_of(path)), shell_quote(path))
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}

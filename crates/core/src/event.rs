@@ -1,0 +1,158 @@
+//! What the engine says while it works. It never prints: observers render, store or ignore.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+/// A long activity whose progress is worth a bar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Activity {
+    /// Copying the database into a backup, or a backup back; bytes.
+    Copy,
+    /// Checking the pages of a copy.
+    Check,
+    /// Taking a file's digest; bytes.
+    Digest,
+    /// A data step's rows.
+    Rows,
+}
+
+/// One thing that happened during a run. Never holds a secret or a value of user data.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Event {
+    /// Another process holds the migration lock.
+    Waiting {
+        /// Who holds it, as far as the lock file says.
+        holder: Option<crate::lock::Holder>,
+    },
+    /// A run began, under the migration lock.
+    RunStarted {
+        /// The run's name.
+        run: String,
+        /// What the run does: `migrate`, `rollback`, …
+        command: String,
+        /// The version it starts from.
+        from: u32,
+        /// The version it goes to.
+        to: u32,
+        /// What a timestamp without an offset means in this run.
+        time_zone: String,
+    },
+    /// An unversioned database matched the schema of a version and was taken into management.
+    Adopted {
+        /// The version it matched.
+        version: u32,
+        /// Its release.
+        release: String,
+        /// Objects of the operators' own, which stay.
+        kept: Vec<String>,
+        /// Tables created, as the server would at its next start.
+        created: Vec<String>,
+    },
+    /// A long activity moves on.
+    Progress {
+        /// Which.
+        activity: Activity,
+        /// What it works on.
+        subject: String,
+        /// How far it is.
+        done: u64,
+        /// Where it ends, when known.
+        total: Option<u64>,
+    },
+    /// A long activity is over.
+    ProgressFinished {
+        /// Which.
+        activity: Activity,
+        /// What it worked on.
+        subject: String,
+    },
+    /// A backup is complete, verified and on disk.
+    BackedUp {
+        /// The copy of the database.
+        database: PathBuf,
+        /// The copy of the companion file, if there is one.
+        companion: Option<PathBuf>,
+        /// The manifest.
+        manifest: PathBuf,
+    },
+    /// A step began.
+    StepStarted {
+        /// The migration's number.
+        version: u32,
+        /// The migration's name.
+        name: String,
+        /// Whether it goes back.
+        down: bool,
+        /// The batch cursor that an earlier, interrupted run left.
+        resumed: bool,
+    },
+    /// A batch of a data step is committed.
+    BatchCommitted {
+        /// The migration's number.
+        version: u32,
+        /// Rows read.
+        visited: u64,
+        /// Rows changed.
+        changed: u64,
+        /// How long the write lock was held, in microseconds.
+        lock_us: u64,
+    },
+    /// A data step left a row as it is.
+    RowSkipped {
+        /// The migration's number.
+        version: u32,
+        /// The row's table.
+        table: String,
+        /// The row's key, as text.
+        key: String,
+        /// Why it was left.
+        why: String,
+    },
+    /// A step is committed.
+    StepFinished {
+        /// The migration's number.
+        version: u32,
+        /// The migration's name.
+        name: String,
+        /// Whether it went back.
+        down: bool,
+        /// From begin to commit of its last transaction, in milliseconds.
+        duration_ms: u64,
+        /// Rows that the step changed.
+        rows_changed: u64,
+        /// The longest time that one of its transactions held the write lock, in milliseconds.
+        max_lock_ms: u64,
+    },
+    /// Something an operator should know that does not stop the run.
+    Warning {
+        /// What.
+        message: String,
+    },
+    /// A run is over.
+    RunFinished {
+        /// The run's name.
+        run: String,
+        /// The version it reached.
+        version: u32,
+        /// The kind of the error that ended it, if one did.
+        error: Option<crate::error::ErrorKind>,
+    },
+}
+
+/// Sees the events of a run, in order, on the thread that runs.
+pub trait Observer {
+    /// Takes note of one event. Must not panic; cannot fail the run.
+    fn observe(&self, event: &Event);
+}
+
+/// An observer that ignores everything.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Silent;
+
+impl Observer for Silent {
+    fn observe(&self, _: &Event) {}
+}

@@ -1,0 +1,189 @@
+//! The migration lock: a file that the kernel keeps locked for one process at a time, and who holds it.
+//!
+//! The kernel frees it when the process ends, however it ends, so there is never a stale lock to remove.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::timestamp;
+use crate::error::{Error, ErrorKind, Hint, IoContext, Result};
+use crate::event::{Event, Observer};
+use crate::settings::Settings;
+
+/// How long to sleep between tries: short enough that a crowd of servers at start passes quickly.
+const POLL: Duration = Duration::from_millis(10);
+/// A lock file holds a line of JSON; more than this is not ours.
+const MAX_HOLDER_BYTES: u64 = 4096;
+
+/// Who holds the lock, as the holder wrote it into the file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// The process.
+    pub pid: u32,
+    /// The machine.
+    pub host: String,
+    /// Since when, in UTC.
+    pub since: String,
+    /// What it is doing.
+    pub command: String,
+    /// Which program.
+    pub tool: String,
+}
+
+/// The lock, held until dropped.
+#[derive(Debug)]
+#[must_use = "the lock is free again when this value is dropped"]
+pub struct MigrationLock {
+    file: File,
+    waited: Duration,
+}
+
+impl MigrationLock {
+    /// Takes the lock for `command`, waiting up to the lock timeout of the settings.
+    ///
+    /// `give_up_early` is asked while another process holds the lock; when it says yes, there is nothing
+    /// left to wait for and the result is `None`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Locked`] after the timeout; [`ErrorKind::Permission`] when the lock file cannot be
+    /// made in the database's folder.
+    pub fn acquire(
+        settings: &Settings,
+        command: &str,
+        observer: &dyn Observer,
+        mut give_up_early: impl FnMut() -> Result<bool>,
+    ) -> Result<Option<Self>> {
+        let path = lock_path(&settings.database);
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .on_file("open the migration lock", &path)?;
+        let started = Instant::now();
+        let mut announced = false;
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) => {}
+                Err(TryLockError::Error(source)) => {
+                    return Err(Error::io("take the migration lock", &path, source));
+                }
+            }
+            if !announced {
+                observer.observe(&Event::Waiting {
+                    holder: read_holder(&path),
+                });
+                announced = true;
+            }
+            if give_up_early()? {
+                return Ok(None);
+            }
+            if started.elapsed() >= settings.lock_timeout {
+                return Err(locked(settings, &path));
+            }
+            std::thread::sleep(POLL);
+        }
+        let holder = Holder {
+            pid: std::process::id(),
+            host: gethostname::gethostname().to_string_lossy().into_owned(),
+            since: timestamp(settings.clock.now()),
+            command: command.to_owned(),
+            tool: settings.tool.clone(),
+        };
+        write_holder(&mut file, Some(&holder)).on_file("write the migration lock", &path)?;
+        Ok(Some(Self {
+            file,
+            waited: started.elapsed(),
+        }))
+    }
+
+    /// How long the lock was waited for.
+    pub fn waited(&self) -> Duration {
+        self.waited
+    }
+}
+
+impl Drop for MigrationLock {
+    fn drop(&mut self) {
+        // The file stays: removing it would let two processes lock two files of the same name. A failure
+        // here leaves stale text in a file that nobody holds, which readers ignore.
+        let _ = write_holder(&mut self.file, None);
+        let _ = self.file.unlock();
+    }
+}
+
+/// `collab.db.migrate.lock` beside the database.
+pub fn lock_path(database: &Path) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push(".migrate.lock");
+    PathBuf::from(name)
+}
+
+/// Who holds the lock of `database` now; `None` when nobody does. Changes nothing.
+pub fn current_holder(database: &Path) -> Option<Holder> {
+    let path = lock_path(database);
+    let file = File::open(&path).ok()?;
+    match file.try_lock_shared() {
+        // Dropping the file frees the shared lock.
+        Ok(()) => None,
+        Err(_) => Some(read_holder(&path).unwrap_or_else(unknown_holder)),
+    }
+}
+
+fn locked(settings: &Settings, path: &Path) -> Error {
+    let holder = read_holder(path).unwrap_or_else(unknown_holder);
+    let error = Error::new(
+        ErrorKind::Locked,
+        format!(
+            "process {} on {} has held the migration lock since {} ({})",
+            holder.pid, holder.host, holder.since, holder.command
+        ),
+    )
+    .with_truth(format!(
+        "Waited {} s; this process changed nothing.",
+        settings.lock_timeout.as_secs()
+    ));
+    if holder.pid == 0 {
+        error.with_hint(Hint::tool(["status"]))
+    } else {
+        error.with_hint(Hint::shell(format!("ps -fp {}", holder.pid)))
+    }
+}
+
+fn unknown_holder() -> Holder {
+    let unknown = || "unknown".to_owned();
+    Holder {
+        pid: 0,
+        host: unknown(),
+        since: unknown(),
+        command: unknown(),
+        tool: unknown(),
+    }
+}
+
+fn read_holder(path: &Path) -> Option<Holder> {
+    let mut text = String::new();
+    File::open(path)
+        .ok()?
+        .take(MAX_HOLDER_BYTES)
+        .read_to_string(&mut text)
+        .ok()?;
+    serde_json::from_str(&text).ok()
+}
+
+fn write_holder(file: &mut File, holder: Option<&Holder>) -> std::io::Result<()> {
+    file.set_len(0)?;
+    file.seek(SeekFrom::Start(0))?;
+    if let Some(holder) = holder {
+        let mut line = serde_json::to_string(holder)?;
+        line.push('\n');
+        file.write_all(line.as_bytes())?;
+    }
+    Ok(())
+}

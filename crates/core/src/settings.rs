@@ -1,0 +1,68 @@
+//! What a caller decides before anything runs: which files, how long, whose clock.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::{Clock, SystemClock};
+use crate::time_zone::TimeZone;
+
+/// Files, limits and inputs of one run.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The database file.
+    pub database: PathBuf,
+    /// The companion file (the Bridge's token file), if there is to be one.
+    pub companion: PathBuf,
+    /// Where backups go.
+    pub backup_dir: PathBuf,
+    /// Where run logs go.
+    pub log_dir: PathBuf,
+    /// What a timestamp without an offset means.
+    pub time_zone: TimeZone,
+    /// The longest time that a transaction may hold the write lock.
+    pub lock_budget: Duration,
+    /// How long to wait for the migration lock.
+    pub lock_timeout: Duration,
+    /// How long to wait for SQLite's own lock, which the server holds for moments.
+    pub busy_timeout: Duration,
+    /// Time and chance.
+    pub clock: Arc<dyn Clock>,
+    /// Name and version of the program, for the records.
+    pub tool: String,
+}
+
+/// The lock budget of a transaction unless told otherwise: a twentieth of the server's busy timeout.
+pub const DEFAULT_LOCK_BUDGET: Duration = Duration::from_millis(250);
+/// How long to wait for the migration lock unless told otherwise.
+pub const DEFAULT_LOCK_TIMEOUT: Duration = Duration::from_secs(300);
+/// How long to wait for SQLite's own lock unless told otherwise.
+pub const DEFAULT_BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+
+impl Settings {
+    /// Settings for `database` with its companion and its backups beside it.
+    pub fn new(database: impl Into<PathBuf>) -> Self {
+        let database = database.into();
+        let folder = folder_of(&database);
+        Self {
+            companion: folder.join("tokens.json"),
+            backup_dir: folder,
+            log_dir: PathBuf::from("logs"),
+            database,
+            time_zone: TimeZone::Local,
+            lock_budget: DEFAULT_LOCK_BUDGET,
+            lock_timeout: DEFAULT_LOCK_TIMEOUT,
+            busy_timeout: DEFAULT_BUSY_TIMEOUT,
+            clock: Arc::new(SystemClock),
+            tool: concat!("bridge-migrate ", env!("CARGO_PKG_VERSION")).to_owned(),
+        }
+    }
+}
+
+/// The folder that holds `path`; `.` when the path names none.
+pub fn folder_of(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
