@@ -1,0 +1,144 @@
+//! The history of applied migrations, read without trusting it.
+
+use chrono::{DateTime, Utc};
+use rusqlite::Connection;
+use rusqlite::types::ValueRef;
+
+use crate::catalog::{Catalog, Migration};
+use crate::error::{Error, ErrorKind, Hint, Result, SqliteContext};
+use crate::tool_tables;
+
+/// One row of refinery's history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied {
+    /// The migration's number.
+    pub version: u32,
+    /// The migration's name.
+    pub name: String,
+    /// When it was applied.
+    pub applied_on: DateTime<Utc>,
+    /// refinery's checksum of name, number and statements.
+    pub checksum: u64,
+}
+
+/// The history of a database, oldest first.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct History {
+    /// The applied migrations.
+    pub applied: Vec<Applied>,
+}
+
+impl History {
+    /// Reads the history; `None` when the database has none.
+    ///
+    /// # Errors
+    /// [`ErrorKind::HistoryDamaged`] when a row is not what refinery writes.
+    pub fn read(connection: &Connection) -> Result<Option<Self>> {
+        if !tool_tables::exists(connection, tool_tables::HISTORY)? {
+            return Ok(None);
+        }
+        let doing = "read the history";
+        let mut select = connection
+            .prepare_cached(
+                "SELECT version, name, applied_on, checksum, rowid FROM refinery_schema_history ORDER BY version, rowid",
+            )
+            .map_err(|source| damaged("the table has other columns".to_owned()).with_source(source))?;
+        let mut rows = select.query([]).while_doing(doing)?;
+        let mut applied: Vec<Applied> = Vec::new();
+        while let Some(row) = rows.next().while_doing(doing)? {
+            let rowid: i64 = row.get(4).while_doing(doing)?;
+            let row = read_row(row).map_err(|why| damaged(format!("row {rowid}: {why}")))?;
+            if applied.last().is_some_and(|last| last.version == row.version) {
+                return Err(damaged(format!("row {rowid}: V{:03} is there twice", row.version)));
+            }
+            applied.push(row);
+        }
+        Ok(Some(Self { applied }))
+    }
+
+    /// The number of the last applied migration; 0 when there is none.
+    pub fn version(&self) -> u32 {
+        self.applied.last().map_or(0, |applied| applied.version)
+    }
+
+    /// Compares the history with the catalog.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Newer`] when the database has migrations beyond the catalog; [`ErrorKind::Divergent`]
+    /// when an applied migration is another one in the catalog, or one is missing in between.
+    pub fn check(&self, catalog: &Catalog) -> Result<()> {
+        let last = catalog.last_version();
+        if let Some(newer) = self.applied.iter().find(|applied| applied.version > last) {
+            return Err(Error::new(
+                ErrorKind::Newer,
+                format!("the database is newer than this program: it has V{:03}__{}", newer.version, newer.name),
+            )
+            .with_truth(format!("This program knows migrations up to V{last:03}. Nothing was changed."))
+            .with_hint(Hint::tool(["rollback", "--to", &last.to_string(), "--dry-run"])));
+        }
+        let mut expected = 1;
+        for applied in &self.applied {
+            if applied.version != expected {
+                return Err(divergent(format!("V{expected:03} was never applied, but V{:03} was", applied.version)));
+            }
+            expected += 1;
+            let Some(migration) = catalog.get(applied.version) else { continue };
+            let known = as_refinery(migration)?;
+            if migration.name != applied.name {
+                return Err(divergent(format!(
+                    "V{:03} was applied as `{}` but is `{}` in this program",
+                    applied.version, applied.name, migration.name
+                )));
+            }
+            if known.checksum() != applied.checksum {
+                return Err(divergent(format!(
+                    "{} was applied with other statements than this program has",
+                    migration.stem()
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The migration as refinery sees it.
+pub(crate) fn as_refinery(migration: &Migration) -> Result<refinery::Migration> {
+    refinery::Migration::unapplied(&migration.stem(), &migration.recorded_sql()).map_err(|source| {
+        Error::new(ErrorKind::CatalogInvalid, format!("refinery refuses the name {}", migration.stem()))
+            .with_source(source)
+    })
+}
+
+fn read_row(row: &rusqlite::Row<'_>) -> std::result::Result<Applied, String> {
+    let version = match row.get_ref(0) {
+        Ok(ValueRef::Integer(number)) => {
+            u32::try_from(number).ok().filter(|number| *number > 0 && i32::try_from(*number).is_ok())
+        }
+        _ => None,
+    }
+    .ok_or("its version is not a number from 1")?;
+    let text = |index: usize, column: &str| match row.get_ref(index) {
+        Ok(ValueRef::Text(bytes)) => {
+            std::str::from_utf8(bytes).map(str::to_owned).map_err(|_| format!("its {column} is not UTF-8"))
+        }
+        _ => Err(format!("its {column} is not text")),
+    };
+    let name = text(1, "name")?;
+    let applied_on = DateTime::parse_from_rfc3339(&text(2, "applied_on")?)
+        .map_err(|_| "its applied_on is not a time in RFC 3339".to_owned())?
+        .with_timezone(&Utc);
+    let checksum = text(3, "checksum")?.parse().map_err(|_| "its checksum is not a number".to_owned())?;
+    Ok(Applied { version, name, applied_on, checksum })
+}
+
+fn damaged(why: String) -> Error {
+    Error::new(ErrorKind::HistoryDamaged, format!("the history in {} was edited: {why}", tool_tables::HISTORY))
+        .with_truth("Nothing was changed.")
+        .with_hint(Hint::tool(["backup", "list"]))
+}
+
+fn divergent(why: String) -> Error {
+    Error::new(ErrorKind::Divergent, why)
+        .with_truth("The database and this program do not have the same migrations. Nothing was changed.")
+        .with_hint(Hint::tool(["history"]))
+}
