@@ -7,14 +7,23 @@ pub mod catalog;
 pub mod clock;
 pub mod connection;
 pub mod data;
+pub mod effects;
 pub mod error;
 pub mod event;
+pub mod expected;
+pub mod foreign_keys;
+pub mod history;
 pub mod journal;
+pub mod ledger;
 pub mod lock;
 pub mod quote;
 
+pub mod schema;
+pub mod schema_version;
 pub mod settings;
 pub mod time_zone;
+pub mod tool_tables;
+mod transaction;
 
 pub use naming::{Phase, Release, Target};
 pub use rusqlite;

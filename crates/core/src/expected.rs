@@ -1,0 +1,56 @@
+//! The schema that a catalog implies at each version, found by running it in memory.
+
+use rusqlite::Connection;
+
+use crate::catalog::Catalog;
+use crate::connection::open_scratch;
+use crate::error::{Error, ErrorKind, Hint, Result, SqliteContext};
+use crate::schema::{ObjectKind, Snapshot};
+use crate::tool_tables::is_tool_table;
+
+/// The schemas at versions 0 to the last, at the index of the version.
+///
+/// # Errors
+/// [`ErrorKind::CatalogInvalid`] when a migration does not run on the schema before it.
+pub fn schemas(catalog: &Catalog) -> Result<Vec<Snapshot>> {
+    let connection = open_scratch()?;
+    let mut snapshots = vec![read(&connection)?];
+    for migration in catalog.migrations() {
+        connection.execute_batch(&migration.up).map_err(|source| invalid(&migration.stem(), source))?;
+        snapshots.push(read(&connection)?);
+    }
+    Ok(snapshots)
+}
+
+/// The schema of a database without the tool's own tables.
+///
+/// # Errors
+/// When SQLite cannot read the schema.
+pub fn read(connection: &Connection) -> Result<Snapshot> {
+    Ok(Snapshot::read(connection)
+        .while_doing("read the schema")?
+        .without(|object| is_tool_table(&object.table)))
+}
+
+/// A database in memory with the objects of `schema`, and no rows. Objects of operators that need what a
+/// plain SQLite does not have, such as functions of their own, are left out.
+///
+/// # Errors
+/// When SQLite is out of memory.
+pub fn replay(schema: &Snapshot) -> Result<Connection> {
+    let connection = open_scratch()?;
+    for kind in [ObjectKind::Table, ObjectKind::Index, ObjectKind::View, ObjectKind::Trigger] {
+        for object in schema.iter().filter(|object| object.kind == kind) {
+            // A failure concerns an object that no migration names, or shows when one does.
+            let _ = connection.execute_batch(&object.sql);
+        }
+    }
+    Ok(connection)
+}
+
+
+fn invalid(stem: &str, source: rusqlite::Error) -> Error {
+    Error::new(ErrorKind::CatalogInvalid, format!("migration {stem} does not run on the schema before it"))
+        .with_hint(Hint::shell("cargo xtask check"))
+        .with_source(source)
+}

@@ -1,0 +1,136 @@
+//! What a database is before anything is decided: its history, its schema, and work left half done.
+
+use rusqlite::{Connection, OptionalExtension};
+
+use crate::error::{Result, SqliteContext};
+use crate::expected;
+use crate::history::History;
+use crate::schema::Snapshot;
+use crate::{schema_version, tool_tables};
+
+/// A database as one consistent read found it.
+#[derive(Debug, Clone)]
+pub struct State {
+    /// The history; `None` when the database is not managed yet.
+    pub history: Option<History>,
+    /// The schema without the tool's own tables.
+    pub schema: Snapshot,
+    /// What the strategy's query on `schema_version` answers.
+    pub schema_version: Option<String>,
+    /// A data step that was interrupted.
+    pub progress: Option<Progress>,
+}
+
+/// Where an interrupted data step goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Progress {
+    /// The migration's number.
+    pub version: u32,
+    /// Whether the step was going back.
+    pub down: bool,
+    /// Where the next batch begins.
+    pub cursor: String,
+    /// Rows read so far.
+    pub visited: u64,
+    /// Rows changed so far.
+    pub changed: u64,
+    /// Rows left as they are so far.
+    pub skipped: u64,
+    /// The longest time that a batch held the write lock, in microseconds.
+    pub max_lock_us: u64,
+}
+
+impl State {
+    /// Reads everything in one transaction.
+    ///
+    /// # Errors
+    /// When SQLite cannot read, or the history is damaged.
+    pub fn read(connection: &Connection) -> Result<Self> {
+        let doing = "read the database";
+        let transaction = connection.unchecked_transaction().while_doing(doing)?;
+        let state = Self {
+            history: History::read(connection)?,
+            schema: expected::read(connection)?,
+            schema_version: schema_version::current(connection)?,
+            progress: Progress::read(connection)?,
+        };
+        transaction.finish().while_doing(doing)?;
+        Ok(state)
+    }
+
+    /// The state of a database that has nothing in it.
+    pub fn fresh() -> Self {
+        Self { history: None, schema: Snapshot::default(), schema_version: None, progress: None }
+    }
+
+    /// Whether there is nothing in the database at all.
+    pub fn is_fresh(&self) -> bool {
+        self.history.is_none() && self.schema.is_empty() && self.schema_version.is_none()
+    }
+
+    /// The number of the last applied migration; 0 when the database is not managed.
+    pub fn version(&self) -> u32 {
+        self.history.as_ref().map_or(0, History::version)
+    }
+}
+
+impl Progress {
+    pub(crate) fn read(connection: &Connection) -> Result<Option<Self>> {
+        if !tool_tables::exists(connection, tool_tables::PROGRESS)? {
+            return Ok(None);
+        }
+        connection
+            .prepare_cached(
+                "SELECT version, direction = 'down', cursor, visited, changed, skipped, max_lock_us \
+                 FROM migration_progress ORDER BY version LIMIT 1",
+            )
+            .and_then(|mut select| {
+                select
+                    .query_row([], |row| {
+                        Ok(Self {
+                            version: row.get(0)?,
+                            down: row.get(1)?,
+                            cursor: row.get(2)?,
+                            visited: row.get(3)?,
+                            changed: row.get(4)?,
+                            skipped: row.get(5)?,
+                            max_lock_us: row.get(6)?,
+                        })
+                    })
+                    .optional()
+            })
+            .while_doing("read where an interrupted step stopped")
+    }
+
+    pub(crate) fn write(&self, connection: &Connection, now: &str) -> Result<()> {
+        connection
+            .prepare_cached(
+                "INSERT INTO migration_progress \
+                 (version, direction, cursor, visited, changed, skipped, max_lock_us, started_at) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) \
+                 ON CONFLICT (version) DO UPDATE SET direction = ?2, cursor = ?3, visited = ?4, changed = ?5, \
+                 skipped = ?6, max_lock_us = ?7",
+            )
+            .and_then(|mut upsert| {
+                upsert.execute(rusqlite::params![
+                    self.version,
+                    if self.down { "down" } else { "up" },
+                    self.cursor,
+                    self.visited,
+                    self.changed,
+                    self.skipped,
+                    self.max_lock_us,
+                    now
+                ])
+            })
+            .while_doing("record where the step stands")?;
+        Ok(())
+    }
+
+    pub(crate) fn clear(connection: &Connection, version: u32) -> Result<()> {
+        connection
+            .execute("DELETE FROM migration_progress WHERE version = ?1", [version])
+            .while_doing("record that the step is complete")?;
+        Ok(())
+    }
+}

@@ -1,0 +1,77 @@
+//! Write transactions: begun at once, measured while they hold the lock.
+
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, ErrorCode};
+
+use crate::error::{Error, ErrorKind, Hint, Result, SqliteContext};
+
+/// A write transaction. Rolled back when dropped before [`WriteTransaction::commit`].
+#[derive(Debug)]
+#[must_use = "a transaction that is dropped is rolled back"]
+pub(crate) struct WriteTransaction<'a> {
+    connection: &'a Connection,
+    locked_at: Instant,
+    open: bool,
+}
+
+impl<'a> WriteTransaction<'a> {
+    /// Takes the write lock now, waiting for other writers up to `timeout`.
+    ///
+    /// SQLite's own busy handler does the waiting; this loop covers the answers after which it does not
+    /// wait, such as a busy recovery of a log.
+    pub(crate) fn begin(connection: &'a Connection, timeout: Duration) -> Result<Self> {
+        let started = Instant::now();
+        loop {
+            match connection.execute_batch("BEGIN IMMEDIATE") {
+                Ok(()) => return Ok(Self { connection, locked_at: Instant::now(), open: true }),
+                Err(error)
+                    if matches!(
+                        error.sqlite_error_code(),
+                        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
+                    ) && started.elapsed() < timeout =>
+                {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                Err(error) => {
+                    let error = Error::sqlite("take the write lock of the database", error);
+                    return Err(match error.kind() {
+                        ErrorKind::Busy => error
+                            .with_truth(format!("Another program has been writing for {} s.", timeout.as_secs()))
+                            .with_hint(Hint::tool(["status"])),
+                        _ => error,
+                    });
+                }
+            }
+        }
+    }
+
+    /// Makes everything durable and tells how long the write lock was held.
+    pub(crate) fn commit(mut self) -> Result<Duration> {
+        let started = Instant::now();
+        loop {
+            match self.connection.execute_batch("COMMIT") {
+                Ok(()) => break,
+                // Readers of a rollback-journal database hold a commit up; the transaction stays whole.
+                Err(error)
+                    if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
+                        && started.elapsed() < Duration::from_secs(30) =>
+                {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                Err(error) => return Err(error).while_doing("commit"),
+            }
+        }
+        self.open = false;
+        Ok(self.locked_at.elapsed())
+    }
+}
+
+impl Drop for WriteTransaction<'_> {
+    fn drop(&mut self) {
+        if self.open && !self.connection.is_autocommit() {
+            // When even this fails, SQLite rolls back when the connection closes.
+            let _ = self.connection.execute_batch("ROLLBACK");
+        }
+    }
+}
