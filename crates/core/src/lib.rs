@@ -1,1 +1,3 @@
 //! The migration engine.
+
+pub mod time_zone;
