@@ -5,7 +5,7 @@ use naming::Release;
 use crate::catalog::Catalog;
 use crate::error::{Error, ErrorKind, Hint, Result};
 use crate::position::Position;
-use crate::schema::diff::{Difference, diff, render_diff};
+use crate::schema::{Difference, diff, render_diff};
 use crate::schema::{Object, ObjectKind, Snapshot};
 use crate::state::State;
 
@@ -50,10 +50,22 @@ impl Adoption {
     /// # Errors
     /// [`ErrorKind::SchemaMismatch`] with a readable diff when no version matches or claims contradict the
     /// schema; [`ErrorKind::ForeignDatabase`] when the database is of another application.
-    pub fn find(catalog: &Catalog, expected: &[Snapshot], state: &State, options: AdoptionOptions) -> Result<Self> {
+    pub fn find(
+        catalog: &Catalog,
+        expected: &[Snapshot],
+        state: &State,
+        options: AdoptionOptions,
+    ) -> Result<Self> {
         let claimed = claimed_release(catalog, state, options)?;
-        let known_tables: Vec<&Object> = expected.iter().flat_map(|schema| schema.of_kind(ObjectKind::Table)).collect();
-        if !state.schema.of_kind(ObjectKind::Table).any(|table| known_tables.iter().any(|known| known.is_named(&table.name))) {
+        let known_tables: Vec<&Object> = expected
+            .iter()
+            .flat_map(|schema| schema.of_kind(ObjectKind::Table))
+            .collect();
+        if !state
+            .schema
+            .of_kind(ObjectKind::Table)
+            .any(|table| known_tables.iter().any(|known| known.is_named(&table.name)))
+        {
             return Err(foreign(catalog, &state.schema));
         }
         let mut candidates: Vec<Candidate> = (1..=catalog.last_version())
@@ -61,7 +73,11 @@ impl Adoption {
             .filter_map(|version| Some((version, expected.get(usize::try_from(version).ok()?)?)))
             .map(|(version, schema)| judge(catalog, version, schema, &state.schema, options.accept_additions))
             .collect();
-        let best = candidates.iter().filter(|candidate| candidate.objections.is_empty()).map(|c| c.version).max();
+        let best = candidates
+            .iter()
+            .filter(|candidate| candidate.objections.is_empty())
+            .map(|c| c.version)
+            .max();
         let Some(best) = best else {
             candidates.sort_by_key(|candidate| candidate.objections.len());
             return Err(mismatch(catalog, candidates.first(), options));
@@ -91,7 +107,11 @@ impl Adoption {
 }
 
 fn same_schema(expected: &[Snapshot], left: u32, right: u32) -> bool {
-    let get = |version: u32| usize::try_from(version).ok().and_then(|index| expected.get(index));
+    let get = |version: u32| {
+        usize::try_from(version)
+            .ok()
+            .and_then(|index| expected.get(index))
+    };
     match (get(left), get(right)) {
         (Some(left), Some(right)) => diff(left, right).is_empty(),
         _ => false,
@@ -102,7 +122,9 @@ fn claimed_release(catalog: &Catalog, state: &State, options: AdoptionOptions) -
     if let Some(release) = options.release {
         return Ok(Some(release));
     }
-    let Some(text) = &state.schema_version else { return Ok(None) };
+    let Some(text) = &state.schema_version else {
+        return Ok(None);
+    };
     match Release::parse(text) {
         Ok(release) if catalog.releases().last().is_some_and(|last| release > *last) => Err(Error::new(
             ErrorKind::Newer,
@@ -120,7 +142,13 @@ fn claimed_release(catalog: &Catalog, state: &State, options: AdoptionOptions) -
     }
 }
 
-fn judge(catalog: &Catalog, version: u32, schema: &Snapshot, live: &Snapshot, accept_additions: bool) -> Candidate {
+fn judge(
+    catalog: &Catalog,
+    version: u32,
+    schema: &Snapshot,
+    live: &Snapshot,
+    accept_additions: bool,
+) -> Candidate {
     let mut adoption = Adoption {
         version,
         release: Position::of(catalog, version).release,
@@ -129,11 +157,17 @@ fn judge(catalog: &Catalog, version: u32, schema: &Snapshot, live: &Snapshot, ac
         created: Vec::new(),
     };
     let mut objections = Vec::new();
-    let is_server_created =
-        |table: &str| catalog.server_created_tables().iter().any(|known| known.eq_ignore_ascii_case(table));
+    let is_server_created = |table: &str| {
+        catalog
+            .server_created_tables()
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(table))
+    };
     for difference in diff(schema, live) {
         match &difference {
-            Difference::ObjectMissing { object, name, table, .. } if is_server_created(table) => {
+            Difference::ObjectMissing {
+                object, name, table, ..
+            } if is_server_created(table) => {
                 // An index or trigger of a table that is there is no part of a missing table.
                 match schema.get(*object, name) {
                     Some(object) if live.get(ObjectKind::Table, table).is_none() => {
@@ -145,17 +179,30 @@ fn judge(catalog: &Catalog, version: u32, schema: &Snapshot, live: &Snapshot, ac
             Difference::ObjectUnexpected { object, name, .. } => {
                 adoption.kept.extend(live.get(*object, name).cloned());
             }
-            Difference::ColumnExtra { table, column, actual } if accept_additions => {
-                adoption.additional_columns.push((format!("{table}.{column}"), actual.clone()));
+            Difference::ColumnExtra {
+                table,
+                column,
+                actual,
+            } if accept_additions => {
+                adoption
+                    .additional_columns
+                    .push((format!("{table}.{column}"), actual.clone()));
             }
             _ => objections.push(difference),
         }
     }
-    Candidate { version, adoption, objections }
+    Candidate {
+        version,
+        adoption,
+        objections,
+    }
 }
 
 fn foreign(catalog: &Catalog, live: &Snapshot) -> Error {
-    let mut tables: Vec<&str> = live.of_kind(ObjectKind::Table).map(|table| table.name.as_str()).collect();
+    let mut tables: Vec<&str> = live
+        .of_kind(ObjectKind::Table)
+        .map(|table| table.name.as_str())
+        .collect();
     let more = tables.len().saturating_sub(5);
     tables.truncate(5);
     let mut list = tables.join(", ");
@@ -164,7 +211,10 @@ fn foreign(catalog: &Catalog, live: &Snapshot) -> Error {
     }
     Error::new(
         ErrorKind::ForeignDatabase,
-        format!("this is not a database of the {}: none of its tables is there", catalog.application()),
+        format!(
+            "this is not a database of the {}: none of its tables is there",
+            catalog.application()
+        ),
     )
     .with_truth(format!("It has the tables: {list}. Nothing was changed."))
     .with_hint(Hint::tool(["status"]))

@@ -32,7 +32,7 @@ impl Effects {
     ///
     /// # Errors
     /// When SQLite refuses a statement, as it then would on the real database.
-    pub fn of_statements(scratch: &Connection, statements: &str) -> rusqlite::Result<Self> {
+    pub fn of_statements(scratch: &mut Connection, statements: &str) -> rusqlite::Result<Self> {
         observe(scratch, |scratch| scratch.execute_batch(statements))
     }
 
@@ -40,12 +40,16 @@ impl Effects {
     ///
     /// # Errors
     /// When SQLite refuses the statement.
-    pub fn of_update(scratch: &Connection, table: &str, column: &str) -> Result<Self> {
+    pub fn of_update(scratch: &mut Connection, table: &str, column: &str) -> Result<Self> {
         let (table_name, column_name) = (identifier(table), identifier(column));
         observe(scratch, |scratch| {
-            scratch.prepare(&format!("UPDATE {table_name} SET {column_name} = {column_name}")).map(drop)
+            scratch
+                .prepare(&format!("UPDATE {table_name} SET {column_name} = {column_name}"))
+                .map(drop)
         })
-        .while_doing(format_args!("find out what an update of {table}.{column} would touch"))
+        .while_doing(format_args!(
+            "find out what an update of {table}.{column} would touch"
+        ))
     }
 
     /// The tables whose row count can change and that stay.
@@ -64,7 +68,10 @@ impl Effects {
     }
 }
 
-fn observe(scratch: &Connection, run: impl FnOnce(&Connection) -> rusqlite::Result<()>) -> rusqlite::Result<Effects> {
+fn observe(
+    scratch: &mut Connection,
+    run: impl FnOnce(&Connection) -> rusqlite::Result<()>,
+) -> rusqlite::Result<Effects> {
     let seen = Arc::new(Mutex::new(Effects::default()));
     let writer = Arc::clone(&seen);
     scratch.authorizer(Some(move |context: AuthContext<'_>| {
@@ -81,7 +88,11 @@ fn observe(scratch: &Connection, run: impl FnOnce(&Connection) -> rusqlite::Resu
 }
 
 fn note(effects: &mut Effects, action: AuthAction<'_>) {
-    let is_ours = |table: &str| !table.get(..7).is_some_and(|prefix| prefix.eq_ignore_ascii_case("sqlite_"));
+    let is_ours = |table: &str| {
+        !table
+            .get(..7)
+            .is_some_and(|prefix| prefix.eq_ignore_ascii_case("sqlite_"))
+    };
     match action {
         AuthAction::Insert { table_name } if is_ours(table_name) => {
             effects.inserted.insert(table_name.to_owned());
@@ -89,8 +100,13 @@ fn note(effects: &mut Effects, action: AuthAction<'_>) {
         AuthAction::Delete { table_name } if is_ours(table_name) => {
             effects.deleted.insert(table_name.to_owned());
         }
-        AuthAction::Update { table_name, column_name } if is_ours(table_name) => {
-            effects.updated.insert((table_name.to_owned(), column_name.to_owned()));
+        AuthAction::Update {
+            table_name,
+            column_name,
+        } if is_ours(table_name) => {
+            effects
+                .updated
+                .insert((table_name.to_owned(), column_name.to_owned()));
         }
         AuthAction::CreateTable { table_name } => {
             effects.created.insert(table_name.to_owned());

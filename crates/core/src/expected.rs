@@ -16,7 +16,9 @@ pub fn schemas(catalog: &Catalog) -> Result<Vec<Snapshot>> {
     let connection = open_scratch()?;
     let mut snapshots = vec![read(&connection)?];
     for migration in catalog.migrations() {
-        connection.execute_batch(&migration.up).map_err(|source| invalid(&migration.stem(), source))?;
+        connection
+            .execute_batch(&migration.up)
+            .map_err(|source| invalid(&migration.stem(), source))?;
         snapshots.push(read(&connection)?);
     }
     Ok(snapshots)
@@ -39,7 +41,12 @@ pub fn read(connection: &Connection) -> Result<Snapshot> {
 /// When SQLite is out of memory.
 pub fn replay(schema: &Snapshot) -> Result<Connection> {
     let connection = open_scratch()?;
-    for kind in [ObjectKind::Table, ObjectKind::Index, ObjectKind::View, ObjectKind::Trigger] {
+    for kind in [
+        ObjectKind::Table,
+        ObjectKind::Index,
+        ObjectKind::View,
+        ObjectKind::Trigger,
+    ] {
         for object in schema.iter().filter(|object| object.kind == kind) {
             // A failure concerns an object that no migration names, or shows when one does.
             let _ = connection.execute_batch(&object.sql);
@@ -48,9 +55,11 @@ pub fn replay(schema: &Snapshot) -> Result<Connection> {
     Ok(connection)
 }
 
-
 fn invalid(stem: &str, source: rusqlite::Error) -> Error {
-    Error::new(ErrorKind::CatalogInvalid, format!("migration {stem} does not run on the schema before it"))
-        .with_hint(Hint::shell("cargo xtask check"))
-        .with_source(source)
+    Error::new(
+        ErrorKind::CatalogInvalid,
+        format!("migration {stem} does not run on the schema before it"),
+    )
+    .with_hint(Hint::shell("cargo xtask check"))
+    .with_source(source)
 }

@@ -22,7 +22,10 @@ pub fn count(connection: &Connection, tables: &BTreeSet<String>) -> Result<Viola
         return Ok(violations);
     }
     let mut children: BTreeSet<String> = BTreeSet::new();
-    let list: Vec<String> = tables.iter().map(|table| literal(&table.to_lowercase())).collect();
+    let list: Vec<String> = tables
+        .iter()
+        .map(|table| literal(&table.to_lowercase()))
+        .collect();
     let select = format!(
         "SELECT DISTINCT s.name FROM sqlite_schema AS s LEFT JOIN pragma_foreign_key_list(s.name) AS f \
          WHERE s.type = 'table' AND (lower(s.name) IN ({0}) OR lower(f.\"table\") IN ({0}))",
@@ -76,7 +79,10 @@ pub fn compare(stem: &str, before: &Violations, after: &Violations) -> Result<()
     }
     Err(Error::new(
         ErrorKind::ForeignKeyViolated,
-        format!("{stem} would leave rows without their parent: {}", worse.join("; ")),
+        format!(
+            "{stem} would leave rows without their parent: {}",
+            worse.join("; ")
+        ),
     )
     .with_truth("The step was rolled back.")
     .with_hint(Hint::tool(["verify"])))

@@ -49,7 +49,10 @@ impl History {
             let rowid: i64 = row.get(4).while_doing(doing)?;
             let row = read_row(row).map_err(|why| damaged(format!("row {rowid}: {why}")))?;
             if applied.last().is_some_and(|last| last.version == row.version) {
-                return Err(damaged(format!("row {rowid}: V{:03} is there twice", row.version)));
+                return Err(damaged(format!(
+                    "row {rowid}: V{:03} is there twice",
+                    row.version
+                )));
             }
             applied.push(row);
         }
@@ -71,18 +74,28 @@ impl History {
         if let Some(newer) = self.applied.iter().find(|applied| applied.version > last) {
             return Err(Error::new(
                 ErrorKind::Newer,
-                format!("the database is newer than this program: it has V{:03}__{}", newer.version, newer.name),
+                format!(
+                    "the database is newer than this program: it has V{:03}__{}",
+                    newer.version, newer.name
+                ),
             )
-            .with_truth(format!("This program knows migrations up to V{last:03}. Nothing was changed."))
+            .with_truth(format!(
+                "This program knows migrations up to V{last:03}. Nothing was changed."
+            ))
             .with_hint(Hint::tool(["rollback", "--to", &last.to_string(), "--dry-run"])));
         }
         let mut expected = 1;
         for applied in &self.applied {
             if applied.version != expected {
-                return Err(divergent(format!("V{expected:03} was never applied, but V{:03} was", applied.version)));
+                return Err(divergent(format!(
+                    "V{expected:03} was never applied, but V{:03} was",
+                    applied.version
+                )));
             }
             expected += 1;
-            let Some(migration) = catalog.get(applied.version) else { continue };
+            let Some(migration) = catalog.get(applied.version) else {
+                continue;
+            };
             let known = as_refinery(migration)?;
             if migration.name != applied.name {
                 return Err(divergent(format!(
@@ -104,37 +117,50 @@ impl History {
 /// The migration as refinery sees it.
 pub(crate) fn as_refinery(migration: &Migration) -> Result<refinery::Migration> {
     refinery::Migration::unapplied(&migration.stem(), &migration.recorded_sql()).map_err(|source| {
-        Error::new(ErrorKind::CatalogInvalid, format!("refinery refuses the name {}", migration.stem()))
-            .with_source(source)
+        Error::new(
+            ErrorKind::CatalogInvalid,
+            format!("refinery refuses the name {}", migration.stem()),
+        )
+        .with_source(source)
     })
 }
 
 fn read_row(row: &rusqlite::Row<'_>) -> std::result::Result<Applied, String> {
     let version = match row.get_ref(0) {
-        Ok(ValueRef::Integer(number)) => {
-            u32::try_from(number).ok().filter(|number| *number > 0 && i32::try_from(*number).is_ok())
-        }
+        Ok(ValueRef::Integer(number)) => u32::try_from(number)
+            .ok()
+            .filter(|number| *number > 0 && i32::try_from(*number).is_ok()),
         _ => None,
     }
     .ok_or("its version is not a number from 1")?;
     let text = |index: usize, column: &str| match row.get_ref(index) {
-        Ok(ValueRef::Text(bytes)) => {
-            std::str::from_utf8(bytes).map(str::to_owned).map_err(|_| format!("its {column} is not UTF-8"))
-        }
+        Ok(ValueRef::Text(bytes)) => std::str::from_utf8(bytes)
+            .map(str::to_owned)
+            .map_err(|_| format!("its {column} is not UTF-8")),
         _ => Err(format!("its {column} is not text")),
     };
     let name = text(1, "name")?;
     let applied_on = DateTime::parse_from_rfc3339(&text(2, "applied_on")?)
         .map_err(|_| "its applied_on is not a time in RFC 3339".to_owned())?
         .with_timezone(&Utc);
-    let checksum = text(3, "checksum")?.parse().map_err(|_| "its checksum is not a number".to_owned())?;
-    Ok(Applied { version, name, applied_on, checksum })
+    let checksum = text(3, "checksum")?
+        .parse()
+        .map_err(|_| "its checksum is not a number".to_owned())?;
+    Ok(Applied {
+        version,
+        name,
+        applied_on,
+        checksum,
+    })
 }
 
 fn damaged(why: String) -> Error {
-    Error::new(ErrorKind::HistoryDamaged, format!("the history in {} was edited: {why}", tool_tables::HISTORY))
-        .with_truth("Nothing was changed.")
-        .with_hint(Hint::tool(["backup", "list"]))
+    Error::new(
+        ErrorKind::HistoryDamaged,
+        format!("the history in {} was edited: {why}", tool_tables::HISTORY),
+    )
+    .with_truth("Nothing was changed.")
+    .with_hint(Hint::tool(["backup", "list"]))
 }
 
 fn divergent(why: String) -> Error {

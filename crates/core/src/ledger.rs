@@ -35,7 +35,11 @@ pub fn count(connection: &Connection, schema: &Snapshot, tables: &BTreeSet<Strin
 /// When SQLite cannot read the table.
 pub fn count_rows(connection: &Connection, table: &str) -> Result<u64> {
     connection
-        .query_row(&format!("SELECT count(*) FROM {}", identifier(table)), [], |row| row.get(0))
+        .query_row(
+            &format!("SELECT count(*) FROM {}", identifier(table)),
+            [],
+            |row| row.get(0),
+        )
         .while_doing(format_args!("count the rows of {table}"))
 }
 
@@ -48,7 +52,10 @@ pub fn compare(migration: &Migration, managed: &Snapshot, before: &Counts, after
     for (table, &then) in before {
         let now = after.get(table).copied();
         let declares = |kind| {
-            migration.row_changes.iter().any(|change| change.kind == kind && change.table.eq_ignore_ascii_case(table))
+            migration
+                .row_changes
+                .iter()
+                .any(|change| change.kind == kind && change.table.eq_ignore_ascii_case(table))
         };
         // A trigger of the operators' own may add rows to a table of their own while rows of ours change.
         let is_theirs = managed.get(ObjectKind::Table, table).is_none();
@@ -70,7 +77,11 @@ pub fn compare(migration: &Migration, managed: &Snapshot, before: &Counts, after
     }
     Err(Error::new(
         ErrorKind::ConservationViolated,
-        format!("{} changes rows that it does not declare: {}", migration.stem(), wrong.join("; ")),
+        format!(
+            "{} changes rows that it does not declare: {}",
+            migration.stem(),
+            wrong.join("; ")
+        ),
     )
     .with_truth("The step was rolled back.")
     .with_hint(Hint::tool(["plan", "--sql"])))

@@ -34,7 +34,11 @@ pub struct PlanOptions {
 
 impl Default for PlanOptions {
     fn default() -> Self {
-        Self { target: naming::Target::Latest, phase: None, adoption: AdoptionOptions::default() }
+        Self {
+            target: naming::Target::Latest,
+            phase: None,
+            adoption: AdoptionOptions::default(),
+        }
     }
 }
 
@@ -143,7 +147,12 @@ pub fn plan(
         history.check(catalog)?;
         Start::Managed
     } else {
-        Start::Adopt(Box::new(Adoption::find(catalog, &expected, &state, options.adoption)?))
+        Start::Adopt(Box::new(Adoption::find(
+            catalog,
+            &expected,
+            &state,
+            options.adoption,
+        )?))
     };
     let from = match &start {
         Start::Adopt(adoption) => adoption.version,
@@ -152,32 +161,51 @@ pub fn plan(
     if let Some(progress) = state.progress.as_ref().filter(|progress| progress.down) {
         return Err(Error::new(
             ErrorKind::Usage,
-            format!("a rollback of V{:03} was interrupted and has to be completed first", progress.version),
+            format!(
+                "a rollback of V{:03} was interrupted and has to be completed first",
+                progress.version
+            ),
         )
         .with_truth(format!("The database is at {}.", Position::of(catalog, from)))
-        .with_hint(Hint::tool(["rollback", "--to", &progress.version.saturating_sub(1).to_string()])));
+        .with_hint(Hint::tool([
+            "rollback",
+            "--to",
+            &progress.version.saturating_sub(1).to_string(),
+        ])));
     }
     let to = catalog.resolve(options.target, from)?;
     if to < from {
         return Err(Error::new(
             ErrorKind::Usage,
-            format!("V{to:03} lies behind the database, which is at {}", Position::of(catalog, from)),
+            format!(
+                "V{to:03} lies behind the database, which is at {}",
+                Position::of(catalog, from)
+            ),
         )
         .with_truth("Nothing was changed.")
-        .with_hint(Hint::tool(["rollback", "--to", &options.target.to_string(), "--dry-run"])));
+        .with_hint(Hint::tool([
+            "rollback",
+            "--to",
+            &options.target.to_string(),
+            "--dry-run",
+        ])));
     }
     let mut live = state.schema.clone();
     if let Start::Adopt(adoption) = &start {
         live = with_objects(&live, &adoption.created);
     }
-    let scratch = expected::replay(&live)?;
+    let mut scratch = expected::replay(&live)?;
     let mut steps = Vec::new();
-    for migration in catalog.migrations().iter().filter(|m| m.version > from && m.version <= to) {
+    for migration in catalog
+        .migrations()
+        .iter()
+        .filter(|m| m.version > from && m.version <= to)
+    {
         if options.phase.is_some_and(|phase| phase != migration.phase) {
             break;
         }
         let before = expected::read(&scratch)?;
-        let effects = effects_of(migration, &scratch)?;
+        let effects = effects_of(migration, &mut scratch)?;
         let after = expected::read(&scratch)?;
         let mut rows = 0;
         if let Some(connection) = connection {
@@ -188,8 +216,19 @@ pub fn plan(
                 }
             }
         }
-        let progress = state.progress.as_ref().filter(|progress| progress.version == migration.version);
-        steps.push(step(migration, settings, effects, &before, &after, rows, progress.map(|p| p.visited)));
+        let progress = state
+            .progress
+            .as_ref()
+            .filter(|progress| progress.version == migration.version);
+        steps.push(step(
+            migration,
+            settings,
+            effects,
+            &before,
+            &after,
+            rows,
+            progress.map(|p| p.visited),
+        ));
     }
     let to = steps.last().map_or(from, |step| step.version);
     let disk_needed_bytes = disk_needed(connection, &start, &steps)?;
@@ -210,14 +249,17 @@ fn with_objects(schema: &Snapshot, objects: &[crate::schema::Object]) -> Snapsho
     schema.iter().chain(objects).cloned().collect()
 }
 
-fn effects_of(migration: &Migration, scratch: &Connection) -> Result<Effects> {
+fn effects_of(migration: &Migration, scratch: &mut Connection) -> Result<Effects> {
     match &migration.data {
         Some(step) => Effects::of_update(scratch, step.table(), step.column()),
         None => Effects::of_statements(scratch, &migration.up).map_err(|source| {
-            Error::new(ErrorKind::SchemaMismatch, format!("{} cannot run on this schema", migration.stem()))
-                .with_truth("An object of the operators' own is probably in its way. Nothing was changed.")
-                .with_hint(Hint::tool(["schema", "diff"]))
-                .with_source(source)
+            Error::new(
+                ErrorKind::SchemaMismatch,
+                format!("{} cannot run on this schema", migration.stem()),
+            )
+            .with_truth("An object of the operators' own is probably in its way. Nothing was changed.")
+            .with_hint(Hint::tool(["schema", "diff"]))
+            .with_source(source)
         }),
     }
 }
@@ -241,7 +283,11 @@ fn step(
 ) -> Step {
     let batched = migration.data.is_some();
     let budget = u64::try_from(settings.lock_budget.as_millis()).unwrap_or(u64::MAX);
-    let lock_ms = if batched { budget.min(rows / SCANNED_ROWS_PER_MS + 1) } else { rows / SCANNED_ROWS_PER_MS + 1 };
+    let lock_ms = if batched {
+        budget.min(rows / SCANNED_ROWS_PER_MS + 1)
+    } else {
+        rows / SCANNED_ROWS_PER_MS + 1
+    };
     let rebuilds = effects.rebuilt(before, after);
     let over_budget = (lock_ms > budget).then(|| {
         if rebuilds.is_empty() {
@@ -252,7 +298,10 @@ fn step(
         }
     });
     let data = migration.data.as_ref().map(|step| step.describe()).or_else(|| {
-        migration.import.as_ref().map(|import| format!("import: {}", import.describe()))
+        migration
+            .import
+            .as_ref()
+            .map(|import| format!("import: {}", import.describe()))
     });
     Step {
         version: migration.version,
@@ -280,10 +329,17 @@ fn disk_needed(connection: Option<&Connection>, start: &Start, steps: &[Step]) -
         return Ok(0);
     };
     let pragma = |name: &str| -> Result<u64> {
-        connection.pragma_query_value(None, name, |row| row.get(0)).while_doing("read the size of the database")
+        connection
+            .pragma_query_value(None, name, |row| row.get(0))
+            .while_doing("read the size of the database")
     };
     let file = pragma("page_count")?.saturating_mul(pragma("page_size")?);
-    let copies = steps.iter().filter(|step| step.batched || !step.rebuilds.is_empty()).count() as u64;
+    let copies = steps
+        .iter()
+        .filter(|step| step.batched || !step.rebuilds.is_empty())
+        .count() as u64;
     // A quarter of the file for each rewriting step was never exceeded: a value and its key against a whole row.
-    Ok(file.saturating_add(file.saturating_mul(copies).div_ceil(4)).saturating_add(1 << 20))
+    Ok(file
+        .saturating_add(file.saturating_mul(copies).div_ceil(4))
+        .saturating_add(1 << 20))
 }

@@ -16,7 +16,10 @@ pub struct Position {
 impl Position {
     /// The position of `version` in `catalog`.
     pub fn of(catalog: &Catalog, version: u32) -> Self {
-        Self { version, release: catalog.release_at(version) }
+        Self {
+            version,
+            release: catalog.release_at(version),
+        }
     }
 }
 

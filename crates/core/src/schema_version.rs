@@ -20,12 +20,17 @@ pub fn current(connection: &Connection) -> Result<Option<String>> {
         return Ok(None);
     }
     connection
-        .prepare_cached("SELECT version, applied_at, migration_file FROM schema_version ORDER BY applied_at DESC LIMIT 1")
+        .prepare_cached(
+            "SELECT version, applied_at, migration_file FROM schema_version ORDER BY applied_at DESC LIMIT 1",
+        )
         .map_err(|source| {
-            Error::new(ErrorKind::SchemaMismatch, "the table schema_version has other columns than version, applied_at, migration_file")
-                .with_truth("Nothing was changed.")
-                .with_hint(Hint::tool(["schema", "show"]))
-                .with_source(source)
+            Error::new(
+                ErrorKind::SchemaMismatch,
+                "the table schema_version has other columns than version, applied_at, migration_file",
+            )
+            .with_truth("Nothing was changed.")
+            .with_hint(Hint::tool(["schema", "show"]))
+            .with_source(source)
         })?
         .query_row([], |row| row.get(0))
         .optional()
@@ -34,10 +39,19 @@ pub fn current(connection: &Connection) -> Result<Option<String>> {
 
 /// Writes the row of a release that is now complete, so that the strategy's query answers it. A row that is
 /// there already, filled in by hand, keeps its text.
-pub(crate) fn record(connection: &Connection, release: Release, stem: &str, now: DateTime<Utc>) -> Result<()> {
+pub(crate) fn record(
+    connection: &Connection,
+    release: Release,
+    stem: &str,
+    now: DateTime<Utc>,
+) -> Result<()> {
     let doing = "record the release in schema_version";
     let latest: Option<String> = connection
-        .query_row("SELECT CAST(max(applied_at) AS TEXT) FROM schema_version", [], |row| row.get(0))
+        .query_row(
+            "SELECT CAST(max(applied_at) AS TEXT) FROM schema_version",
+            [],
+            |row| row.get(0),
+        )
         .while_doing(doing)?;
     let applied_at = after(latest.as_deref(), now);
     connection
@@ -61,7 +75,10 @@ pub(crate) fn record(connection: &Connection, release: Release, stem: &str, now:
 /// Removes the row of a release that is no longer complete.
 pub(crate) fn remove(connection: &Connection, release: Release) -> Result<()> {
     connection
-        .execute("DELETE FROM schema_version WHERE version = ?1", [release.to_string()])
+        .execute(
+            "DELETE FROM schema_version WHERE version = ?1",
+            [release.to_string()],
+        )
         .while_doing("remove the release from schema_version")?;
     Ok(())
 }
@@ -73,9 +90,15 @@ fn after(latest: Option<&str>, now: DateTime<Utc>) -> String {
         Some(latest) if latest >= text.as_str() => {
             match NaiveDateTime::parse_from_str(latest, "%Y-%m-%d %H:%M:%S%.f") {
                 Ok(time) => {
-                    let next = time.checked_add_signed(TimeDelta::microseconds(1)).unwrap_or(time);
+                    let next = time
+                        .checked_add_signed(TimeDelta::microseconds(1))
+                        .unwrap_or(time);
                     let next = next.format(FORM).to_string();
-                    if next.as_str() > latest { next } else { format!("{latest}.1") }
+                    if next.as_str() > latest {
+                        next
+                    } else {
+                        format!("{latest}.1")
+                    }
                 }
                 // Not a time: a longer text with the same beginning sorts after it.
                 Err(_) => format!("{latest}.1"),
@@ -120,14 +143,23 @@ mod tests {
         for by_hand in ["2999-12-31 23:59:59", "yesterday", "2026-02-22 10:00:00"] {
             let connection = database();
             connection
-                .execute("INSERT INTO schema_version VALUES ('1.0.0', ?1, 'initial')", [by_hand])
+                .execute(
+                    "INSERT INTO schema_version VALUES ('1.0.0', ?1, 'initial')",
+                    [by_hand],
+                )
                 .unwrap();
             record(&connection, release("1.1.0"), "V", time("2026-02-22T10:00:00Z")).unwrap();
-            assert_eq!(current(&connection).unwrap().as_deref(), Some("1.1.0"), "{by_hand}");
+            assert_eq!(
+                current(&connection).unwrap().as_deref(),
+                Some("1.1.0"),
+                "{by_hand}"
+            );
             let kept: String = connection
-                .query_row("SELECT applied_at || migration_file FROM schema_version WHERE version = '1.0.0'", [], |row| {
-                    row.get(0)
-                })
+                .query_row(
+                    "SELECT applied_at || migration_file FROM schema_version WHERE version = '1.0.0'",
+                    [],
+                    |row| row.get(0),
+                )
                 .unwrap();
             assert_eq!(kept, format!("{by_hand}initial"));
         }

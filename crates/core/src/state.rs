@@ -60,7 +60,12 @@ impl State {
 
     /// The state of a database that has nothing in it.
     pub fn fresh() -> Self {
-        Self { history: None, schema: Snapshot::default(), schema_version: None, progress: None }
+        Self {
+            history: None,
+            schema: Snapshot::default(),
+            schema_version: None,
+            progress: None,
+        }
     }
 
     /// Whether there is nothing in the database at all.

@@ -93,7 +93,9 @@ pub(crate) fn create(connection: &Connection) -> Result<()> {
 /// Whether the table exists.
 pub(crate) fn exists(connection: &Connection, table: &str) -> Result<bool> {
     connection
-        .prepare_cached("SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND lower(name) = lower(?1))")
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND lower(name) = lower(?1))",
+        )
         .and_then(|mut select| select.query_row([table], |row| row.get(0)))
         .while_doing("read the schema")
 }

@@ -24,7 +24,13 @@ impl<'a> WriteTransaction<'a> {
         let started = Instant::now();
         loop {
             match connection.execute_batch("BEGIN IMMEDIATE") {
-                Ok(()) => return Ok(Self { connection, locked_at: Instant::now(), open: true }),
+                Ok(()) => {
+                    return Ok(Self {
+                        connection,
+                        locked_at: Instant::now(),
+                        open: true,
+                    });
+                }
                 Err(error)
                     if matches!(
                         error.sqlite_error_code(),
@@ -37,7 +43,10 @@ impl<'a> WriteTransaction<'a> {
                     let error = Error::sqlite("take the write lock of the database", error);
                     return Err(match error.kind() {
                         ErrorKind::Busy => error
-                            .with_truth(format!("Another program has been writing for {} s.", timeout.as_secs()))
+                            .with_truth(format!(
+                                "Another program has been writing for {} s.",
+                                timeout.as_secs()
+                            ))
                             .with_hint(Hint::tool(["status"])),
                         _ => error,
                     });

@@ -1,0 +1,427 @@
+//! `migrate`: plan → lock → back up → adopt → apply → record.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+use crate::adoption::{Adoption, AdoptionOptions};
+use crate::backup::{self, Backup, BackupFacts};
+use crate::catalog::Catalog;
+use crate::connection::{self, FileState};
+use crate::data::SkippedRow;
+use crate::error::{Error, ErrorKind, Hint, Reached, Result};
+use crate::event::{Event, Observer};
+use crate::history::History;
+use crate::lock::MigrationLock;
+use crate::plan::{self, Plan, PlanOptions, Start};
+use crate::position::Position;
+use crate::run_log::RunLog;
+use crate::runs::Run;
+use crate::settings::Settings;
+use crate::state::Progress;
+use crate::step::{StepContext, StepFailure, StepOutcome};
+use crate::{adopt, disk};
+
+/// What a migration is asked for.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct MigrateOptions {
+    /// Where to go, and what adoption may accept.
+    pub plan: PlanOptions,
+    /// Leaves the backup out.
+    pub without_backup: bool,
+    /// Refuses beforehand when a data step would have to leave a row as it is.
+    pub strict: bool,
+}
+
+/// What a migration did.
+#[derive(Debug, Clone)]
+pub struct MigrateOutcome {
+    /// Where the database stood, after an adoption.
+    pub from: Position,
+    /// Where it stands now.
+    pub to: Position,
+    /// How it came under management, if this run did that.
+    pub adopted: Option<Adoption>,
+    /// The steps that this run applied.
+    pub applied: Vec<StepOutcome>,
+    /// The backup that it began with.
+    pub backup: Option<Backup>,
+    /// How long the migration lock was waited for.
+    pub waited: Duration,
+    /// The run's name; `None` when there was nothing to do.
+    pub run: Option<String>,
+    /// Migrations that stay pending: another phase, or beyond the target.
+    pub pending: usize,
+}
+
+/// Makes the database's plan, reading only.
+///
+/// # Errors
+/// As [`plan::plan`].
+pub fn plan(catalog: &Catalog, settings: &Settings, options: PlanOptions) -> Result<Plan> {
+    let settings = resolved(settings)?;
+    match connection::inspect(&settings.database)? {
+        FileState::Missing | FileState::Empty => plan::plan(catalog, &settings, None, options),
+        FileState::Database { .. } => {
+            let reader = connection::open_reader(&settings.database, settings.busy_timeout)?;
+            plan::plan(catalog, &settings, Some(&reader), options)
+        }
+    }
+}
+
+/// Takes the database to the target.
+///
+/// # Errors
+/// Any kind. [`Error::reached`] tells where the database stands if something had been committed.
+pub fn migrate(
+    catalog: &Catalog,
+    settings: &Settings,
+    options: MigrateOptions,
+    observer: &dyn Observer,
+) -> Result<MigrateOutcome> {
+    let settings = &resolved(settings)?;
+    if let Some(outcome) = nothing_to_do(catalog, settings, options.plan, Duration::ZERO)? {
+        return Ok(outcome);
+    }
+    let waiting_since = std::time::Instant::now();
+    let mut meanwhile = None;
+    let lock = MigrationLock::acquire(settings, "migrate", observer, || {
+        meanwhile = nothing_to_do(catalog, settings, options.plan, waiting_since.elapsed())?;
+        Ok(meanwhile.is_some())
+    })?;
+    let lock = match (lock, meanwhile) {
+        (Some(lock), _) => lock,
+        (None, Some(outcome)) => return Ok(outcome),
+        (None, None) => return Err(Error::new(ErrorKind::Locked, "the migration lock was not taken")),
+    };
+    // Whoever held the lock before may have done the work.
+    if let Some(outcome) = nothing_to_do(catalog, settings, options.plan, lock.waited())? {
+        return Ok(outcome);
+    }
+    migrate_locked(catalog, settings, options, observer, &lock)
+}
+
+fn migrate_locked(
+    catalog: &Catalog,
+    settings: &Settings,
+    options: MigrateOptions,
+    observer: &dyn Observer,
+    lock: &MigrationLock,
+) -> Result<MigrateOutcome> {
+    let state = connection::inspect(&settings.database)?;
+    let writer = match state {
+        FileState::Missing | FileState::Empty => None,
+        FileState::Database { .. } => Some(connection::open_writer(
+            &settings.database,
+            settings.busy_timeout,
+        )?),
+    };
+    let plan = plan::plan(catalog, settings, writer.as_ref(), options.plan)?;
+    if options.strict
+        && let Some(connection) = &writer
+    {
+        refuse_unconvertible(catalog, settings, connection, &plan)?;
+    }
+    for step in &plan.steps {
+        if let Some(import) = catalog
+            .get(step.version)
+            .and_then(|migration| migration.import.as_ref())
+        {
+            // A malformed companion file is found before anything is written.
+            import.read(settings)?;
+        }
+    }
+    disk::require_space(
+        &settings.database,
+        plan.disk_needed_bytes,
+        "the migration and its backup",
+    )?;
+
+    let mut run = Run::begin(settings, "migrate", plan.from.version, plan.to.version);
+    let log = RunLog::create(settings, &run, observer);
+    log.observe(&Event::RunStarted {
+        run: run.name.clone(),
+        command: run.command.clone(),
+        from: run.from,
+        to: run.to,
+        time_zone: settings.time_zone.to_string(),
+    });
+    let backup = match &writer {
+        Some(_) if !options.without_backup && plan.start != Start::Fresh => {
+            let facts = BackupFacts {
+                version: (plan.start == Start::Managed).then_some(plan.from.version),
+                release: plan.from.release.map(|release| release.to_string()),
+                run: Some(run.name.clone()),
+                reason: "before migrate".to_owned(),
+            };
+            Some(backup::create(settings, &facts, &log)?)
+        }
+        _ => None,
+    };
+    run.backup = backup.as_ref().map(|backup| backup.manifest.clone());
+    let writer = match writer {
+        Some(writer) => writer,
+        None => connection::create_writer(&settings.database, settings.busy_timeout)?,
+    };
+    let outcome = apply_plan(catalog, settings, &writer, &plan, &run, &log);
+    let reached = match &outcome {
+        Ok(_) => plan.to.version,
+        Err(error) => error
+            .reached()
+            .map_or(plan.from.version, |reached| reached.version),
+    };
+    log.observe(&Event::RunFinished {
+        run: run.name.clone(),
+        version: reached,
+        error: outcome.as_ref().err().map(Error::kind),
+    });
+    Ok(MigrateOutcome {
+        from: plan.from,
+        to: plan.to,
+        applied: outcome?,
+        adopted: match plan.start {
+            Start::Adopt(adoption) => Some(*adoption),
+            Start::Managed | Start::Fresh => None,
+        },
+        backup,
+        waited: lock.waited(),
+        run: Some(run.name),
+        pending: pending_after(catalog, plan.to.version),
+    })
+}
+
+fn apply_plan(
+    catalog: &Catalog,
+    settings: &Settings,
+    connection: &Connection,
+    plan: &Plan,
+    run: &Run,
+    observer: &dyn Observer,
+) -> Result<Vec<StepOutcome>> {
+    let mut applied: Vec<StepOutcome> = Vec::new();
+    let mut wrote = false;
+    if let Start::Adopt(adoption) = &plan.start {
+        adopt::write(catalog, settings, connection, adoption, run)?;
+        wrote = true;
+        observer.observe(&adopt::event(adoption));
+    }
+    let context = StepContext {
+        catalog,
+        settings,
+        connection,
+        observer,
+        plan,
+        run,
+    };
+    for step in &plan.steps {
+        match context.apply(step) {
+            Ok(outcome) => applied.push(outcome),
+            Err(StepFailure {
+                error,
+                committed_batches,
+            }) => {
+                let version = step.version - 1;
+                let is_untouched = !wrote && applied.is_empty() && !committed_batches;
+                if is_untouched {
+                    return Err(error);
+                }
+                let reached = Position::of(catalog, version);
+                let mut truth = format!("The database is whole, at {reached}.");
+                if committed_batches {
+                    truth.push_str(&format!(
+                        " {} is done in part and goes on where it stopped.",
+                        step.stem()
+                    ));
+                }
+                if let Some(more) = error.truth() {
+                    truth = format!("{more} {truth}");
+                }
+                return Err(error.with_truth(truth).with_reached(Reached {
+                    version,
+                    release: reached.release,
+                }));
+            }
+        }
+    }
+    Ok(applied)
+}
+
+/// The outcome of a run that finds the database where it should be; `None` when there is work.
+///
+/// This is the path of every server's every start: one read, no lock, no schema.
+fn nothing_to_do(
+    catalog: &Catalog,
+    settings: &Settings,
+    options: PlanOptions,
+    waited: Duration,
+) -> Result<Option<MigrateOutcome>> {
+    if !matches!(
+        connection::inspect(&settings.database)?,
+        FileState::Database { .. }
+    ) {
+        return Ok(None);
+    }
+    let reader = connection::open_reader(&settings.database, settings.busy_timeout)?;
+    let Some(history) = History::read(&reader)? else {
+        return Ok(None);
+    };
+    history.check(catalog)?;
+    let version = history.version();
+    let target = catalog.resolve(options.target, version)?;
+    let next_is_of_another_phase = match (options.phase, catalog.get(version + 1)) {
+        (Some(phase), Some(next)) => next.phase != phase,
+        _ => false,
+    };
+    if (target != version && !next_is_of_another_phase) || Progress::read(&reader)?.is_some() {
+        return Ok(None);
+    }
+    let position = Position::of(catalog, version);
+    Ok(Some(MigrateOutcome {
+        from: position,
+        to: position,
+        adopted: None,
+        applied: Vec::new(),
+        backup: None,
+        waited,
+        run: None,
+        pending: pending_after(catalog, version),
+    }))
+}
+
+fn pending_after(catalog: &Catalog, version: u32) -> usize {
+    catalog
+        .migrations()
+        .iter()
+        .filter(|migration| migration.version > version)
+        .count()
+}
+
+fn refuse_unconvertible(
+    catalog: &Catalog,
+    settings: &Settings,
+    connection: &Connection,
+    plan: &Plan,
+) -> Result<()> {
+    for step in &plan.steps {
+        let Some(data) = catalog
+            .get(step.version)
+            .and_then(|migration| migration.data.as_ref())
+        else {
+            continue;
+        };
+        // A column that only comes into being on the way has no values yet.
+        if !plan_has_column(connection, data.table(), data.column()) {
+            continue;
+        }
+        let mut first: Vec<SkippedRow> = Vec::new();
+        let mut count: u64 = 0;
+        data.unconvertible(connection, &settings.time_zone, &mut |row| {
+            count += 1;
+            if first.len() < 10 {
+                first.push(row);
+            }
+        })?;
+        if count > 0 {
+            let list: Vec<String> = first
+                .iter()
+                .map(|row| format!("{} ({})", row.key, row.why))
+                .collect();
+            let more = count - first.len() as u64;
+            let more = if more > 0 {
+                format!(" and {more} more")
+            } else {
+                String::new()
+            };
+            return Err(Error::new(
+                ErrorKind::NotConvertible,
+                format!(
+                    "{} cannot convert {count} values of {}.{}: {}{more}",
+                    step.stem(),
+                    data.table(),
+                    data.column(),
+                    list.join(", ")
+                ),
+            )
+            .with_truth("Nothing was changed.")
+            .with_hint(Hint::tool(["migrate"])));
+        }
+    }
+    Ok(())
+}
+
+fn plan_has_column(connection: &Connection, table: &str, column: &str) -> bool {
+    connection
+        .column_exists(Some("main"), table, column)
+        .unwrap_or(false)
+}
+
+/// The settings with the real place of the database.
+///
+/// # Errors
+/// As [`connection::resolve`].
+pub fn resolved(settings: &Settings) -> Result<Settings> {
+    let mut settings = settings.clone();
+    let real: PathBuf = connection::resolve(&settings.database)?;
+    settings.database = real;
+    Ok(settings)
+}
+
+/// Takes an unversioned database into management and changes nothing else.
+///
+/// # Errors
+/// When the database matches no version, or is managed or empty already.
+pub fn adopt(
+    catalog: &Catalog,
+    settings: &Settings,
+    options: AdoptionOptions,
+    observer: &dyn Observer,
+) -> Result<MigrateOutcome> {
+    let settings = &resolved(settings)?;
+    let Some(lock) = MigrationLock::acquire(settings, "adopt", observer, || Ok(false))? else {
+        return Err(Error::new(ErrorKind::Locked, "the migration lock was not taken"));
+    };
+    if !matches!(
+        connection::inspect(&settings.database)?,
+        FileState::Database { .. }
+    ) {
+        return Err(Error::new(
+            ErrorKind::Missing,
+            format!("there is no database at {} to adopt", settings.database.display()),
+        )
+        .with_hint(Hint::tool(["migrate"])));
+    }
+    let writer = connection::open_writer(&settings.database, settings.busy_timeout)?;
+    // Forward(0) plans no step: only how the database comes under management.
+    let plan_options = PlanOptions {
+        target: naming::Target::Forward(0),
+        phase: None,
+        adoption: options,
+    };
+    let plan = plan::plan(catalog, settings, Some(&writer), plan_options)?;
+    let Start::Adopt(adoption) = &plan.start else {
+        return Ok(MigrateOutcome {
+            from: plan.from,
+            to: plan.from,
+            adopted: None,
+            applied: Vec::new(),
+            backup: None,
+            waited: lock.waited(),
+            run: None,
+            pending: pending_after(catalog, plan.from.version),
+        });
+    };
+    let run = Run::begin(settings, "adopt", plan.from.version, plan.from.version);
+    adopt::write(catalog, settings, &writer, adoption, &run)?;
+    observer.observe(&adopt::event(adoption));
+    Ok(MigrateOutcome {
+        from: plan.from,
+        to: plan.from,
+        adopted: Some(*adoption.clone()),
+        applied: Vec::new(),
+        backup: None,
+        waited: lock.waited(),
+        run: Some(run.name),
+        pending: pending_after(catalog, plan.from.version),
+    })
+}

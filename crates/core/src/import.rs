@@ -1,0 +1,50 @@
+//! Imports of the companion file run again: they add what came since and change nothing else.
+
+use crate::apply::resolved;
+use crate::catalog::Catalog;
+use crate::connection;
+use crate::error::{Error, ErrorKind, Hint, Result};
+use crate::event::Observer;
+use crate::history::History;
+use crate::lock::MigrationLock;
+use crate::settings::Settings;
+use crate::step::add_missing;
+use crate::transaction::WriteTransaction;
+
+/// Runs the imports of all applied migrations again, and tells how many rows were added.
+///
+/// # Errors
+/// When no applied migration imports anything, or the companion file is malformed.
+pub fn import_again(catalog: &Catalog, settings: &Settings, observer: &dyn Observer) -> Result<u64> {
+    let settings = &resolved(settings)?;
+    let Some(_lock) = MigrationLock::acquire(settings, "tokens import", observer, || Ok(false))? else {
+        return Err(Error::new(ErrorKind::Locked, "the migration lock was not taken"));
+    };
+    let writer = connection::open_writer(&settings.database, settings.busy_timeout)?;
+    let history = History::read(&writer)?.unwrap_or_default();
+    history.check(catalog)?;
+    let imports: Vec<_> = catalog
+        .migrations()
+        .iter()
+        .filter(|migration| migration.version <= history.version())
+        .filter_map(|migration| migration.import.as_ref())
+        .collect();
+    if imports.is_empty() {
+        return Err(
+            Error::new(ErrorKind::Usage, "the database has no tables to import into yet")
+                .with_truth(format!(
+                    "It is at V{:03}. Nothing was changed.",
+                    history.version()
+                ))
+                .with_hint(Hint::tool(["migrate"])),
+        );
+    }
+    let mut added = 0;
+    for import in imports {
+        let rows = import.read(settings)?;
+        let transaction = WriteTransaction::begin(&writer, settings.busy_timeout)?;
+        added += add_missing(&writer, &rows)?;
+        transaction.commit()?;
+    }
+    Ok(added)
+}

@@ -1,0 +1,268 @@
+//! Records of runs and applied steps, written in the transactions of the steps themselves.
+
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, Utc};
+use rusqlite::{Connection, OptionalExtension, params};
+use serde::Serialize;
+
+use crate::catalog::Migration;
+use crate::clock::{file_stamp, timestamp};
+use crate::error::{Result, SqliteContext};
+use crate::schema::Fingerprint;
+use crate::settings::Settings;
+use crate::tool_tables;
+
+/// One run of the tool that changes a database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run {
+    /// Its name: eight hexadecimal digits.
+    pub name: String,
+    /// What it does.
+    pub command: String,
+    /// When it began.
+    pub started_at: DateTime<Utc>,
+    /// The version it started from.
+    pub from: u32,
+    /// The version it goes to.
+    pub to: u32,
+    /// The manifest of the backup that it began with.
+    pub backup: Option<PathBuf>,
+}
+
+impl Run {
+    /// A run that begins now.
+    pub fn begin(settings: &Settings, command: &str, from: u32, to: u32) -> Self {
+        Self {
+            name: format!("{:08x}", settings.clock.nonce()),
+            command: command.to_owned(),
+            started_at: settings.clock.now(),
+            from,
+            to,
+            backup: None,
+        }
+    }
+
+    /// `migration_YYYYMMDD_HHMMSS_<run>.log`.
+    pub fn log_file_name(&self) -> String {
+        format!("migration_{}_{}.log", file_stamp(self.started_at), self.name)
+    }
+
+    /// Writes or updates the run's row, so that it is true as of the transaction that holds it.
+    pub(crate) fn record(&self, connection: &Connection, settings: &Settings, reached: u32) -> Result<()> {
+        connection
+            .execute(
+                "INSERT INTO migration_runs (run, command, started_at, finished_at, from_version, to_version, \
+                 reached_version, host, pid, tool, time_zone, backup) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) \
+                 ON CONFLICT (run) DO UPDATE SET finished_at = ?4, reached_version = ?7",
+                params![
+                    self.name,
+                    self.command,
+                    timestamp(self.started_at),
+                    (reached == self.to).then(|| timestamp(settings.clock.now())),
+                    self.from,
+                    self.to,
+                    reached,
+                    gethostname::gethostname().to_string_lossy(),
+                    std::process::id(),
+                    settings.tool,
+                    settings.time_zone.to_string(),
+                    self.backup.as_deref().map(Path::to_string_lossy),
+                ],
+            )
+            .while_doing("record the run")?;
+        Ok(())
+    }
+}
+
+/// A run as the database records it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RecordedRun {
+    /// Its name.
+    pub run: String,
+    /// What it did.
+    pub command: String,
+    /// When it began, in UTC.
+    pub started_at: String,
+    /// When it reached its end, in UTC; `None` when it stopped on the way.
+    pub finished_at: Option<String>,
+    /// The version it started from.
+    pub from: u32,
+    /// The version it was to go to.
+    pub to: u32,
+    /// The version it reached.
+    pub reached: u32,
+    /// The machine.
+    pub host: String,
+    /// The program.
+    pub tool: String,
+    /// The manifest of the backup that it began with: its restore point.
+    pub backup: Option<String>,
+}
+
+/// An applied migration as the database records it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RecordedStep {
+    /// The migration's number.
+    pub version: u32,
+    /// The migration's name.
+    pub name: String,
+    /// The release that it belongs to.
+    pub release: String,
+    /// What servers it can live with.
+    pub phase: String,
+    /// The run that applied it.
+    pub run: String,
+    /// Whether it was found rather than applied.
+    pub adopted: bool,
+    /// When, in UTC.
+    pub applied_at: String,
+    /// From begin to commit of its last transaction, in milliseconds.
+    pub duration_ms: u64,
+    /// The longest time that one of its transactions held the write lock, in milliseconds.
+    pub max_lock_ms: u64,
+    /// Rows that it changed.
+    pub rows_changed: u64,
+    /// Rows that it left as they were because they could not be converted.
+    pub rows_skipped: u64,
+    /// The fingerprint of the schema after it.
+    pub fingerprint: String,
+    /// The statements that take it back.
+    pub down_sql: String,
+    /// What its data step did, if it has one.
+    pub data_step: Option<String>,
+    /// What going back does and loses.
+    pub rollback: String,
+}
+
+/// What a step measured of itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct StepMeasures {
+    pub(crate) duration_ms: u64,
+    pub(crate) max_lock_ms: u64,
+    pub(crate) rows_changed: u64,
+    pub(crate) rows_skipped: u64,
+}
+
+/// Records an applied migration with all that an older program needs to take it back.
+pub(crate) fn record_step(
+    connection: &Connection,
+    settings: &Settings,
+    run: &Run,
+    migration: &Migration,
+    adopted: bool,
+    measures: StepMeasures,
+    fingerprint: &Fingerprint,
+) -> Result<()> {
+    connection
+        .execute(
+            "INSERT INTO migration_steps (version, name, release, phase, run, adopted, applied_at, duration_ms, \
+             max_lock_ms, rows_changed, rows_skipped, fingerprint, down_sql, data_step, rollback) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+            params![
+                migration.version,
+                migration.name,
+                migration.release.to_string(),
+                migration.phase.to_string(),
+                run.name,
+                adopted,
+                timestamp(settings.clock.now()),
+                measures.duration_ms,
+                measures.max_lock_ms,
+                measures.rows_changed,
+                measures.rows_skipped,
+                fingerprint.to_string(),
+                migration.down,
+                migration.data.as_ref().map(|step| step.describe()),
+                migration.rollback,
+            ],
+        )
+        .while_doing("record the step")?;
+    Ok(())
+}
+
+/// All recorded runs, oldest first.
+///
+/// # Errors
+/// When SQLite cannot read them.
+pub fn read_runs(connection: &Connection) -> Result<Vec<RecordedRun>> {
+    if !tool_tables::exists(connection, tool_tables::RUNS)? {
+        return Ok(Vec::new());
+    }
+    let doing = "read the runs";
+    let mut select = connection
+        .prepare_cached(
+            "SELECT run, command, started_at, finished_at, from_version, to_version, reached_version, host, tool, \
+             backup FROM migration_runs ORDER BY started_at, rowid",
+        )
+        .while_doing(doing)?;
+    let rows = select
+        .query_map([], |row| {
+            Ok(RecordedRun {
+                run: row.get(0)?,
+                command: row.get(1)?,
+                started_at: row.get(2)?,
+                finished_at: row.get(3)?,
+                from: row.get(4)?,
+                to: row.get(5)?,
+                reached: row.get(6)?,
+                host: row.get(7)?,
+                tool: row.get(8)?,
+                backup: row.get(9)?,
+            })
+        })
+        .while_doing(doing)?;
+    rows.collect::<rusqlite::Result<_>>().while_doing(doing)
+}
+
+/// All recorded steps, in the order of their numbers.
+///
+/// # Errors
+/// When SQLite cannot read them.
+pub fn read_steps(connection: &Connection) -> Result<Vec<RecordedStep>> {
+    if !tool_tables::exists(connection, tool_tables::STEPS)? {
+        return Ok(Vec::new());
+    }
+    let doing = "read the applied steps";
+    let mut select = connection
+        .prepare_cached(
+            "SELECT version, name, release, phase, run, adopted, applied_at, duration_ms, max_lock_ms, rows_changed, \
+             rows_skipped, fingerprint, down_sql, data_step, rollback FROM migration_steps ORDER BY version",
+        )
+        .while_doing(doing)?;
+    let rows = select
+        .query_map([], |row| {
+            Ok(RecordedStep {
+                version: row.get(0)?,
+                name: row.get(1)?,
+                release: row.get(2)?,
+                phase: row.get(3)?,
+                run: row.get(4)?,
+                adopted: row.get(5)?,
+                applied_at: row.get(6)?,
+                duration_ms: row.get(7)?,
+                max_lock_ms: row.get(8)?,
+                rows_changed: row.get(9)?,
+                rows_skipped: row.get(10)?,
+                fingerprint: row.get(11)?,
+                down_sql: row.get(12)?,
+                data_step: row.get(13)?,
+                rollback: row.get(14)?,
+            })
+        })
+        .while_doing(doing)?;
+    rows.collect::<rusqlite::Result<_>>().while_doing(doing)
+}
+
+/// The fingerprint that the schema had after the last recorded step.
+pub(crate) fn last_fingerprint(connection: &Connection) -> Result<Option<String>> {
+    connection
+        .query_row(
+            "SELECT fingerprint FROM migration_steps ORDER BY version DESC LIMIT 1",
+            [],
+            |row| row.get(0),
+        )
+        .optional()
+        .while_doing("read the fingerprint of the last step")
+}

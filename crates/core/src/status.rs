@@ -1,0 +1,152 @@
+//! What an operator asks first: where the database stands. Reads only.
+
+use std::path::PathBuf;
+
+use naming::{Phase, Release};
+
+use crate::adoption::{Adoption, AdoptionOptions};
+use crate::apply::resolved;
+use crate::backup::{self, BackupEntry};
+use crate::catalog::Catalog;
+use crate::connection::{self, FileState};
+use crate::error::{ErrorKind, Result};
+use crate::lock::{self, Holder};
+use crate::position::Position;
+use crate::runs::{self, RecordedRun};
+use crate::schema::Difference;
+use crate::settings::Settings;
+use crate::state::{Progress, State};
+use crate::{drift, expected};
+
+/// Where a database stands.
+#[derive(Debug, Clone)]
+pub struct Status {
+    /// The database.
+    pub database: PathBuf,
+    /// Whether there is anything in it.
+    pub presence: Presence,
+    /// Its version and release; for a database that is not managed, 0 and what `schema_version` says.
+    pub position: Position,
+    /// Migrations that `migrate` would apply.
+    pub pending: Vec<Pending>,
+    /// What of the schema differs from what the history implies.
+    pub drift: Vec<Difference>,
+    /// A data step or a way back that was interrupted.
+    pub interrupted: Option<Progress>,
+    /// Who holds the migration lock.
+    pub lock: Option<Holder>,
+    /// The last run that changed the database.
+    pub last_run: Option<RecordedRun>,
+    /// The newest complete backup.
+    pub last_backup: Option<BackupEntry>,
+}
+
+/// How the tool sees a database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Presence {
+    /// There is no file.
+    Missing,
+    /// There is a file without tables.
+    Empty,
+    /// It is not managed, and `migrate` would adopt it at this version.
+    Adoptable(Box<Adoption>),
+    /// It is not managed, and its schema is not that of any version; why, in words.
+    Unrecognized(String),
+    /// It is managed.
+    Managed,
+}
+
+/// A migration that is not applied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pending {
+    /// Its number.
+    pub version: u32,
+    /// Its name.
+    pub name: String,
+    /// The release that it belongs to.
+    pub release: Release,
+    /// What servers it can live with.
+    pub phase: Phase,
+}
+
+/// Reads where the database stands. Not one byte of the database or its folder changes.
+///
+/// # Errors
+/// When the file cannot be read or is no database; [`ErrorKind::Newer`] and [`ErrorKind::Divergent`] when
+/// the history contradicts the catalog.
+pub fn status(catalog: &Catalog, settings: &Settings) -> Result<Status> {
+    let settings = &match resolved(settings) {
+        Ok(settings) => settings,
+        // A folder that does not exist yet holds no database.
+        Err(error) if error.kind() == ErrorKind::Missing && !settings.database.is_symlink() => {
+            settings.clone()
+        }
+        Err(error) => return Err(error),
+    };
+    let mut status = Status {
+        database: settings.database.clone(),
+        presence: Presence::Missing,
+        position: Position {
+            version: 0,
+            release: None,
+        },
+        pending: pending(catalog, 0),
+        drift: Vec::new(),
+        interrupted: None,
+        lock: lock::current_holder(&settings.database),
+        last_run: None,
+        last_backup: backup::newest(settings)?,
+    };
+    match connection::inspect(&settings.database)? {
+        FileState::Missing => return Ok(status),
+        FileState::Empty => {
+            status.presence = Presence::Empty;
+            return Ok(status);
+        }
+        FileState::Database { .. } => {}
+    }
+    let reader = connection::open_reader(&settings.database, settings.busy_timeout)?;
+    let state = State::read(&reader)?;
+    if let Some(history) = &state.history {
+        history.check(catalog)?;
+        status.presence = Presence::Managed;
+        status.position = Position::of(catalog, history.version());
+        status.pending = pending(catalog, history.version());
+        status.drift = drift::find(catalog, &reader, &state)?;
+        status.last_run = runs::read_runs(&reader)?.pop();
+        status.interrupted = state.progress;
+    } else if state.is_fresh() {
+        status.presence = Presence::Empty;
+    } else {
+        let expected = expected::schemas(catalog)?;
+        status.position.release = state
+            .schema_version
+            .as_deref()
+            .and_then(|text| Release::parse(text).ok());
+        status.presence = match Adoption::find(catalog, &expected, &state, AdoptionOptions::default()) {
+            Ok(adoption) => {
+                status.pending = pending(catalog, adoption.version);
+                Presence::Adoptable(Box::new(adoption))
+            }
+            Err(error) if error.kind() == ErrorKind::SchemaMismatch => {
+                Presence::Unrecognized(error.message().to_owned())
+            }
+            Err(error) => return Err(error),
+        };
+    }
+    Ok(status)
+}
+
+fn pending(catalog: &Catalog, version: u32) -> Vec<Pending> {
+    catalog
+        .migrations()
+        .iter()
+        .filter(|migration| migration.version > version)
+        .map(|migration| Pending {
+            version: migration.version,
+            name: migration.name.clone(),
+            release: migration.release,
+            phase: migration.phase,
+        })
+        .collect()
+}

@@ -1,0 +1,197 @@
+//! One step of a run: begin → re-read history → statements and data → checks → records → commit.
+
+mod batches;
+mod checks;
+
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+use rusqlite::types::Value;
+use serde::Serialize;
+
+use crate::catalog::{Catalog, ImportedRows, Migration};
+use crate::error::{Error, ErrorKind, Hint, Result, SqliteContext};
+use crate::event::{Event, Observer};
+use crate::history::History;
+use crate::plan::{Plan, Step};
+use crate::quote::identifier;
+use crate::refinery_step::{self, Mode};
+use crate::runs::{self, Run, StepMeasures};
+use crate::schema::{Fingerprint, Snapshot};
+use crate::settings::Settings;
+use crate::transaction::WriteTransaction;
+use crate::{schema_version, tool_tables};
+use checks::Before;
+
+/// What a step did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StepOutcome {
+    /// The migration's number.
+    pub version: u32,
+    /// The migration's name.
+    pub name: String,
+    /// From the first begin to the last commit, in milliseconds.
+    pub duration_ms: u64,
+    /// Rows that it changed.
+    pub rows_changed: u64,
+    /// Rows that it left as they were because they could not be converted.
+    pub rows_skipped: u64,
+    /// The longest time that one of its transactions held the write lock, in milliseconds.
+    pub max_lock_ms: u64,
+}
+
+/// What every step of a run works with.
+pub(crate) struct StepContext<'a> {
+    pub(crate) catalog: &'a Catalog,
+    pub(crate) settings: &'a Settings,
+    pub(crate) connection: &'a Connection,
+    pub(crate) observer: &'a dyn Observer,
+    pub(crate) plan: &'a Plan,
+    pub(crate) run: &'a Run,
+}
+
+/// A failure of a step, and whether batches of it are committed.
+pub(crate) struct StepFailure {
+    pub(crate) error: Error,
+    pub(crate) committed_batches: bool,
+}
+
+impl From<Error> for StepFailure {
+    fn from(error: Error) -> Self {
+        Self {
+            error,
+            committed_batches: false,
+        }
+    }
+}
+
+impl StepContext<'_> {
+    /// Applies one migration.
+    pub(crate) fn apply(&self, step: &Step) -> std::result::Result<StepOutcome, StepFailure> {
+        let Some(migration) = self.catalog.get(step.version) else {
+            return Err(Error::new(ErrorKind::CatalogInvalid, format!("there is no {}", step.stem())).into());
+        };
+        self.observer.observe(&Event::StepStarted {
+            version: step.version,
+            name: step.name.clone(),
+            down: false,
+            resumed: step.resumes_at.is_some(),
+        });
+        let outcome = match &migration.data {
+            Some(data) => self.apply_in_batches(step, migration, data.as_ref())?,
+            None => self.apply_at_once(step, migration)?,
+        };
+        self.observer.observe(&Event::StepFinished {
+            version: outcome.version,
+            name: outcome.name.clone(),
+            down: false,
+            duration_ms: outcome.duration_ms,
+            rows_changed: outcome.rows_changed,
+            max_lock_ms: outcome.max_lock_ms,
+        });
+        Ok(outcome)
+    }
+
+    fn apply_at_once(&self, step: &Step, migration: &Migration) -> Result<StepOutcome> {
+        // Read before the lock is taken: the file may be retried for a second.
+        let imported = match &migration.import {
+            Some(import) => import.read(self.settings)?,
+            None => Vec::new(),
+        };
+        let started = Instant::now();
+        let transaction = self.begin(step)?;
+        let before = Before::read(self.connection, &step.effects)?;
+        tool_tables::create(self.connection)?;
+        refinery_step::run(
+            self.connection,
+            self.catalog,
+            self.settings,
+            step.version,
+            Mode::Apply,
+        )?;
+        let rows_changed = add_missing(self.connection, &imported)?;
+        let after = before.check(self.connection, self.plan, migration)?;
+        let measures = StepMeasures {
+            duration_ms: millis(started.elapsed()),
+            max_lock_ms: millis(started.elapsed()),
+            rows_changed,
+            rows_skipped: 0,
+        };
+        self.record(migration, measures, &after)?;
+        let held = transaction.commit()?;
+        Ok(StepOutcome {
+            version: step.version,
+            name: step.name.clone(),
+            duration_ms: millis(started.elapsed()),
+            rows_changed,
+            rows_skipped: 0,
+            max_lock_ms: millis(held),
+        })
+    }
+
+    /// Takes the write lock and makes sure that the database is still where the plan left it.
+    fn begin(&self, step: &Step) -> Result<WriteTransaction<'_>> {
+        let transaction = WriteTransaction::begin(self.connection, self.settings.busy_timeout)?;
+        let history = History::read(self.connection)?.unwrap_or_default();
+        if history.version() + 1 != step.version {
+            return Err(Error::new(
+                ErrorKind::Busy,
+                format!(
+                    "another program changed the history: it is at V{:03}, and {} was to be applied",
+                    history.version(),
+                    step.stem()
+                ),
+            )
+            .with_hint(Hint::tool(["status"])));
+        }
+        history.check(self.catalog)?;
+        Ok(transaction)
+    }
+
+    /// Writes every record of an applied migration.
+    fn record(&self, migration: &Migration, measures: StepMeasures, schema: &Snapshot) -> Result<()> {
+        let fingerprint = Fingerprint::of(schema);
+        runs::record_step(
+            self.connection,
+            self.settings,
+            self.run,
+            migration,
+            false,
+            measures,
+            &fingerprint,
+        )?;
+        if self.catalog.ends_release(migration.version) {
+            let now = self.settings.clock.now();
+            schema_version::record(self.connection, migration.release, &migration.stem(), now)?;
+        }
+        self.run.record(self.connection, self.settings, migration.version)
+    }
+}
+
+/// Adds the rows whose keys are not there yet, and tells how many.
+pub(crate) fn add_missing(connection: &Connection, imported: &[ImportedRows]) -> Result<u64> {
+    let mut added = 0;
+    for import in imported {
+        let doing = || format!("add rows to {}", import.table);
+        let columns: Vec<String> = import.columns.iter().map(|column| identifier(column)).collect();
+        let insert = format!(
+            "INSERT INTO {} ({}) VALUES ({}) ON CONFLICT DO NOTHING",
+            identifier(import.table),
+            columns.join(", "),
+            vec!["?"; columns.len()].join(", ")
+        );
+        let mut insert = connection.prepare_cached(&insert).while_doing(doing())?;
+        for row in &import.rows {
+            let values: &[Value] = row;
+            added += insert
+                .execute(rusqlite::params_from_iter(values))
+                .while_doing(doing())? as u64;
+        }
+    }
+    Ok(added)
+}
+
+/// Whole milliseconds, rounded up, so that something that took time never shows as 0.
+pub(crate) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros().div_ceil(1000)).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,253 @@
+//! A data step: batch after batch, each a transaction within the lock budget, the last with the history row.
+
+use std::time::{Duration, Instant};
+
+use crate::catalog::Migration;
+use crate::clock::timestamp;
+use crate::data::{Batch, BatchOutcome, DataStep, SkippedRow};
+use crate::error::{Error, ErrorKind, Hint, Result, SqliteContext};
+use crate::event::{Activity, Event};
+use crate::journal::Journal;
+use crate::plan::Step;
+use crate::refinery_step::{self, Mode};
+use crate::runs::StepMeasures;
+use crate::state::Progress;
+use crate::tool_tables;
+
+use super::checks::Before;
+use super::{StepContext, StepFailure, StepOutcome, millis};
+
+/// Rows of the first batch, before anything is known about the machine.
+const FIRST_BATCH: u64 = 256;
+/// The largest batch: what it collects in memory stays within a few MiB.
+const LARGEST_BATCH: u64 = 16_384;
+
+/// How long a batch may take, and how long the lock stays free after it.
+struct Pace {
+    budget: Duration,
+    rows: u64,
+    last_seen: Option<i64>,
+}
+
+impl Pace {
+    fn new(budget: Duration) -> Self {
+        Self {
+            budget,
+            rows: FIRST_BATCH,
+            last_seen: None,
+        }
+    }
+
+    /// Adapts the size of the next batch to how long the lock was held, and lets other writers in.
+    ///
+    /// Nobody writing: a third of the budget. Somebody writing: a tenth, then the lock stays free as long as
+    /// it was held. SQLite's busy handler sleeps 1, 2, 5, 10, 15, 20, 25, … ms, so that a writer who finds a
+    /// lock held for 25 ms and then free for 25 ms gets it at its fifth try at the latest, after 33 ms.
+    fn after_batch(&mut self, connection: &rusqlite::Connection, held: Duration) -> Result<()> {
+        let seen: i64 = connection
+            .pragma_query_value(None, "data_version", |row| row.get(0))
+            .while_doing("look for other writers")?;
+        let is_contended = self.last_seen.is_some_and(|last| last != seen);
+        self.last_seen = Some(seen);
+        let goal = if is_contended {
+            self.budget / 10
+        } else {
+            self.budget / 3
+        };
+        let ratio = (goal.as_secs_f64() / held.as_secs_f64().max(1e-6)).clamp(0.25, 2.0);
+        // The product is at most twice the largest batch: far within what both types hold.
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            clippy::cast_precision_loss
+        )]
+        let rows = (self.rows as f64 * ratio) as u64;
+        self.rows = rows.clamp(16, LARGEST_BATCH);
+        if is_contended {
+            std::thread::sleep(held.clamp(Duration::from_millis(10), self.budget / 5));
+        }
+        Ok(())
+    }
+}
+
+impl StepContext<'_> {
+    pub(super) fn apply_in_batches(
+        &self,
+        step: &Step,
+        migration: &Migration,
+        data: &dyn DataStep,
+    ) -> std::result::Result<StepOutcome, StepFailure> {
+        let started = Instant::now();
+        let mut progress =
+            Progress::read(self.connection)?.filter(|progress| progress.version == step.version);
+        let mut pace = Pace::new(self.settings.lock_budget);
+        let mut committed_batches = progress.is_some();
+        loop {
+            let failed = |error| StepFailure {
+                error,
+                committed_batches,
+            };
+            let (next, outcome) = self
+                .run_batch(step, migration, data, progress.as_ref(), started, &mut pace)
+                .map_err(failed)?;
+            if let Some(outcome) = outcome {
+                self.observer.observe(&Event::ProgressFinished {
+                    activity: Activity::Rows,
+                    subject: step.stem(),
+                });
+                return Ok(outcome);
+            }
+            committed_batches = true;
+            self.observer.observe(&Event::Progress {
+                activity: Activity::Rows,
+                subject: step.stem(),
+                done: next.visited,
+                total: Some(step.rows.max(next.visited)),
+            });
+            progress = Some(next);
+        }
+    }
+
+    /// Runs one batch in its own transaction. The last one also writes the history.
+    fn run_batch(
+        &self,
+        step: &Step,
+        migration: &Migration,
+        data: &dyn DataStep,
+        progress: Option<&Progress>,
+        started: Instant,
+        pace: &mut Pace,
+    ) -> Result<(Progress, Option<StepOutcome>)> {
+        let transaction = self.begin(step)?;
+        let batch_started = Instant::now();
+        tool_tables::create(self.connection)?;
+        let before = Before::read(self.connection, &step.effects)?;
+        let changes_before = self.connection.total_changes();
+        let mut batch = Batch {
+            connection: self.connection,
+            cursor: progress.map(|progress| progress.cursor.as_str()),
+            limit: pace.rows,
+            time_zone: &self.settings.time_zone,
+            journal: Journal::new(
+                self.connection,
+                step.version,
+                data.table(),
+                data.column(),
+                data.key(),
+            ),
+            skipped: Vec::new(),
+        };
+        let outcome = data.forward(&mut batch)?;
+        let skipped = std::mem::take(&mut batch.skipped);
+        self.check_changes(
+            step,
+            data,
+            &outcome,
+            self.connection.total_changes() - changes_before,
+        )?;
+
+        let mut next = Progress {
+            version: step.version,
+            down: false,
+            cursor: outcome.cursor.clone().unwrap_or_default(),
+            visited: outcome.visited + progress.map_or(0, |progress| progress.visited),
+            changed: outcome.changed + progress.map_or(0, |progress| progress.changed),
+            skipped: skipped.len() as u64 + progress.map_or(0, |progress| progress.skipped),
+            max_lock_us: progress
+                .map_or(0, |progress| progress.max_lock_us)
+                .max(micros(batch_started.elapsed())),
+        };
+        let is_last = outcome.cursor.is_none();
+        if is_last {
+            Progress::clear(self.connection, step.version)?;
+            refinery_step::run(
+                self.connection,
+                self.catalog,
+                self.settings,
+                step.version,
+                Mode::Apply,
+            )?;
+        } else {
+            next.write(self.connection, &timestamp(self.settings.clock.now()))?;
+        }
+        let after = before.check(self.connection, self.plan, migration)?;
+        if is_last {
+            let measures = StepMeasures {
+                duration_ms: millis(started.elapsed()),
+                max_lock_ms: next.max_lock_us.div_ceil(1000),
+                rows_changed: next.changed,
+                rows_skipped: next.skipped,
+            };
+            self.record(migration, measures, &after)?;
+        }
+        let held = transaction.commit()?;
+        next.max_lock_us = next.max_lock_us.max(micros(held));
+        self.report(step, data, &outcome, skipped, held);
+        if !is_last {
+            pace.after_batch(self.connection, held)?;
+            return Ok((next, None));
+        }
+        let done = StepOutcome {
+            version: step.version,
+            name: step.name.clone(),
+            duration_ms: millis(started.elapsed()),
+            rows_changed: next.changed,
+            rows_skipped: next.skipped,
+            max_lock_ms: next.max_lock_us.div_ceil(1000),
+        };
+        Ok((next, Some(done)))
+    }
+
+    /// The rows that SQLite says it changed must be the rows that the step says it changed. Triggers of the
+    /// operators' own make SQLite's number larger; then the counts of the ledger decide alone.
+    fn check_changes(
+        &self,
+        step: &Step,
+        data: &dyn DataStep,
+        outcome: &BatchOutcome,
+        counted: u64,
+    ) -> Result<()> {
+        let has_triggers = !step.effects.recounted().is_empty() || step.effects.updated.len() > 1;
+        let declared = outcome.changed * if data.is_journaled() { 2 } else { 1 };
+        if has_triggers || counted == declared {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::ConservationViolated,
+            format!(
+                "a batch of {} changed {counted} rows where it declares {declared}",
+                step.stem()
+            ),
+        )
+        .with_truth("The batch was rolled back.")
+        .with_hint(Hint::tool(["log"])))
+    }
+
+    fn report(
+        &self,
+        step: &Step,
+        data: &dyn DataStep,
+        outcome: &BatchOutcome,
+        skipped: Vec<SkippedRow>,
+        held: Duration,
+    ) {
+        self.observer.observe(&Event::BatchCommitted {
+            version: step.version,
+            visited: outcome.visited,
+            changed: outcome.changed,
+            lock_us: micros(held),
+        });
+        for SkippedRow { key, why } in skipped {
+            self.observer.observe(&Event::RowSkipped {
+                version: step.version,
+                table: data.table().to_owned(),
+                key,
+                why,
+            });
+        }
+    }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
