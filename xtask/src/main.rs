@@ -4,6 +4,7 @@
 //! not compile.
 
 mod check;
+mod checks;
 mod error;
 mod migration_log;
 mod new_migration;

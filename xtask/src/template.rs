@@ -22,16 +22,18 @@ pub(crate) fn migration(name: &MigrationName, release: Release, phase: Phase) ->
 
 use crate::authoring::*;
 
+// PENDING: replace this example; `down` undoes all that `up` does.
+const TABLE: &str = "{table}";
+
 pub(crate) fn migration() -> Definition {{
     Definition::new("{release}", Phase::{phase})
-        // PENDING: replace this example; `down` undoes all that `up` does.
         .up(|m| {{
-            m.create_table("{table}", |t| {{
+            m.create_table(TABLE, |t| {{
                 t.add_column("id", text().primary(true));
             }});
         }})
         .down(|m| {{
-            m.drop_table("{table}");
+            m.drop_table(TABLE);
         }})
 }}
 "#
@@ -88,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_name_stays_within_the_width_that_rustfmt_keeps() {
+    fn the_longest_name_fits_the_lines_of_the_template() {
         let name = MigrationName::new(10, &"a".repeat(naming::MAX_NAME_LENGTH)).unwrap();
         let text = migration(&name, Release::new(1, 3, 0), Phase::Expand);
         assert!(text.lines().all(|line| line.len() <= 110), "{text}");
