@@ -1,3 +1,128 @@
-//! The developers' commands.
+//! The developers' commands: `cargo xtask …`.
+//!
+//! They read file names and text, never compiled migrations, so that scaffolding works while a migration does
+//! not compile.
 
-fn main() {}
+mod check;
+mod checks;
+mod error;
+mod migration_log;
+mod new_migration;
+mod project;
+mod seal;
+mod seals;
+mod source;
+mod template;
+#[cfg(test)]
+mod test_project;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use naming::{Phase, Release, Target};
+
+use crate::error::Error;
+use crate::new_migration::Request;
+use crate::project::Project;
+
+/// The developers' commands of bridge-migrate.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Makes the next migration: its file, its golden SQL and its log entry, to be filled in
+    NewMigration {
+        /// What it does, as `add_room_topic`, `addRoomTopic` or "Add room topic"
+        name: String,
+        /// The release that it belongs to, as 1.2.0 [default: that of the newest migration]
+        #[arg(long, value_parser = Release::parse)]
+        release: Option<Release>,
+        /// Which servers may run meanwhile: expand, backfill or contract
+        #[arg(long, value_parser = Phase::parse, default_value_t = Phase::Expand)]
+        phase: Phase,
+    },
+    /// Seals migrations: writes their digests to migrations/migrations.lock
+    Seal {
+        /// Say what differs from the seals, and write nothing
+        #[arg(long, conflicts_with = "unseal")]
+        check: bool,
+        /// Seal this migration anew although it was changed; dangerous once a database has applied it
+        #[arg(long, value_name = "VNNN", value_parser = parse_migration)]
+        unseal: Vec<u32>,
+    },
+    /// Checks names, seals, golden SQL, documentation and log entries
+    Check,
+}
+
+/// What a command has to say, and whether it found everything as it should be.
+#[derive(Debug)]
+struct Report {
+    lines: Vec<String>,
+    passed: bool,
+}
+
+fn parse_migration(text: &str) -> Result<u32, String> {
+    match Target::parse(text) {
+        Ok(Target::Version(version)) if version > 0 => Ok(version),
+        _ => Err("write a migration's number, as in V003".to_owned()),
+    }
+}
+
+fn run(command: Command) -> Result<Report, Error> {
+    let project = Project::find()?;
+    match command {
+        Command::NewMigration { name, release, phase } => {
+            new_migration::new_migration(&project, &Request { name, release, phase })
+        }
+        Command::Seal { check: true, .. } => seal::compare(&project),
+        Command::Seal { check: false, unseal } => seal::seal(&project, &unseal),
+        Command::Check => check::check(&project),
+    }
+}
+
+fn main() -> ExitCode {
+    // A reader who closed the pipe has seen enough: failing to write is no failure of the command.
+    match run(Cli::parse().command) {
+        Ok(report) => {
+            let mut out = std::io::stdout().lock();
+            for line in &report.lines {
+                let _ = writeln!(out, "{line}");
+            }
+            if report.passed {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            }
+        }
+        Err(error) => {
+            let _ = writeln!(std::io::stderr().lock(), "error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn unseal_takes_a_migration_and_nothing_else() {
+        assert_eq!(parse_migration("V003"), Ok(3));
+        for text in ["0", "latest", "1.1.0", "-1", "all"] {
+            assert!(parse_migration(text).is_err(), "{text}");
+        }
+    }
+}

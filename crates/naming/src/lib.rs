@@ -4,13 +4,15 @@
 //! not compile. It reads no file and opens no database: callers hand in names and get values or errors.
 
 mod migration_name;
+mod name_error;
 mod phase;
 mod release;
 mod sequence;
 mod target;
 mod words;
 
-pub use migration_name::{MAX_NAME_LENGTH, MAX_VERSION, MigrationName, NameError, NameProblem};
+pub use migration_name::{MAX_NAME_LENGTH, MAX_VERSION, MigrationName};
+pub use name_error::{NameError, NameProblem};
 pub use phase::{Phase, PhaseError};
 pub use release::{Release, ReleaseError};
 pub use sequence::{SequenceError, next_version, scan};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::migration_name::{MigrationName, NameError};
+use crate::{MigrationName, NameError};
 
 /// Sorts the names of a folder's files into the sequence of migrations.
 ///

@@ -1,6 +1,7 @@
 //! Turns what a person types into a migration's name.
 
-use crate::migration_name::{NameError, NameProblem, check_name};
+use crate::migration_name::check_name;
+use crate::name_error::{NameError, NameProblem};
 
 /// Turns `Add room topic-index` or `addRoomTopicIndex` into `add_room_topic_index`.
 ///

@@ -1,0 +1,251 @@
+//! `cargo xtask check`: a list of named checks, each of which returns findings with a code and a fix.
+
+use std::fmt;
+
+use naming::MigrationName;
+
+use crate::Report;
+use crate::checks;
+use crate::error::Error;
+use crate::project::{self, Project};
+
+/// Something that must be put right before the change can be merged.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Finding {
+    /// Stable, for people to search for: `XT1` names, `XT2` seals, `XT3` golden SQL, `XT4` documentation,
+    /// `XT5` log.
+    pub(crate) code: &'static str,
+    /// The file that it is about.
+    pub(crate) subject: String,
+    /// What is wrong with it.
+    pub(crate) message: String,
+    /// What to do.
+    pub(crate) fix: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} {}: {}\n             fix: {}",
+            self.code, self.subject, self.message, self.fix
+        )
+    }
+}
+
+/// What every check looks at.
+pub(crate) struct Subject<'a> {
+    pub(crate) project: &'a Project,
+    pub(crate) file_names: Vec<String>,
+    /// The migrations whose names can be read, also when others' cannot: each mistake is reported once.
+    pub(crate) migrations: Vec<(MigrationName, String)>,
+}
+
+struct Check {
+    name: &'static str,
+    run: fn(&Subject<'_>) -> Result<Vec<Finding>, Error>,
+}
+
+/// In the order in which they are reported. A check that compiles or runs migrations belongs at the end: it
+/// takes the longest and says the least when a name is wrong.
+const CHECKS: [Check; 5] = [
+    Check {
+        name: "names and sequence",
+        run: checks::names,
+    },
+    Check {
+        name: "seals",
+        run: checks::sealing,
+    },
+    Check {
+        name: "golden SQL",
+        run: checks::golden,
+    },
+    Check {
+        name: "documentation",
+        run: checks::documentation,
+    },
+    Check {
+        name: "migration log",
+        run: checks::log,
+    },
+];
+
+/// Runs every check and reports each.
+///
+/// # Errors
+/// When a file cannot be read; a finding is not an error.
+pub(crate) fn check(project: &Project) -> Result<Report, Error> {
+    let file_names = project::file_names(&project.migrations_dir())?;
+    let mut names: Vec<MigrationName> = file_names
+        .iter()
+        .filter_map(|file_name| MigrationName::parse(file_name).ok())
+        .collect();
+    names.sort_unstable();
+    let migrations = names
+        .into_iter()
+        .map(|name| project::read(&project.migration(&name)).map(|text| (name, text)))
+        .collect::<Result<_, _>>()?;
+    let subject = Subject {
+        project,
+        file_names,
+        migrations,
+    };
+
+    let mut lines = Vec::new();
+    let mut count = 0_usize;
+    for check in &CHECKS {
+        let found = (check.run)(&subject)?;
+        lines.push(format!(
+            "{:<6} {}",
+            if found.is_empty() { "ok" } else { "FAILED" },
+            check.name
+        ));
+        lines.extend(found.iter().map(|finding| format!("      {finding}")));
+        count = count.saturating_add(found.len());
+    }
+    lines.push(match count {
+        0 => format!("{} migrations, nothing to put right", subject.migrations.len()),
+        1 => "1 finding".to_owned(),
+        _ => format!("{count} findings"),
+    });
+    Ok(Report {
+        lines,
+        passed: count == 0,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use naming::{Phase, Release};
+
+    use super::*;
+    use crate::new_migration::{Request, new_migration};
+    use crate::test_project::TestProject;
+
+    fn codes(project: &Project) -> Vec<String> {
+        let report = check(project).unwrap();
+        let codes: Vec<String> = report
+            .lines
+            .iter()
+            .filter_map(|line| line.trim_start().split(' ').next())
+            .filter(|word| word.starts_with("XT"))
+            .map(str::to_owned)
+            .collect();
+        assert_eq!(report.passed, codes.is_empty(), "{report:?}");
+        codes
+    }
+
+    #[test]
+    fn a_finished_project_passes() {
+        let report = check(&TestProject::finished()).unwrap();
+        assert!(report.passed);
+        assert_eq!(
+            report.lines,
+            [
+                "ok     names and sequence",
+                "ok     seals",
+                "ok     golden SQL",
+                "ok     documentation",
+                "ok     migration log",
+                "2 migrations, nothing to put right",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_new_migration_must_be_filled_in() {
+        let project = TestProject::finished();
+        let release = Some(Release::new(1, 1, 0));
+        new_migration(
+            &project,
+            &Request {
+                name: "c".to_owned(),
+                release,
+                phase: Phase::Expand,
+            },
+        )
+        .unwrap();
+        assert_eq!(
+            codes(&project),
+            ["XT201", "XT302", "XT402", "XT404", "XT405", "XT502"]
+        );
+    }
+
+    #[test]
+    fn a_finding_names_its_file_what_is_wrong_and_the_fix() {
+        let project = TestProject::finished();
+        project.write(
+            "migrations/V002__b.rs",
+            &(project.text("migrations/V002__b.rs") + "// more\n"),
+        );
+        let report = check(&project).unwrap();
+        assert_eq!(
+            report.lines[2],
+            "      XT202 migrations/V002__b.rs: was edited after it was sealed\n             fix: undo the change and \
+             write a new migration instead"
+        );
+        assert_eq!(report.lines.last().unwrap(), "1 finding");
+    }
+
+    #[test]
+    fn each_mistake_has_its_code() {
+        type Mistake = fn(&TestProject);
+        let mistakes: [(&[&str], Mistake); 12] = [
+            (&["XT101"], |p| p.write("migrations/V3__x.rs", "")),
+            (&["XT205"], |p| p.write("migrations/migrations.lock", "damaged\n")),
+            (&["XT201", "XT201"], |p| p.remove("migrations/migrations.lock")),
+            (&["XT203", "XT303", "XT503"], |p| {
+                p.remove("migrations/V002__b.rs")
+            }),
+            (&["XT301"], |p| p.remove("migrations/golden/V001__a.sql")),
+            (&["XT302"], |p| {
+                p.write("migrations/golden/V001__a.sql", "-- PENDING: run it\n")
+            }),
+            (&["XT303"], |p| p.write("migrations/golden/V009__old.sql", "")),
+            (&["XT202", "XT401", "XT403"], |p| {
+                p.write("migrations/V002__b.rs", "fn migration() {}\n")
+            }),
+            (&["XT202", "XT401"], |p| {
+                p.write(
+                    "migrations/V002__b.rs",
+                    "//! # Why\n//!\n//! # Rollback\n//! It.\n",
+                )
+            }),
+            (&["XT504"], |p| p.remove("MIGRATIONS.md")),
+            (&["XT501"], |p| {
+                p.write("MIGRATIONS.md", "## Migration log\n\n### V001 a\n\nDone.\n")
+            }),
+            (&["XT502", "XT502"], |p| {
+                p.write(
+                    "MIGRATIONS.md",
+                    "## Migration log\n\n### V001 a\n\n### V002 b\n\nPENDING\n",
+                );
+            }),
+        ];
+        for (expected, mistake) in mistakes {
+            let project = TestProject::finished();
+            mistake(&project);
+            assert_eq!(codes(&project), expected);
+        }
+    }
+
+    #[test]
+    fn a_migration_that_changed_its_number_is_called_reordered() {
+        let project = TestProject::finished();
+        let (a, b) = (
+            project.text("migrations/V001__a.rs"),
+            project.text("migrations/V002__b.rs"),
+        );
+        project.remove("migrations/V001__a.rs");
+        project.remove("migrations/V002__b.rs");
+        project.write("migrations/V001__b.rs", &b);
+        project.write("migrations/V002__a.rs", &a);
+        let found = codes(&project);
+        assert_eq!(
+            found.iter().filter(|code| *code == "XT204").count(),
+            2,
+            "{found:?}"
+        );
+    }
+}

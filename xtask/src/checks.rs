@@ -1,0 +1,189 @@
+//! The checks that read names and text: they work while a migration does not compile.
+
+use naming::MigrationName;
+
+use crate::check::{Finding, Subject};
+use crate::error::Error;
+use crate::migration_log;
+use crate::project;
+use crate::seal;
+use crate::seals::{self, Difference};
+use crate::source;
+use crate::template;
+
+pub(crate) fn names(subject: &Subject<'_>) -> Result<Vec<Finding>, Error> {
+    let errors = naming::scan(subject.file_names.iter().cloned())
+        .err()
+        .unwrap_or_default();
+    Ok(errors
+        .into_iter()
+        .map(|error| Finding {
+            code: "XT101",
+            subject: "migrations".to_owned(),
+            message: error.to_string(),
+            fix: "rename the file".to_owned(),
+        })
+        .collect())
+}
+
+pub(crate) fn sealing(subject: &Subject<'_>) -> Result<Vec<Finding>, Error> {
+    let present: Vec<seals::Seal> = subject
+        .migrations
+        .iter()
+        .map(|(name, text)| seals::Seal::of(name.clone(), text))
+        .collect();
+    let sealed = match seal::sealed(subject.project) {
+        Ok(sealed) => sealed,
+        Err(error) => {
+            return Ok(vec![Finding {
+                code: "XT205",
+                subject: subject.project.show(&subject.project.seals()),
+                message: error.message().to_owned(),
+                fix: "take the file whole from version control, then run `cargo xtask seal`".to_owned(),
+            }]);
+        }
+    };
+    Ok(seals::differences(&sealed, &present)
+        .iter()
+        .map(|found| Finding {
+            code: match found {
+                Difference::Added(_) => "XT201",
+                Difference::Edited(_) => "XT202",
+                Difference::Removed(_) => "XT203",
+                Difference::Moved { .. } => "XT204",
+            },
+            subject: subject.project.show(&subject.project.migration(found.subject())),
+            message: found.what(),
+            fix: match found {
+                Difference::Added(_) => "cargo xtask seal".to_owned(),
+                _ => "undo the change and write a new migration instead".to_owned(),
+            },
+        })
+        .collect())
+}
+
+pub(crate) fn golden(subject: &Subject<'_>) -> Result<Vec<Finding>, Error> {
+    let project = subject.project;
+    let mut found = Vec::new();
+    for (name, _) in &subject.migrations {
+        let path = project.golden(name);
+        let text = project::read_if_there(&path)?;
+        let (code, message) = match text {
+            None => ("XT301", "is missing"),
+            Some(text)
+                if text
+                    .lines()
+                    .any(|line| line.trim_start().starts_with("-- PENDING")) =>
+            {
+                ("XT302", "is a stub")
+            }
+            Some(_) => continue,
+        };
+        let fix = "cargo xtask check --bless, and read what it wrote".to_owned();
+        found.push(Finding {
+            code,
+            subject: project.show(&path),
+            message: message.to_owned(),
+            fix,
+        });
+    }
+    for file_name in project::file_names(&project.golden_dir())? {
+        let stem = file_name.strip_suffix(".sql");
+        if stem.is_some_and(|stem| !subject.migrations.iter().any(|(name, _)| name.stem() == stem)) {
+            found.push(Finding {
+                code: "XT303",
+                subject: project.show(&project.golden_dir().join(&file_name)),
+                message: "belongs to no migration".to_owned(),
+                fix: "remove it, or rename it with its migration".to_owned(),
+            });
+        }
+    }
+    Ok(found)
+}
+
+pub(crate) fn documentation(subject: &Subject<'_>) -> Result<Vec<Finding>, Error> {
+    let mut found = Vec::new();
+    for (name, text) in &subject.migrations {
+        let file = subject.project.show(&subject.project.migration(name));
+        for (heading, missing, pending, content) in [
+            ("Why", "XT401", "XT402", "what needs the change"),
+            ("Rollback", "XT403", "XT404", "what going back does and loses"),
+        ] {
+            let (code, message) = match source::section(text, heading) {
+                None => (
+                    missing,
+                    format!("has no `# {heading}` in its module documentation"),
+                ),
+                Some(body) if body.is_empty() => (missing, format!("says nothing under `# {heading}`")),
+                Some(body) if body.contains(source::PENDING) => {
+                    (pending, format!("has a stub under `# {heading}`"))
+                }
+                Some(_) => continue,
+            };
+            let fix = format!("write {content} under `//! # {heading}`");
+            found.push(Finding {
+                code,
+                subject: file.clone(),
+                message,
+                fix,
+            });
+        }
+        let mut code_lines = text.lines().filter(|line| !line.trim_start().starts_with("//!"));
+        if code_lines.any(|line| line.contains(source::PENDING_MARK)) {
+            found.push(Finding {
+                code: "XT405",
+                subject: file,
+                message: "still holds the template's example".to_owned(),
+                fix: "write `up` and `down`, and remove the comment that says PENDING".to_owned(),
+            });
+        }
+    }
+    Ok(found)
+}
+
+pub(crate) fn log(subject: &Subject<'_>) -> Result<Vec<Finding>, Error> {
+    let project = subject.project;
+    let file = project.show(&project.log());
+    let finding = |code, message, fix| Finding {
+        code,
+        subject: file.clone(),
+        message,
+        fix,
+    };
+    let text = project::read_if_there(&project.log())?.unwrap_or_default();
+    let Some(entries) = migration_log::entries(&text) else {
+        let fix = format!("add the heading `{}`", migration_log::HEADING);
+        return Ok(vec![finding("XT504", "has no migration log".to_owned(), fix)]);
+    };
+    let mut found = Vec::new();
+    for (name, _) in &subject.migrations {
+        let heading = template::log_heading(name);
+        let fix = format!("write what changes, and what operators should know, under `{heading}`");
+        match entries
+            .iter()
+            .find(|entry| entry.label == name.label() && entry.name == name.name())
+        {
+            None => found.push(finding("XT501", format!("has no entry `{heading}`"), fix)),
+            Some(entry) if entry.body.is_empty() || entry.body.contains(source::PENDING) => {
+                found.push(finding("XT502", format!("has a stub under `{heading}`"), fix));
+            }
+            Some(_) => {}
+        }
+    }
+    for entry in &entries {
+        let known =
+            |(name, _): &(MigrationName, String)| entry.label == name.label() && entry.name == name.name();
+        if !subject.migrations.iter().any(known) {
+            let message = format!(
+                "has an entry `### {} {}` for no migration",
+                entry.label, entry.name
+            );
+            found.push(finding(
+                "XT503",
+                message,
+                "remove it, or rename it with its migration".to_owned(),
+            ));
+        }
+    }
+    Ok(found)
+}
