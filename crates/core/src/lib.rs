@@ -1,1 +1,3 @@
 //! The migration engine.
+
+pub mod quote;
