@@ -1,3 +1,4 @@
 //! The migration engine.
 
 pub mod quote;
+pub mod schema;

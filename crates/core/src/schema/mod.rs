@@ -1,0 +1,34 @@
+//! The schema of a database as a value: read, normalised, fingerprinted and compared.
+
+mod diff;
+mod difference;
+mod fingerprint;
+mod head;
+mod keyword;
+mod normalise;
+mod object;
+mod role;
+mod snapshot;
+mod table_definition;
+mod table_detail;
+pub mod token;
+
+pub use diff::diff;
+pub use difference::{Difference, render_diff};
+pub use fingerprint::Fingerprint;
+pub use normalise::normalise;
+pub use object::{Object, ObjectKind};
+pub use snapshot::Snapshot;
+pub use table_definition::{ColumnDefinition, TableDefinition};
+pub use table_detail::{Column, ForeignKey, ForeignKeyAction, Hidden, TableDetail};
+
+#[cfg(test)]
+mod diff_tests;
+#[cfg(test)]
+mod normalise_properties;
+#[cfg(test)]
+mod normalise_tests;
+#[cfg(test)]
+mod samples;
+#[cfg(test)]
+mod snapshot_tests;

@@ -1,0 +1,93 @@
+//! One object of a schema: a table, an index, a view or a trigger.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::normalise::normalise;
+
+/// What an object of the schema is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ObjectKind {
+    /// A table, ordinary or virtual.
+    Table,
+    /// An index that a CREATE INDEX made.
+    Index,
+    /// A view.
+    View,
+    /// A trigger.
+    Trigger,
+}
+
+impl ObjectKind {
+    /// The kind that the column `type` of `sqlite_schema` names.
+    #[must_use]
+    pub fn from_schema_type(name: &str) -> Option<Self> {
+        match name {
+            "table" => Some(Self::Table),
+            "index" => Some(Self::Index),
+            "view" => Some(Self::View),
+            "trigger" => Some(Self::Trigger),
+            _ => None,
+        }
+    }
+
+    /// The word for the kind, as SQL and `sqlite_schema` write it, in lower case.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Table => "table",
+            Self::Index => "index",
+            Self::View => "view",
+            Self::Trigger => "trigger",
+        }
+    }
+}
+
+impl fmt::Display for ObjectKind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(self.as_str())
+    }
+}
+
+/// One object of a schema.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Object {
+    /// What the object is.
+    pub kind: ObjectKind,
+    /// Its name, as stored.
+    pub name: String,
+    /// The table or view that it belongs to; its own name for a table or view.
+    pub table: String,
+    /// The statement that creates it, as stored.
+    pub sql: String,
+    /// The normal form of `sql`: see [`normalise`].
+    pub normal: String,
+}
+
+impl Object {
+    /// An object with the normal form of its `sql`.
+    #[must_use]
+    pub fn new(
+        kind: ObjectKind,
+        name: impl Into<String>,
+        table: impl Into<String>,
+        sql: impl Into<String>,
+    ) -> Self {
+        let sql = sql.into();
+        Self {
+            kind,
+            name: name.into(),
+            table: table.into(),
+            normal: normalise(&sql),
+            sql,
+        }
+    }
+
+    /// Whether `name` names this object: SQLite's names differ in more than the case of ASCII letters.
+    #[must_use]
+    pub fn is_named(&self, name: &str) -> bool {
+        self.name.eq_ignore_ascii_case(name)
+    }
+}
