@@ -1,4 +1,45 @@
-//! The migration engine.
+//! The migration engine: plans, locks, backups, steps and history for any catalog on SQLite.
+//!
+//! It knows SQLite and refinery. It must never know a terminal, arguments, environment variables, barrel,
+//! or the tables of any application.
 
+mod adopt;
+pub mod adoption;
+pub mod apply;
+pub mod backup;
+pub mod catalog;
+pub mod clock;
+pub mod connection;
+pub mod data;
+pub mod disk;
+pub mod drift;
+pub mod effects;
+pub mod error;
+pub mod event;
+pub mod expected;
+pub mod foreign_keys;
+pub mod history;
+pub mod import;
+pub mod journal;
+pub mod ledger;
+pub mod lock;
+pub mod plan;
+pub mod position;
 pub mod quote;
+mod refinery_step;
+pub mod run_log;
+pub mod runs;
+
 pub mod schema;
+pub mod schema_version;
+pub mod settings;
+pub mod state;
+pub mod status;
+pub mod step;
+pub mod time_zone;
+pub mod tool_tables;
+mod transaction;
+pub mod wait;
+
+pub use naming::{Phase, Release, Target};
+pub use rusqlite;
