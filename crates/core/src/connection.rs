@@ -226,7 +226,10 @@ pub fn open_reader(path: &Path, busy_timeout: Duration) -> Result<Reader> {
         FileState::Empty | FileState::Database { wal: false } => "?mode=ro",
     };
     match open_uri(path, query, busy_timeout) {
-        Ok(connection) => Ok(Reader { connection, _private_copy: None }),
+        Ok(connection) => Ok(Reader {
+            connection,
+            _private_copy: None,
+        }),
         Err(error) if exists("-journal") && is_hot_journal(&error) => open_private_copy(path, busy_timeout),
         Err(error) => Err(Error::sqlite(format_args!("read {}", path.display()), error)),
     }
@@ -240,7 +243,10 @@ pub fn open_still(path: &Path) -> Result<Reader> {
     inspect(path)?;
     let connection = open_uri(path, "?mode=ro&immutable=1", Duration::ZERO)
         .map_err(|source| Error::sqlite(format_args!("read {}", path.display()), source))?;
-    Ok(Reader { connection, _private_copy: None })
+    Ok(Reader {
+        connection,
+        _private_copy: None,
+    })
 }
 
 /// An empty database in memory.
@@ -267,7 +273,10 @@ fn is_hot_journal(error: &rusqlite::Error) -> bool {
 /// Opens and configures; the first pragma reads the schema, and so finds a journal that waits to be rolled back.
 fn open_uri(path: &Path, query: &str, busy_timeout: Duration) -> rusqlite::Result<Connection> {
     let uri = PathBuf::from(format!("file:{}{query}", percent_encoded(path)));
-    let connection = open(&uri, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI)?;
+    let connection = open(
+        &uri,
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI,
+    )?;
     configure(&connection, busy_timeout)?;
     Ok(connection)
 }

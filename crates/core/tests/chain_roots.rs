@@ -14,15 +14,19 @@ use proptest::prelude::*;
 fn place_with(rows: &[(Option<String>, Option<String>)]) -> Place {
     let place = Place::new();
     let options = MigrateOptions {
-        plan: PlanOptions { target: Target::Version(2), ..PlanOptions::default() },
+        plan: PlanOptions {
+            target: Target::Version(2),
+            ..PlanOptions::default()
+        },
         ..MigrateOptions::default()
     };
     migrate(&catalog(), &place.settings, options, &Silent).unwrap();
     let mut connection = place.open();
     let transaction = connection.transaction().unwrap();
     {
-        let mut insert =
-            transaction.prepare("INSERT INTO notes (id, body, reply_to) VALUES (?1, 'X', ?2)").unwrap();
+        let mut insert = transaction
+            .prepare("INSERT INTO notes (id, body, reply_to) VALUES (?1, 'X', ?2)")
+            .unwrap();
         for (id, reply_to) in rows {
             insert.execute(rusqlite::params![id, reply_to]).unwrap();
         }
@@ -36,7 +40,12 @@ fn root_of(id: &str, parents: &BTreeMap<String, Option<String>>) -> String {
     let mut seen = BTreeSet::new();
     let mut current = id.to_owned();
     while seen.insert(current.clone()) {
-        match parents.get(&current).cloned().flatten().filter(|parent| parents.contains_key(parent)) {
+        match parents
+            .get(&current)
+            .cloned()
+            .flatten()
+            .filter(|parent| parents.contains_key(parent))
+        {
             Some(parent) => current = parent,
             None => return current,
         }
@@ -50,8 +59,12 @@ fn root_of(id: &str, parents: &BTreeMap<String, Option<String>>) -> String {
 
 fn threads(place: &Place) -> Vec<(Option<String>, Option<String>)> {
     let connection = place.open();
-    let mut select = connection.prepare("SELECT id, thread FROM notes ORDER BY rowid").unwrap();
-    let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    let mut select = connection
+        .prepare("SELECT id, thread FROM notes ORDER BY rowid")
+        .unwrap();
+    let rows = select
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+        .unwrap();
     rows.map(Result::unwrap).collect()
 }
 
@@ -95,7 +108,10 @@ fn batches(length: usize, reversed: bool, is_cycle: bool) -> usize {
                 0 => None,
                 _ => Some(number - 1),
             };
-            (Some(format!("{number:07}")), parent.map(|parent| format!("{parent:07}")))
+            (
+                Some(format!("{number:07}")),
+                parent.map(|parent| format!("{parent:07}")),
+            )
         })
         .collect();
     if reversed {
@@ -108,13 +124,19 @@ fn batches(length: usize, reversed: bool, is_cycle: bool) -> usize {
         assert_eq!(thread.as_deref(), Some("0000000"), "{id:?}");
     }
     let events = recorder.0.into_inner().unwrap();
-    events.iter().filter(|event| matches!(event, Event::BatchCommitted { version: 4, .. })).count()
+    events
+        .iter()
+        .filter(|event| matches!(event, Event::BatchCommitted { version: 4, .. }))
+        .count()
 }
 
 #[test]
 fn a_long_chain_takes_many_batches_and_ends_at_its_root_however_it_lies() {
     for (reversed, is_cycle) in [(false, false), (true, false), (false, true), (true, true)] {
         let count = batches(20_000, reversed, is_cycle);
-        assert!(count > 2, "a chain longer than a batch must go on in the next: {count}");
+        assert!(
+            count > 2,
+            "a chain longer than a batch must go on in the next: {count}"
+        );
     }
 }

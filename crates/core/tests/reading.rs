@@ -15,7 +15,12 @@ fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
         .unwrap()
         .map(Result::unwrap)
         .filter(|entry| entry.path().is_file())
-        .map(|entry| (entry.file_name().to_string_lossy().into_owned(), std::fs::read(entry.path()).unwrap()))
+        .map(|entry| {
+            (
+                entry.file_name().to_string_lossy().into_owned(),
+                std::fs::read(entry.path()).unwrap(),
+            )
+        })
         .collect()
 }
 
@@ -31,7 +36,10 @@ fn assert_status_reads_only(place: &Place) {
     assert_eq!(found.presence, Presence::Managed);
     assert_eq!(found.position.version, 4);
     let after = files(place.folder.path());
-    assert_eq!(before.keys().collect::<Vec<_>>(), after.keys().collect::<Vec<_>>());
+    assert_eq!(
+        before.keys().collect::<Vec<_>>(),
+        after.keys().collect::<Vec<_>>()
+    );
     assert!(before == after, "a byte changed");
 }
 
@@ -43,7 +51,10 @@ fn in_rollback_journal_mode() {
 #[test]
 fn in_write_ahead_mode_with_nobody_there() {
     let place = migrated();
-    place.open().execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE theirs (x);").unwrap();
+    place
+        .open()
+        .execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE theirs (x);")
+        .unwrap();
     assert_status_reads_only(&place);
 }
 
@@ -51,7 +62,9 @@ fn in_write_ahead_mode_with_nobody_there() {
 fn in_write_ahead_mode_with_a_server_writing() {
     let place = migrated();
     let server = place.open();
-    server.execute_batch("PRAGMA journal_mode = WAL; INSERT INTO notes (id, body) VALUES ('w', 'W')").unwrap();
+    server
+        .execute_batch("PRAGMA journal_mode = WAL; INSERT INTO notes (id, body) VALUES ('w', 'W')")
+        .unwrap();
     // In one process SQLite shares the index of the log, where readers leave their marks: it is memory that
     // happens to have a name. Everything else must stay.
     let everything_but_marks = || {
@@ -69,7 +82,9 @@ fn in_write_ahead_mode_with_a_server_writing() {
 fn with_a_log_that_a_crash_left_behind() {
     let place = migrated();
     let server = place.open();
-    server.execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE theirs (x);").unwrap();
+    server
+        .execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE theirs (x);")
+        .unwrap();
     let crashed = Place::new();
     for suffix in ["", "-wal"] {
         let name = |path: &Path| format!("{}{suffix}", path.display());
@@ -101,6 +116,11 @@ fn with_a_journal_that_a_crash_left_to_be_rolled_back() {
         let name = |path: &Path| format!("{}{suffix}", path.display());
         std::fs::copy(name(&place.database()), name(&crashed.database())).unwrap();
     }
-    assert!(std::fs::metadata(format!("{}-journal", crashed.database().display())).unwrap().len() > 0);
+    assert!(
+        std::fs::metadata(format!("{}-journal", crashed.database().display()))
+            .unwrap()
+            .len()
+            > 0
+    );
     assert_status_reads_only(&crashed);
 }

@@ -16,7 +16,7 @@ use bridge_migrate_core::settings::Settings;
 use bridge_migrate_core::{Phase, Release};
 use tempfile::TempDir;
 
-pub fn migration(version: u32, name: &str, release: Release, up: &str, down: &str) -> Migration {
+pub(crate) fn migration(version: u32, name: &str, release: Release, up: &str, down: &str) -> Migration {
     Migration {
         version,
         name: name.to_owned(),
@@ -32,7 +32,7 @@ pub fn migration(version: u32, name: &str, release: Release, up: &str, down: &st
     }
 }
 
-pub fn data_migration(
+pub(crate) fn data_migration(
     version: u32,
     name: &str,
     release: Release,
@@ -46,7 +46,7 @@ pub fn data_migration(
 }
 
 /// Notes with a body to be written in capitals, and replies whose threads are to be found.
-pub fn notes() -> Vec<Migration> {
+pub(crate) fn notes() -> Vec<Migration> {
     let first = Release::new(1, 0, 0);
     let second = Release::new(1, 1, 0);
     vec![
@@ -85,34 +85,34 @@ pub fn notes() -> Vec<Migration> {
     ]
 }
 
-pub fn catalog() -> Catalog {
+pub(crate) fn catalog() -> Catalog {
     Catalog::new("Notes", notes()).unwrap()
 }
 
-pub struct Place {
-    pub folder: TempDir,
-    pub settings: Settings,
+pub(crate) struct Place {
+    pub(crate) folder: TempDir,
+    pub(crate) settings: Settings,
 }
 
 impl Place {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut settings = Settings::new(folder.path().join("notes.db"));
         settings.log_dir = folder.path().join("logs");
         Self { folder, settings }
     }
 
-    pub fn database(&self) -> PathBuf {
+    pub(crate) fn database(&self) -> PathBuf {
         self.settings.database.clone()
     }
 
-    pub fn open(&self) -> Connection {
+    pub(crate) fn open(&self) -> Connection {
         let connection = Connection::open(self.database()).unwrap();
         connection.execute_batch("PRAGMA foreign_keys = OFF").unwrap();
         connection
     }
 
-    pub fn strings(&self, sql: &str) -> Vec<String> {
+    pub(crate) fn strings(&self, sql: &str) -> Vec<String> {
         let connection = self.open();
         let mut select = connection.prepare(sql).unwrap();
         let rows = select.query_map([], |row| row.get::<_, String>(0)).unwrap();
@@ -121,7 +121,7 @@ impl Place {
 }
 
 #[derive(Default)]
-pub struct Recorder(pub Mutex<Vec<Event>>);
+pub(crate) struct Recorder(pub(crate) Mutex<Vec<Event>>);
 
 impl Observer for Recorder {
     fn observe(&self, event: &Event) {
