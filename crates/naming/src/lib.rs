@@ -1,65 +1,30 @@
-//! The grammar of migration file names, releases and phases.
-#![allow(missing_docs)]
-use std::fmt;
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MigrationName {
-    pub version: u32,
-    pub name: String,
-}
-impl MigrationName {
-    pub fn stem_of(version: u32, name: &str) -> String {
-        format!("V{version:03}__{name}")
-    }
-}
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Release {
-    pub major: u32,
-    pub minor: u32,
-    pub patch: u32,
-}
-#[derive(Debug)]
-pub struct ReleaseError;
-impl Release {
-    pub fn parse(s: &str) -> Result<Self, ReleaseError> {
-        let mut it = s.split('.').map(|p| p.parse().map_err(|_| ReleaseError));
-        let mut n = || it.next().unwrap_or(Err(ReleaseError));
-        Ok(Self {
-            major: n()?,
-            minor: n()?,
-            patch: n()?,
-        })
-    }
-}
-impl fmt::Display for Release {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}.{}", self.major, self.minor, self.patch)
-    }
-}
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Phase {
-    Expand,
-    Backfill,
-    Contract,
-}
-impl fmt::Display for Phase {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Expand => "expand",
-            Self::Backfill => "backfill",
-            Self::Contract => "contract",
-        })
-    }
-}
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Target {
-    Latest,
-    Version(u32),
-    Release(Release),
-    Back(u32),
-    Forward(u32),
-}
-impl fmt::Display for Target {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self:?}")
-    }
+//! The grammar of what people and files call migrations: file names, releases, phases and targets.
+//!
+//! It depends on nothing, so that the build script and the scaffolding can use it while a migration does
+//! not compile. It reads no file and opens no database: callers hand in names and get values or errors.
+
+mod migration_name;
+mod phase;
+mod release;
+mod sequence;
+mod target;
+mod words;
+
+pub use migration_name::{MAX_NAME_LENGTH, MAX_VERSION, MigrationName, NameError, NameProblem};
+pub use phase::{Phase, PhaseError};
+pub use release::{Release, ReleaseError};
+pub use sequence::{SequenceError, next_version, scan};
+pub use target::{Target, TargetError};
+pub use words::to_migration_name;
+
+/// A text as an error message shows it: between backticks, with line breaks and control characters escaped,
+/// since names come from anywhere and an error is one line on a terminal.
+fn quoted(text: &str) -> String {
+    format!(
+        "`{}`",
+        text.escape_debug()
+            .to_string()
+            .replace("\\'", "'")
+            .replace("\\\"", "\"")
+    )
 }
