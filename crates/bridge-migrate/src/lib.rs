@@ -1,1 +1,3 @@
 //! The migrations of the Bridge.
+
+pub mod timestamps;

@@ -1,6 +1,6 @@
 //! One migration as a value: what it is called, what it changes, how it goes back.
 
-use naming::{MigrationName, Phase, Release};
+use naming::{Phase, Release};
 use rusqlite::types::Value;
 
 use crate::data::DataStep;
@@ -37,7 +37,7 @@ pub struct Migration {
 impl Migration {
     /// `V001__initial_schema`, as history and `schema_version` record it.
     pub fn stem(&self) -> String {
-        MigrationName::stem_of(self.version, &self.name)
+        format!("V{:03}__{}", self.version, self.name)
     }
 
     /// The text whose checksum the history keeps: the statements, or what the data step says of itself.
