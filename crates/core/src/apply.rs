@@ -231,7 +231,7 @@ fn apply_plan(
                 if committed_batches {
                     truth.push_str(&format!(
                         " {} is done in part and goes on where it stopped.",
-                        step.stem()
+                        step.stem
                     ));
                 }
                 if let Some(more) = error.truth() {
@@ -337,7 +337,7 @@ fn refuse_unconvertible(
                 ErrorKind::NotConvertible,
                 format!(
                     "{} cannot convert {count} values of {}.{}: {}{more}",
-                    step.stem(),
+                    step.stem,
                     data.table(),
                     data.column(),
                     list.join(", ")

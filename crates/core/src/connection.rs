@@ -225,9 +225,11 @@ pub fn open_reader(path: &Path, busy_timeout: Duration) -> Result<Reader> {
         FileState::Database { wal: true } => return open_private_copy(path, busy_timeout),
         FileState::Empty | FileState::Database { wal: false } => "?mode=ro",
     };
-    let reader = open_uri(path, query, busy_timeout)?;
-    match reader.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())) {
-        Ok(()) => Ok(reader),
+    match open_uri(path, query, busy_timeout) {
+        Ok(connection) => Ok(Reader {
+            connection,
+            _private_copy: None,
+        }),
         Err(error) if exists("-journal") && is_hot_journal(&error) => open_private_copy(path, busy_timeout),
         Err(error) => Err(Error::sqlite(format_args!("read {}", path.display()), error)),
     }
@@ -239,7 +241,12 @@ pub fn open_reader(path: &Path, busy_timeout: Duration) -> Result<Reader> {
 /// When the file cannot be opened, or is no database.
 pub fn open_still(path: &Path) -> Result<Reader> {
     inspect(path)?;
-    open_uri(path, "?mode=ro&immutable=1", Duration::ZERO)
+    let connection = open_uri(path, "?mode=ro&immutable=1", Duration::ZERO)
+        .map_err(|source| Error::sqlite(format_args!("read {}", path.display()), source))?;
+    Ok(Reader {
+        connection,
+        _private_copy: None,
+    })
 }
 
 /// An empty database in memory.
@@ -263,18 +270,15 @@ fn is_hot_journal(error: &rusqlite::Error) -> bool {
     )
 }
 
-fn open_uri(path: &Path, query: &str, busy_timeout: Duration) -> Result<Reader> {
+/// Opens and configures; the first pragma reads the schema, and so finds a journal that waits to be rolled back.
+fn open_uri(path: &Path, query: &str, busy_timeout: Duration) -> rusqlite::Result<Connection> {
     let uri = PathBuf::from(format!("file:{}{query}", percent_encoded(path)));
     let connection = open(
         &uri,
         OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI,
-    )
-    .map_err(|source| cannot_open(path, source))?;
-    configure(&connection, busy_timeout).while_doing(format_args!("open {}", path.display()))?;
-    Ok(Reader {
-        connection,
-        _private_copy: None,
-    })
+    )?;
+    configure(&connection, busy_timeout)?;
+    Ok(connection)
 }
 
 fn open_private_copy(path: &Path, busy_timeout: Duration) -> Result<Reader> {

@@ -16,7 +16,8 @@ CREATE TABLE IF NOT EXISTS migration_affected_records (
     row_id INTEGER NOT NULL,
     id,
     old_value,
-    new_value
+    new_value,
+    undone_by TEXT
 );
 ";
 

@@ -7,10 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::Connection;
 
-use crate::catalog::{Migration, RowChangeKind};
+use crate::catalog::RowChangeKind;
 use crate::error::{Error, ErrorKind, Hint, Result, SqliteContext};
 use crate::quote::identifier;
 use crate::schema::{ObjectKind, Snapshot};
+use crate::step::checks::Change;
 
 /// Row counts by table.
 pub type Counts = BTreeMap<String, u64>;
@@ -47,18 +48,18 @@ pub fn count_rows(connection: &Connection, table: &str) -> Result<u64> {
 ///
 /// # Errors
 /// [`ErrorKind::ConservationViolated`], with every count that differs.
-pub fn compare(migration: &Migration, managed: &Snapshot, before: &Counts, after: &Counts) -> Result<()> {
+pub(crate) fn compare(change: &Change<'_>, before: &Counts, after: &Counts) -> Result<()> {
     let mut wrong = Vec::new();
     for (table, &then) in before {
         let now = after.get(table).copied();
         let declares = |kind| {
-            migration
+            change
                 .row_changes
                 .iter()
                 .any(|change| change.kind == kind && change.table.eq_ignore_ascii_case(table))
         };
         // A trigger of the operators' own may add rows to a table of their own while rows of ours change.
-        let is_theirs = managed.get(ObjectKind::Table, table).is_none();
+        let is_theirs = change.managed.get(ObjectKind::Table, table).is_none();
         match now {
             None if !declares(RowChangeKind::Removes) && then > 0 => {
                 wrong.push(format!("{table}: {then} rows before, no table after"));
@@ -79,7 +80,7 @@ pub fn compare(migration: &Migration, managed: &Snapshot, before: &Counts, after
         ErrorKind::ConservationViolated,
         format!(
             "{} changes rows that it does not declare: {}",
-            migration.stem(),
+            change.stem,
             wrong.join("; ")
         ),
     )

@@ -27,6 +27,7 @@ pub mod plan;
 pub mod position;
 pub mod quote;
 mod refinery_step;
+pub mod rollback;
 pub mod run_log;
 pub mod runs;
 
@@ -40,6 +41,7 @@ pub mod time_zone;
 pub mod tool_tables;
 mod transaction;
 pub mod wait;
+pub mod way_back;
 
 pub use naming::{Phase, Release, Target};
 pub use rusqlite;

@@ -59,10 +59,8 @@ pub struct Plan {
     pub time_zone: TimeZone,
     /// Bytes of disk that the backup, the steps and their journals need at most, about.
     pub disk_needed_bytes: u64,
-    /// The schema that the database has now, without the tool's own tables.
-    pub schema: Snapshot,
-    /// The schemas that the catalog implies at each version.
-    pub expected: Vec<Snapshot>,
+    /// The application's own objects at the version that the plan starts from.
+    pub managed: Snapshot,
 }
 
 /// How a database is found.
@@ -107,15 +105,14 @@ pub struct Step {
     pub over_budget: Option<String>,
     /// What going back does and loses.
     pub rollback: String,
+    /// `V005__normalize_timestamps`.
+    pub stem: String,
     /// What the statements touch.
     pub effects: Effects,
-}
-
-impl Step {
-    /// `V005__normalize_timestamps`.
-    pub fn stem(&self) -> String {
-        format!("V{:03}__{}", self.version, self.name)
-    }
+    /// The schema before the step.
+    pub schema_before: Snapshot,
+    /// The schema after it.
+    pub schema_after: Snapshot,
 }
 
 impl Plan {
@@ -190,6 +187,11 @@ pub fn plan(
             "--dry-run",
         ])));
     }
+    let managed = usize::try_from(from)
+        .ok()
+        .and_then(|from| expected.get(from))
+        .cloned()
+        .unwrap_or_default();
     let mut live = state.schema.clone();
     if let Start::Adopt(adoption) = &start {
         live = with_objects(&live, &adoption.created);
@@ -224,8 +226,8 @@ pub fn plan(
             migration,
             settings,
             effects,
-            &before,
-            &after,
+            before,
+            after,
             rows,
             progress.map(|p| p.visited),
         ));
@@ -240,8 +242,7 @@ pub fn plan(
         steps,
         time_zone: settings.time_zone.clone(),
         disk_needed_bytes,
-        schema: state.schema,
-        expected,
+        managed,
     })
 }
 
@@ -276,8 +277,8 @@ fn step(
     migration: &Migration,
     settings: &Settings,
     effects: Effects,
-    before: &Snapshot,
-    after: &Snapshot,
+    schema_before: Snapshot,
+    schema_after: Snapshot,
     rows: u64,
     resumes_at: Option<u64>,
 ) -> Step {
@@ -288,7 +289,7 @@ fn step(
     } else {
         rows / SCANNED_ROWS_PER_MS + 1
     };
-    let rebuilds = effects.rebuilt(before, after);
+    let rebuilds = effects.rebuilt(&schema_before, &schema_after);
     let over_budget = (lock_ms > budget).then(|| {
         if rebuilds.is_empty() {
             let tables: Vec<&str> = effects.indexed.iter().map(String::as_str).collect();
@@ -318,7 +319,10 @@ fn step(
         lock_ms,
         over_budget,
         rollback: migration.rollback.clone(),
+        stem: migration.stem(),
         effects,
+        schema_before,
+        schema_after,
     }
 }
 

@@ -12,6 +12,7 @@ use crate::error::{Result, SqliteContext};
 use crate::schema::Fingerprint;
 use crate::settings::Settings;
 use crate::tool_tables;
+use crate::way_back::WayBack;
 
 /// One run of the tool that changes a database.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -128,10 +129,10 @@ pub struct RecordedStep {
     pub rows_skipped: u64,
     /// The fingerprint of the schema after it.
     pub fingerprint: String,
-    /// The statements that take it back.
+    /// How it goes back.
+    pub way_back: String,
+    /// The statements that take it back, when statements do.
     pub down_sql: String,
-    /// What its data step did, if it has one.
-    pub data_step: Option<String>,
     /// What going back does and loses.
     pub rollback: String,
 }
@@ -158,7 +159,7 @@ pub(crate) fn record_step(
     connection
         .execute(
             "INSERT INTO migration_steps (version, name, release, phase, run, adopted, applied_at, duration_ms, \
-             max_lock_ms, rows_changed, rows_skipped, fingerprint, down_sql, data_step, rollback) \
+             max_lock_ms, rows_changed, rows_skipped, fingerprint, way_back, down_sql, rollback) \
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
             params![
                 migration.version,
@@ -173,8 +174,8 @@ pub(crate) fn record_step(
                 measures.rows_changed,
                 measures.rows_skipped,
                 fingerprint.to_string(),
+                WayBack::of(migration).to_string(),
                 migration.down,
-                migration.data.as_ref().map(|step| step.describe()),
                 migration.rollback,
             ],
         )
@@ -228,7 +229,7 @@ pub fn read_steps(connection: &Connection) -> Result<Vec<RecordedStep>> {
     let mut select = connection
         .prepare_cached(
             "SELECT version, name, release, phase, run, adopted, applied_at, duration_ms, max_lock_ms, rows_changed, \
-             rows_skipped, fingerprint, down_sql, data_step, rollback FROM migration_steps ORDER BY version",
+             rows_skipped, fingerprint, way_back, down_sql, rollback FROM migration_steps ORDER BY version",
         )
         .while_doing(doing)?;
     let rows = select
@@ -246,8 +247,8 @@ pub fn read_steps(connection: &Connection) -> Result<Vec<RecordedStep>> {
                 rows_changed: row.get(9)?,
                 rows_skipped: row.get(10)?,
                 fingerprint: row.get(11)?,
-                down_sql: row.get(12)?,
-                data_step: row.get(13)?,
+                way_back: row.get(12)?,
+                down_sql: row.get(13)?,
                 rollback: row.get(14)?,
             })
         })

@@ -1,7 +1,7 @@
 //! One step of a run: begin → re-read history → statements and data → checks → records → commit.
 
 mod batches;
-mod checks;
+pub(crate) mod checks;
 
 use std::time::{Duration, Instant};
 
@@ -21,7 +21,7 @@ use crate::schema::{Fingerprint, Snapshot};
 use crate::settings::Settings;
 use crate::transaction::WriteTransaction;
 use crate::{schema_version, tool_tables};
-use checks::Before;
+use checks::{Before, Change};
 
 /// What a step did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -69,7 +69,7 @@ impl StepContext<'_> {
     /// Applies one migration.
     pub(crate) fn apply(&self, step: &Step) -> std::result::Result<StepOutcome, StepFailure> {
         let Some(migration) = self.catalog.get(step.version) else {
-            return Err(Error::new(ErrorKind::CatalogInvalid, format!("there is no {}", step.stem())).into());
+            return Err(Error::new(ErrorKind::CatalogInvalid, format!("there is no {}", step.stem)).into());
         };
         self.observer.observe(&Event::StepStarted {
             version: step.version,
@@ -110,7 +110,7 @@ impl StepContext<'_> {
             Mode::Apply,
         )?;
         let rows_changed = add_missing(self.connection, &imported)?;
-        let after = before.check(self.connection, self.plan, migration)?;
+        let after = before.check(self.connection, &self.change(step, migration))?;
         let measures = StepMeasures {
             duration_ms: millis(started.elapsed()),
             max_lock_ms: millis(started.elapsed()),
@@ -139,13 +139,24 @@ impl StepContext<'_> {
                 format!(
                     "another program changed the history: it is at V{:03}, and {} was to be applied",
                     history.version(),
-                    step.stem()
+                    step.stem
                 ),
             )
             .with_hint(Hint::tool(["status"])));
         }
         history.check(self.catalog)?;
         Ok(transaction)
+    }
+
+    /// What the step may change.
+    fn change<'b>(&'b self, step: &'b Step, migration: &'b Migration) -> Change<'b> {
+        Change {
+            stem: &step.stem,
+            schema_before: &step.schema_before,
+            schema_after: &step.schema_after,
+            managed: &self.plan.managed,
+            row_changes: &migration.row_changes,
+        }
     }
 
     /// Writes every record of an applied migration.

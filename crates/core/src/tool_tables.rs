@@ -26,7 +26,7 @@ pub fn is_tool_table(name: &str) -> bool {
         .any(|table| table.eq_ignore_ascii_case(name))
 }
 
-/// `down_sql` and the rest of a step's row are all that an older program needs to take the step back.
+/// `way_back`, `down_sql` and the rest of a step's row are all that an older program needs to take the step back.
 const CREATE: &str = "\
 CREATE TABLE IF NOT EXISTS schema_version (
     version TEXT PRIMARY KEY,
@@ -60,8 +60,8 @@ CREATE TABLE IF NOT EXISTS migration_steps (
     rows_changed INTEGER NOT NULL,
     rows_skipped INTEGER NOT NULL,
     fingerprint TEXT NOT NULL,
+    way_back TEXT NOT NULL,
     down_sql TEXT NOT NULL,
-    data_step TEXT,
     rollback TEXT NOT NULL
 );
 CREATE TABLE IF NOT EXISTS migration_progress (

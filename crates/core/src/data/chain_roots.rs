@@ -7,7 +7,7 @@
 
 use std::str::FromStr;
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension};
 
 use super::{Batch, BatchOutcome, DataStep, SkippedRow};
 use crate::error::{Error, ErrorKind, Result, SqliteContext};
@@ -74,42 +74,6 @@ impl DataStep for ChainRoots {
         }
         .run()
         .while_doing(format_args!("find the roots of the chains of {}", self.table))
-    }
-
-    fn backward(&self, batch: &mut Batch<'_>) -> Result<BatchOutcome> {
-        let first = match batch.cursor {
-            Some(cursor) => super::parse_cursor(cursor, self.table)?,
-            None => i64::MIN,
-        };
-        let (table, root) = (identifier(self.table), identifier(self.root));
-        let doing = format!("clear {}.{}", self.table, self.root);
-        let limit = i64::try_from(batch.limit).unwrap_or(i64::MAX);
-        let last: Option<i64> = batch
-            .connection
-            .prepare_cached(&format!(
-                "SELECT max(_rowid_) FROM (SELECT _rowid_ FROM {table} NOT INDEXED WHERE _rowid_ >= ?1 ORDER BY _rowid_ LIMIT ?2)"
-            ))
-            .and_then(|mut select| select.query_row(params![first, limit], |row| row.get(0)))
-            .while_doing(&doing)?;
-        let Some(last) = last else {
-            return Ok(BatchOutcome {
-                cursor: None,
-                visited: 0,
-                changed: 0,
-            });
-        };
-        let changed = batch
-            .connection
-            .prepare_cached(&format!(
-                "UPDATE {table} NOT INDEXED SET {root} = NULL WHERE _rowid_ BETWEEN ?1 AND ?2 AND {root} IS NOT NULL"
-            ))
-            .and_then(|mut update| update.execute(params![first, last]))
-            .while_doing(&doing)?;
-        Ok(BatchOutcome {
-            cursor: last.checked_add(1).map(|next| next.to_string()),
-            visited: batch.limit,
-            changed: changed as u64,
-        })
     }
 
     fn unconvertible(&self, _: &Connection, _: &TimeZone, _: &mut dyn FnMut(SkippedRow)) -> Result<()> {

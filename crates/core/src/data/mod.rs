@@ -27,7 +27,8 @@ pub trait DataStep: std::fmt::Debug + Send + Sync {
     /// The column that changes.
     fn column(&self) -> &str;
 
-    /// Whether old values go to the journal. A step that fills a column which was NULL before needs none.
+    /// Whether old values go to the journal. A step that fills a column which was NULL before needs none: its
+    /// way back is NULL.
     fn is_journaled(&self) -> bool;
 
     /// Changes up to `batch.limit` rows after `batch.cursor`.
@@ -35,13 +36,6 @@ pub trait DataStep: std::fmt::Debug + Send + Sync {
     /// # Errors
     /// When SQLite refuses a statement.
     fn forward(&self, batch: &mut Batch<'_>) -> Result<BatchOutcome>;
-
-    /// Takes up to `batch.limit` rows back, after `batch.cursor`. Not called for journaled steps: their
-    /// journal knows the way back.
-    ///
-    /// # Errors
-    /// When SQLite refuses a statement.
-    fn backward(&self, batch: &mut Batch<'_>) -> Result<BatchOutcome>;
 
     /// Rows that the step would have to leave as they are, by key, reading only.
     ///

@@ -4,7 +4,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, params};
 
 use super::{Batch, BatchOutcome, DataStep, SkippedRow, key_text, parse_cursor};
-use crate::error::{Error, ErrorKind, Result, SqliteContext};
+use crate::error::{Result, SqliteContext};
 use crate::quote::identifier;
 use crate::time_zone::TimeZone;
 
@@ -153,13 +153,6 @@ impl DataStep for Rewrite {
             visited,
             changed: changes.len() as u64,
         })
-    }
-
-    fn backward(&self, _: &mut Batch<'_>) -> Result<BatchOutcome> {
-        Err(Error::new(
-            ErrorKind::NotReversible,
-            format!("{}.{} goes back by its journal", self.table, self.column),
-        ))
     }
 
     fn unconvertible(

@@ -110,8 +110,8 @@ fn column_changes(table: &str, expected: &TableDefinition, actual: &TableDefinit
                     differences.push(Difference::ColumnChanged {
                         table: table.to_owned(),
                         column: column.name.clone(),
-                        expected: column.clone(),
-                        actual: other.clone(),
+                        expected: Box::new(column.clone()),
+                        actual: Box::new(other.clone()),
                     });
                 }
             }

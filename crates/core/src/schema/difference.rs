@@ -73,9 +73,9 @@ pub enum Difference {
         /// The column's name.
         column: String,
         /// The definition that is expected.
-        expected: ColumnDefinition,
+        expected: Box<ColumnDefinition>,
         /// The definition that is there.
-        actual: ColumnDefinition,
+        actual: Box<ColumnDefinition>,
     },
     /// The columns that both have come in another order.
     ColumnOrder {

@@ -25,6 +25,8 @@ pub use table_detail::{Column, ForeignKey, ForeignKeyAction, Hidden, TableDetail
 #[cfg(test)]
 mod diff_tests;
 #[cfg(test)]
+mod normalise_properties;
+#[cfg(test)]
 mod normalise_tests;
 #[cfg(test)]
 mod samples;

@@ -93,14 +93,14 @@ impl StepContext<'_> {
             if let Some(outcome) = outcome {
                 self.observer.observe(&Event::ProgressFinished {
                     activity: Activity::Rows,
-                    subject: step.stem(),
+                    subject: step.stem.clone(),
                 });
                 return Ok(outcome);
             }
             committed_batches = true;
             self.observer.observe(&Event::Progress {
                 activity: Activity::Rows,
-                subject: step.stem(),
+                subject: step.stem.clone(),
                 done: next.visited,
                 total: Some(step.rows.max(next.visited)),
             });
@@ -170,7 +170,7 @@ impl StepContext<'_> {
         } else {
             next.write(self.connection, &timestamp(self.settings.clock.now()))?;
         }
-        let after = before.check(self.connection, self.plan, migration)?;
+        let after = before.check(self.connection, &self.change(step, migration))?;
         if is_last {
             let measures = StepMeasures {
                 duration_ms: millis(started.elapsed()),
@@ -216,7 +216,7 @@ impl StepContext<'_> {
             ErrorKind::ConservationViolated,
             format!(
                 "a batch of {} changed {counted} rows where it declares {declared}",
-                step.stem()
+                step.stem
             ),
         )
         .with_truth("The batch was rolled back.")

@@ -4,18 +4,31 @@ use std::collections::BTreeSet;
 
 use rusqlite::Connection;
 
-use crate::catalog::Migration;
+use crate::catalog::RowChange;
 use crate::effects::Effects;
 use crate::error::{Error, ErrorKind, Hint, Result};
 use crate::foreign_keys::{self, Violations};
 use crate::ledger::{self, Counts};
-use crate::plan::Plan;
 use crate::schema::Snapshot;
 use crate::schema::{Difference, diff, render_diff};
 use crate::{expected, tool_tables};
 
+/// A change of the schema or of rows, and what it declares.
+pub(crate) struct Change<'a> {
+    /// The migration's number and name.
+    pub(crate) stem: &'a str,
+    /// The schema before, found by running the statements on an empty copy.
+    pub(crate) schema_before: &'a Snapshot,
+    /// The schema after, found likewise.
+    pub(crate) schema_after: &'a Snapshot,
+    /// The tables of the application, as opposed to the operators' own.
+    pub(crate) managed: &'a Snapshot,
+    /// The row counts that may differ.
+    pub(crate) row_changes: &'a [RowChange],
+}
+
 /// The schema, the row counts and the violations before a step.
-pub(super) struct Before {
+pub(crate) struct Before {
     schema: Snapshot,
     counted: BTreeSet<String>,
     counts: Counts,
@@ -25,7 +38,7 @@ pub(super) struct Before {
 
 impl Before {
     /// Counts what the step's statements can reach.
-    pub(super) fn read(connection: &Connection, effects: &Effects) -> Result<Self> {
+    pub(crate) fn read(connection: &Connection, effects: &Effects) -> Result<Self> {
         let schema = expected::read(connection)?;
         let counted: BTreeSet<String> = effects
             .recounted()
@@ -44,29 +57,12 @@ impl Before {
     }
 
     /// Compares with what is there now, and returns the schema that is there now.
-    pub(super) fn check(
-        &self,
-        connection: &Connection,
-        plan: &Plan,
-        migration: &Migration,
-    ) -> Result<Snapshot> {
+    pub(crate) fn check(&self, connection: &Connection, change: &Change<'_>) -> Result<Snapshot> {
         let after = expected::read(connection)?;
-        let at = |version: u32| {
-            usize::try_from(version)
-                .ok()
-                .and_then(|index| plan.expected.get(index))
-        };
-        let (Some(expected_before), Some(expected_after)) =
-            (at(migration.version - 1), at(migration.version))
-        else {
-            return Err(Error::new(
-                ErrorKind::CatalogInvalid,
-                format!("{} is not in the plan", migration.stem()),
-            ));
-        };
-        // What differed before the step, such as objects of the operators' own, may differ after it.
-        let old: Vec<Difference> = diff(expected_before, &self.schema);
-        let new: Vec<Difference> = diff(expected_after, &after)
+        // What differed before the step, such as an object that only the server's SQLite can make, may differ
+        // after it.
+        let old: Vec<Difference> = diff(change.schema_before, &self.schema);
+        let new: Vec<Difference> = diff(change.schema_after, &after)
             .into_iter()
             .filter(|difference| !old.contains(difference))
             .collect();
@@ -75,7 +71,7 @@ impl Before {
                 ErrorKind::SchemaMismatch,
                 format!(
                     "{} did not lead to the schema it should; expected (-) and actual (+):\n{}",
-                    migration.stem(),
+                    change.stem,
                     render_diff(&new).trim_end()
                 ),
             )
@@ -83,9 +79,9 @@ impl Before {
             .with_hint(Hint::tool(["schema", "diff"])));
         }
         let counts = ledger::count(connection, &after, &self.counted)?;
-        ledger::compare(migration, expected_before, &self.counts, &counts)?;
+        ledger::compare(change, &self.counts, &counts)?;
         let violations = foreign_keys::count(connection, &self.linked)?;
-        foreign_keys::compare(&migration.stem(), &self.violations, &violations)?;
+        foreign_keys::compare(change.stem, &self.violations, &violations)?;
         Ok(after)
     }
 }

@@ -1,0 +1,166 @@
+//! What the author of a migration says of it.
+
+use bridge_migrate_core::catalog::{Import, Migration, RowChange, RowChangeKind};
+use bridge_migrate_core::data::DataStep;
+use bridge_migrate_core::error::{Error, ErrorKind, Hint, Result};
+use bridge_migrate_core::{Phase, Release};
+
+use super::schema::Schema;
+
+/// A migration without what its file says of it: number, name, summary, rollback note.
+#[derive(Debug)]
+pub struct Definition {
+    release: String,
+    phase: Phase,
+    up: Schema,
+    down: Schema,
+    data: Option<Box<dyn DataStep>>,
+    import: Option<Box<dyn Import>>,
+    row_changes: Vec<RowChange>,
+}
+
+impl Definition {
+    /// A migration of a release (`1.1.0`). The build script reads the release from the source text, so it
+    /// must be written out here.
+    #[must_use]
+    pub fn new(release: &str, phase: Phase) -> Self {
+        Self {
+            release: release.to_owned(),
+            phase,
+            up: Schema::default(),
+            down: Schema::default(),
+            data: None,
+            import: None,
+            row_changes: Vec::new(),
+        }
+    }
+
+    /// The schema changes.
+    #[must_use]
+    pub fn up(mut self, build: impl FnOnce(&mut Schema)) -> Self {
+        build(&mut self.up);
+        self
+    }
+
+    /// How the schema changes are taken back.
+    #[must_use]
+    pub fn down(mut self, build: impl FnOnce(&mut Schema)) -> Self {
+        build(&mut self.down);
+        self
+    }
+
+    /// A change of rows in batches, instead of schema changes.
+    #[must_use]
+    pub fn data(mut self, step: impl DataStep + 'static) -> Self {
+        self.data = Some(Box::new(step));
+        self
+    }
+
+    /// Rows that come from the companion file, in the transaction of the schema changes. Say with
+    /// [`Self::adds_rows_to`] which tables they go to.
+    #[must_use]
+    pub fn import(mut self, import: impl Import + 'static) -> Self {
+        self.import = Some(Box::new(import));
+        self
+    }
+
+    /// Declares that a table may have more rows afterwards.
+    #[must_use]
+    pub fn adds_rows_to(self, table: &str) -> Self {
+        self.changes_rows(table, RowChangeKind::Adds)
+    }
+
+    /// Declares that a table may have fewer rows afterwards.
+    #[must_use]
+    pub fn removes_rows_from(self, table: &str) -> Self {
+        self.changes_rows(table, RowChangeKind::Removes)
+    }
+
+    fn changes_rows(mut self, table: &str, kind: RowChangeKind) -> Self {
+        self.row_changes.push(RowChange {
+            table: table.to_owned(),
+            kind,
+        });
+        self
+    }
+
+    /// Joins it with what its file says.
+    ///
+    /// # Errors
+    /// [`ErrorKind::CatalogInvalid`] when the release is none, a column cannot be in SQLite, a change has no
+    /// way back, or rows are imported into a table that does not declare them.
+    pub fn build(self, version: u32, name: &str, summary: &str, rollback: &str) -> Result<Migration> {
+        let invalid = |why: String| {
+            Error::new(
+                ErrorKind::CatalogInvalid,
+                format!("migration V{version:03}__{name}: {why}"),
+            )
+            .with_hint(Hint::shell("cargo xtask check"))
+        };
+        let release = Release::parse(&self.release).map_err(|source| invalid(source.to_string()))?;
+        let mut problems: Vec<_> = self
+            .up
+            .problems()
+            .iter()
+            .chain(self.down.problems())
+            .cloned()
+            .collect();
+        let (up, down) = (self.up.sql(), self.down.sql());
+        if up.is_empty() != down.is_empty() {
+            problems.push("it needs both an `up` and a `down`".to_owned());
+        }
+        for table in self.import.iter().flat_map(|import| import.tables()) {
+            let adds = |change: &RowChange| change.table == *table && change.kind == RowChangeKind::Adds;
+            if !self.row_changes.iter().any(adds) {
+                problems.push(format!(
+                    "it imports into {table} without adds_rows_to(\"{table}\")"
+                ));
+            }
+        }
+        if !problems.is_empty() {
+            return Err(invalid(problems.join("; ")));
+        }
+        Ok(Migration {
+            version,
+            name: name.to_owned(),
+            release,
+            phase: self.phase,
+            summary: summary.to_owned(),
+            rollback: rollback.to_owned(),
+            up,
+            down,
+            data: self.data,
+            import: self.import,
+            row_changes: self.row_changes,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::authoring::text;
+    use crate::tokens::TokenImport;
+
+    fn refusal(definition: Definition) -> String {
+        let error = definition.build(7, "try_it", "", "").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::CatalogInvalid);
+        error.to_string()
+    }
+
+    #[test]
+    fn mistakes_name_the_migration() {
+        insta::assert_snapshot!(
+            refusal(Definition::new("1.1", Phase::Expand).up(|m| m.drop_table("t")).down(|m| m.drop_table("t"))),
+            @"migration V007__try_it: `1.1` is not a release: write three numbers without leading zeros, as in `1.1.0`"
+        );
+        insta::assert_snapshot!(
+            refusal(Definition::new("1.1.0", Phase::Expand).up(|m| m.create_table("t", |t| t.add_column("a", text())))),
+            @"migration V007__try_it: it needs both an `up` and a `down`"
+        );
+        insta::assert_snapshot!(
+            refusal(Definition::new("1.1.0", Phase::Expand).import(TokenImport).adds_rows_to("auth_tokens")),
+            @r#"migration V007__try_it: it imports into revoked_tokens without adds_rows_to("revoked_tokens")"#
+        );
+    }
+}

@@ -1,0 +1,39 @@
+//! The catalog of the Bridge: every file of `migrations/`, which the build script lists.
+
+use bridge_migrate_core::catalog::Catalog;
+use bridge_migrate_core::error::Result;
+
+use crate::authoring::Definition;
+
+include!(concat!(env!("OUT_DIR"), "/registry.rs"));
+
+/// The application whose databases these migrations are for.
+const APPLICATION: &str = "Claude Multi-Agent Bridge";
+
+/// Tables that old servers may never have created, and create at their next start.
+const SERVER_CREATED_TABLES: &[&str] = &["tasks", "code_executions", "channels"];
+
+/// A file of `migrations/`: what the build script read from it, and what it says in Rust.
+struct Registered {
+    version: u32,
+    name: &'static str,
+    summary: &'static str,
+    rollback: &'static str,
+    definition: Definition,
+}
+
+/// All migrations of the Bridge.
+///
+/// # Errors
+/// [`CatalogInvalid`](bridge_migrate_core::error::ErrorKind::CatalogInvalid) when a migration contradicts
+/// itself; the tests of this crate see to it that none does.
+pub fn catalog() -> Result<Catalog> {
+    let migrations = registry()
+        .into_iter()
+        .map(|file| {
+            file.definition
+                .build(file.version, file.name, file.summary, file.rollback)
+        })
+        .collect::<Result<Vec<_>>>()?;
+    Ok(Catalog::new(APPLICATION, migrations)?.with_server_created_tables(SERVER_CREATED_TABLES))
+}

@@ -1,0 +1,137 @@
+//! How the token file and the database differ, in numbers.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bridge_migrate_core::error::{Error, ErrorKind, Hint, Result, SqliteContext};
+use bridge_migrate_core::rusqlite::types::ValueRef;
+use bridge_migrate_core::rusqlite::{self, Connection};
+use bridge_migrate_core::settings::Settings;
+use serde::Serialize;
+
+use super::document::Token;
+use super::file;
+use super::import::in_utc;
+
+/// How the token file and the database differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Comparison {
+    /// Whether there is a token file; one that is missing counts as one without tokens.
+    pub file_exists: bool,
+    /// The tokens.
+    pub tokens: Agreement,
+    /// The revoked tokens.
+    pub revoked: Agreement,
+}
+
+impl Comparison {
+    /// Whether file and database say the same.
+    pub fn is_equal(&self) -> bool {
+        self.tokens.is_equal() && self.revoked.is_equal()
+    }
+}
+
+/// Numbers of entries.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Agreement {
+    /// In both, those that differ included.
+    pub in_both: u64,
+    /// In both, but with another client or expiry. Of revoked tokens nothing can differ.
+    pub differing: u64,
+    /// In the file only: an import would add them.
+    pub only_in_file: u64,
+    /// In the database only.
+    pub only_in_database: u64,
+}
+
+impl Agreement {
+    fn is_equal(&self) -> bool {
+        self.differing == 0 && self.only_in_file == 0 && self.only_in_database == 0
+    }
+}
+
+/// Compares the token file with the tables that hold its tokens; tells numbers only.
+///
+/// # Errors
+/// [`ErrorKind::CompanionInvalid`] when the file cannot be read as one, [`ErrorKind::SchemaMismatch`] when the
+/// database has no such tables yet, and what SQLite refuses.
+pub fn compare(connection: &Connection, settings: &Settings) -> Result<Comparison> {
+    let document = file::read(&settings.companion)?;
+    let file_exists = document.is_some();
+    let document = document.unwrap_or_default();
+    for table in ["auth_tokens", "revoked_tokens"] {
+        if !connection
+            .table_exists(None, table)
+            .while_doing("read the schema")?
+        {
+            return Err(Error::new(
+                ErrorKind::SchemaMismatch,
+                format!("cannot compare the token file with the database: it has no table {table}"),
+            )
+            .with_truth("Tokens are in the database from release 1.1.0 on.")
+            .with_hint(Hint::tool(["migrate"])));
+        }
+    }
+    let zone = &settings.time_zone;
+    let tokens: BTreeMap<_, _> = document
+        .tokens
+        .into_iter()
+        .map(
+            |(
+                hash,
+                Token {
+                    client_id,
+                    expires_at,
+                    ..
+                },
+            )| { (hash, (client_id, expires_at.map(|time| in_utc(time, zone)))) },
+        )
+        .collect();
+    Ok(Comparison {
+        file_exists,
+        tokens: compare_tokens(connection, &tokens).while_doing("read auth_tokens")?,
+        revoked: compare_revoked(connection, &document.revoked).while_doing("read revoked_tokens")?,
+    })
+}
+
+type Known = (String, Option<String>);
+
+fn compare_tokens(connection: &Connection, file: &BTreeMap<String, Known>) -> rusqlite::Result<Agreement> {
+    let mut agreement = Agreement::default();
+    let mut select = connection.prepare("SELECT token_hash, client_id, expires_at FROM auth_tokens")?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        let known = text(row.get_ref(0)?).and_then(|hash| file.get(hash));
+        let Some((client_id, expires_at)) = known else {
+            agreement.only_in_database += 1;
+            continue;
+        };
+        agreement.in_both += 1;
+        let is_same = text(row.get_ref(1)?) == Some(client_id.as_str())
+            && text(row.get_ref(2)?) == expires_at.as_deref();
+        agreement.differing += u64::from(!is_same);
+    }
+    agreement.only_in_file = (file.len() as u64).saturating_sub(agreement.in_both);
+    Ok(agreement)
+}
+
+fn compare_revoked(connection: &Connection, file: &BTreeSet<String>) -> rusqlite::Result<Agreement> {
+    let mut agreement = Agreement::default();
+    let mut select = connection.prepare("SELECT token_hash FROM revoked_tokens")?;
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        match text(row.get_ref(0)?) {
+            Some(hash) if file.contains(hash) => agreement.in_both += 1,
+            _ => agreement.only_in_database += 1,
+        }
+    }
+    agreement.only_in_file = (file.len() as u64).saturating_sub(agreement.in_both);
+    Ok(agreement)
+}
+
+/// A value as text; `None` when it is NULL, or nothing that the tool would have written.
+fn text(value: ValueRef<'_>) -> Option<&str> {
+    match value {
+        ValueRef::Text(bytes) => std::str::from_utf8(bytes).ok(),
+        _ => None,
+    }
+}

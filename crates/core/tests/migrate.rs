@@ -1,0 +1,203 @@
+//! Migrating databases of a small catalog: fresh, managed, interrupted, contradicting.
+
+mod common;
+
+use bridge_migrate_core::apply::{MigrateOptions, migrate};
+use bridge_migrate_core::catalog::Catalog;
+use bridge_migrate_core::error::ErrorKind;
+use bridge_migrate_core::event::{Event, Silent};
+use bridge_migrate_core::plan::PlanOptions;
+use bridge_migrate_core::{Release, Target};
+use common::{Place, Recorder, catalog, migration, notes};
+
+fn to(target: Target) -> MigrateOptions {
+    MigrateOptions {
+        plan: PlanOptions {
+            target,
+            ..PlanOptions::default()
+        },
+        ..MigrateOptions::default()
+    }
+}
+
+#[test]
+fn a_fresh_database_reaches_the_last_release() {
+    let place = Place::new();
+    let outcome = migrate(&catalog(), &place.settings, MigrateOptions::default(), &Silent).unwrap();
+    assert_eq!(outcome.to.version, 4);
+    assert_eq!(outcome.to.release, Some(Release::new(1, 1, 0)));
+    assert_eq!(outcome.applied.len(), 4);
+    assert_eq!(
+        place.strings("SELECT version FROM schema_version ORDER BY applied_at DESC LIMIT 1"),
+        ["1.1.0"],
+        "the strategy's own query"
+    );
+    assert_eq!(
+        place.strings("SELECT name FROM refinery_schema_history ORDER BY version"),
+        ["notes", "note_threads", "shout", "threads"]
+    );
+}
+
+#[test]
+fn a_second_run_changes_no_byte() {
+    let place = Place::new();
+    migrate(&catalog(), &place.settings, MigrateOptions::default(), &Silent).unwrap();
+    let before = std::fs::read(place.database()).unwrap();
+    let outcome = migrate(&catalog(), &place.settings, MigrateOptions::default(), &Silent).unwrap();
+    assert!(outcome.applied.is_empty() && outcome.run.is_none());
+    assert_eq!(before, std::fs::read(place.database()).unwrap());
+}
+
+#[test]
+fn data_steps_keep_old_values_and_leave_what_they_cannot_rewrite() {
+    let place = Place::new();
+    migrate(&catalog(), &place.settings, to(Target::Version(2)), &Silent).unwrap();
+    let connection = place.open();
+    connection
+        .execute_batch(
+            "INSERT INTO notes (id, body, reply_to) VALUES ('a', 'one', NULL), ('b', 'TWO', 'a'), ('c', '#', 'b'), \
+             (NULL, 'nobody', 'a'), ('d', x'ff', 'gone'), ('e', CAST(x'C328' AS TEXT), 'e');",
+        )
+        .unwrap();
+    let recorder = Recorder::default();
+    let outcome = migrate(&catalog(), &place.settings, MigrateOptions::default(), &recorder).unwrap();
+    assert_eq!(outcome.applied[0].rows_changed, 2);
+    assert_eq!(outcome.applied[0].rows_skipped, 3);
+    assert_eq!(
+        place.strings("SELECT coalesce(id, '-') || '=' || hex(body) || '/' || coalesce(thread, '-') FROM notes ORDER BY rowid"),
+        ["a=4F4E45/a", "b=54574F/a", "c=23/a", "-=4E4F424F4459/a", "d=FF/d", "e=C328/e"]
+    );
+    assert_eq!(
+        place.strings("SELECT coalesce(id, '-') || ':' || old_value || '>' || new_value FROM migration_affected_records ORDER BY seq"),
+        ["a:one>ONE", "-:nobody>NOBODY"]
+    );
+    let skipped: Vec<_> = recorder
+        .0
+        .into_inner()
+        .unwrap()
+        .into_iter()
+        .filter_map(|event| match event {
+            Event::RowSkipped { key, why, .. } => Some(format!("{key}: {why}")),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(
+        skipped,
+        ["c: has a hash sign", "d: not text", "e: not valid UTF-8"]
+    );
+}
+
+#[test]
+fn a_step_that_loses_rows_is_rolled_back() {
+    let mut migrations = notes();
+    migrations.push(migration(
+        5,
+        "lose_rows",
+        Release::new(1, 2, 0),
+        "CREATE TABLE copy (id TEXT PRIMARY KEY, body TEXT NOT NULL, reply_to TEXT, thread TEXT);\
+         INSERT INTO copy SELECT * FROM notes WHERE id IS NOT NULL; DROP TABLE notes; ALTER TABLE copy RENAME TO notes;",
+        "SELECT 1;",
+    ));
+    let careless = Catalog::new("Notes", migrations).unwrap();
+    let place = Place::new();
+    migrate(&catalog(), &place.settings, MigrateOptions::default(), &Silent).unwrap();
+    place
+        .open()
+        .execute_batch("INSERT INTO notes (id, body) VALUES ('a', 'A'), (NULL, 'B')")
+        .unwrap();
+    let before = place.strings("SELECT body FROM notes ORDER BY rowid");
+    let error = migrate(&careless, &place.settings, MigrateOptions::default(), &Silent).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConservationViolated, "{error}");
+    assert!(
+        error.message().contains("notes: 2 rows before, 1 after"),
+        "{error}"
+    );
+    assert!(error.reached().is_none(), "nothing was committed");
+    assert_eq!(before, place.strings("SELECT body FROM notes ORDER BY rowid"));
+    assert_eq!(
+        place.strings("SELECT CAST(max(version) AS TEXT) FROM refinery_schema_history"),
+        ["4"]
+    );
+}
+
+#[test]
+fn a_failure_after_committed_steps_names_the_version_reached() {
+    let mut migrations = notes();
+    migrations.push(migration(
+        5,
+        "fine",
+        Release::new(1, 2, 0),
+        "CREATE TABLE more (x TEXT);",
+        "DROP TABLE more;",
+    ));
+    migrations.push(migration(
+        6,
+        "refused_by_data",
+        Release::new(1, 3, 0),
+        "CREATE UNIQUE INDEX one_body ON notes (body);",
+        "DROP INDEX one_body;",
+    ));
+    let place = Place::new();
+    migrate(&catalog(), &place.settings, MigrateOptions::default(), &Silent).unwrap();
+    place
+        .open()
+        .execute_batch("INSERT INTO notes (id, body) VALUES ('a', 'A'), ('b', 'A')")
+        .unwrap();
+    let grown = Catalog::new("Notes", migrations).unwrap();
+    let error = migrate(&grown, &place.settings, MigrateOptions::default(), &Silent).unwrap_err();
+    let reached = error.reached().expect("V005 was committed");
+    assert_eq!(
+        (reached.version, reached.release),
+        (5, Some(Release::new(1, 2, 0)))
+    );
+    assert_eq!(
+        place.strings("SELECT version FROM schema_version ORDER BY applied_at DESC LIMIT 1"),
+        ["1.2.0"]
+    );
+}
+
+#[test]
+fn history_rows_edited_by_hand_are_named_and_nothing_changes() {
+    for (edit, kind) in [
+        (
+            "UPDATE refinery_schema_history SET checksum = 'x' WHERE version = 2",
+            ErrorKind::HistoryDamaged,
+        ),
+        (
+            "UPDATE refinery_schema_history SET applied_on = 'yesterday'",
+            ErrorKind::HistoryDamaged,
+        ),
+        (
+            "UPDATE refinery_schema_history SET name = x'ff'",
+            ErrorKind::HistoryDamaged,
+        ),
+        (
+            "UPDATE refinery_schema_history SET version = -1 WHERE version = 1",
+            ErrorKind::HistoryDamaged,
+        ),
+        (
+            "UPDATE refinery_schema_history SET checksum = '1' WHERE version = 2",
+            ErrorKind::Divergent,
+        ),
+        (
+            "UPDATE refinery_schema_history SET name = 'other' WHERE version = 1",
+            ErrorKind::Divergent,
+        ),
+        (
+            "DELETE FROM refinery_schema_history WHERE version = 2",
+            ErrorKind::Divergent,
+        ),
+        (
+            "INSERT INTO refinery_schema_history VALUES (9, 'later', '2026-01-01T00:00:00Z', '1')",
+            ErrorKind::Newer,
+        ),
+    ] {
+        let place = Place::new();
+        migrate(&catalog(), &place.settings, to(Target::Version(3)), &Silent).unwrap();
+        place.open().execute_batch(edit).unwrap();
+        let before = std::fs::read(place.database()).unwrap();
+        let error = migrate(&catalog(), &place.settings, MigrateOptions::default(), &Silent).unwrap_err();
+        assert_eq!(error.kind(), kind, "{edit}: {error}");
+        assert_eq!(before, std::fs::read(place.database()).unwrap(), "{edit}");
+    }
+}

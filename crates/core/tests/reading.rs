@@ -1,0 +1,126 @@
+//! Reads never write: not a byte of the database or its folder changes, whatever a crash left there.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use bridge_migrate_core::apply::{MigrateOptions, migrate};
+use bridge_migrate_core::event::Silent;
+use bridge_migrate_core::status::{Presence, status};
+use common::{Place, catalog};
+
+fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    std::fs::read_dir(folder)
+        .unwrap()
+        .map(Result::unwrap)
+        .filter(|entry| entry.path().is_file())
+        .map(|entry| {
+            (
+                entry.file_name().to_string_lossy().into_owned(),
+                std::fs::read(entry.path()).unwrap(),
+            )
+        })
+        .collect()
+}
+
+fn migrated() -> Place {
+    let place = Place::new();
+    migrate(&catalog(), &place.settings, MigrateOptions::default(), &Silent).unwrap();
+    place
+}
+
+fn assert_status_reads_only(place: &Place) {
+    let before = files(place.folder.path());
+    let found = status(&catalog(), &place.settings).unwrap();
+    assert_eq!(found.presence, Presence::Managed);
+    assert_eq!(found.position.version, 4);
+    let after = files(place.folder.path());
+    assert_eq!(
+        before.keys().collect::<Vec<_>>(),
+        after.keys().collect::<Vec<_>>()
+    );
+    assert!(before == after, "a byte changed");
+}
+
+#[test]
+fn in_rollback_journal_mode() {
+    assert_status_reads_only(&migrated());
+}
+
+#[test]
+fn in_write_ahead_mode_with_nobody_there() {
+    let place = migrated();
+    place
+        .open()
+        .execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE theirs (x);")
+        .unwrap();
+    assert_status_reads_only(&place);
+}
+
+#[test]
+fn in_write_ahead_mode_with_a_server_writing() {
+    let place = migrated();
+    let server = place.open();
+    server
+        .execute_batch("PRAGMA journal_mode = WAL; INSERT INTO notes (id, body) VALUES ('w', 'W')")
+        .unwrap();
+    // In one process SQLite shares the index of the log, where readers leave their marks: it is memory that
+    // happens to have a name. Everything else must stay.
+    let everything_but_marks = || {
+        let mut files = files(place.folder.path());
+        assert!(files.remove("notes.db-shm").is_some());
+        files
+    };
+    let before = everything_but_marks();
+    assert_eq!(status(&catalog(), &place.settings).unwrap().position.version, 4);
+    assert!(before == everything_but_marks(), "a byte changed");
+    drop(server);
+}
+
+#[test]
+fn with_a_log_that_a_crash_left_behind() {
+    let place = migrated();
+    let server = place.open();
+    server
+        .execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE theirs (x);")
+        .unwrap();
+    let crashed = Place::new();
+    for suffix in ["", "-wal"] {
+        let name = |path: &Path| format!("{}{suffix}", path.display());
+        std::fs::copy(name(&place.database()), name(&crashed.database())).unwrap();
+    }
+    assert_status_reads_only(&crashed);
+    let crashed_with_index = Place::new();
+    for suffix in ["", "-wal", "-shm"] {
+        let name = |path: &Path| format!("{}{suffix}", path.display());
+        std::fs::copy(name(&place.database()), name(&crashed_with_index.database())).unwrap();
+    }
+    assert_status_reads_only(&crashed_with_index);
+}
+
+#[test]
+fn with_a_journal_that_a_crash_left_to_be_rolled_back() {
+    let place = migrated();
+    let server = place.open();
+    // A cache of one page makes the transaction spill: the database and its hot journal are both on disk.
+    server
+        .execute_batch(
+            "PRAGMA cache_size = 1; BEGIN; DELETE FROM refinery_schema_history WHERE version = 4; \
+             INSERT INTO notes (id, body) SELECT value, hex(zeroblob(500)) FROM \
+             (WITH RECURSIVE n(value) AS (VALUES (1) UNION ALL SELECT value + 1 FROM n LIMIT 2000) SELECT value FROM n);",
+        )
+        .unwrap();
+    let crashed = Place::new();
+    for suffix in ["", "-journal"] {
+        let name = |path: &Path| format!("{}{suffix}", path.display());
+        std::fs::copy(name(&place.database()), name(&crashed.database())).unwrap();
+    }
+    assert!(
+        std::fs::metadata(format!("{}-journal", crashed.database().display()))
+            .unwrap()
+            .len()
+            > 0
+    );
+    assert_status_reads_only(&crashed);
+}

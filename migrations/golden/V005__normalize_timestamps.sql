@@ -1,0 +1,4 @@
+-- up
+-- data step: rewrite messages.timestamp: to UTC ISO 8601 as Python prints it
+-- down
+-- data step: old values of messages.timestamp from the journal

@@ -1,0 +1,4 @@
+-- up
+-- data step: fill messages.thread_id with the id at the root of the chain of reply_to; a cycle's root is its smallest id
+-- down
+-- data step: messages.thread_id becomes NULL
