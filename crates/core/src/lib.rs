@@ -40,6 +40,7 @@ pub mod step;
 pub mod time_zone;
 pub mod tool_tables;
 mod transaction;
+pub mod undo;
 pub mod wait;
 pub mod way_back;
 
