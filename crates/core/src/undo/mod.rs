@@ -85,7 +85,12 @@ pub struct UndoOutcome {
 /// # Errors
 /// [`ErrorKind::NotReversible`] when the migration keeps no journal or it was pruned;
 /// [`ErrorKind::Usage`] when it is not applied, a key is unknown, or the condition is not an expression.
-pub fn undo(settings: &Settings, version: u32, options: &UndoOptions, observer: &dyn Observer) -> Result<UndoOutcome> {
+pub fn undo(
+    settings: &Settings,
+    version: u32,
+    options: &UndoOptions,
+    observer: &dyn Observer,
+) -> Result<UndoOutcome> {
     let settings = &resolved(settings)?;
     if options.dry_run {
         let reader = connection::open_reader(&settings.database, settings.busy_timeout)?;
@@ -126,30 +131,52 @@ impl<'a> Undo<'a> {
         let history = History::read(connection)?.unwrap_or_default();
         let steps = runs::read_steps(connection)?;
         let Some(step) = steps.into_iter().find(|step| step.version == version) else {
-            return Err(Error::new(ErrorKind::Usage, format!("V{version:03} is not applied to this database"))
-                .with_truth(format!("It is at V{:03}. Nothing was changed.", history.version()))
-                .with_hint(Hint::tool(["history"])));
+            return Err(Error::new(
+                ErrorKind::Usage,
+                format!("V{version:03} is not applied to this database"),
+            )
+            .with_truth(format!(
+                "It is at V{:03}. Nothing was changed.",
+                history.version()
+            ))
+            .with_hint(Hint::tool(["history"])));
         };
         let WayBack::Journal { table, column } = WayBack::parse(&step.way_back) else {
             return Err(Error::new(
                 ErrorKind::NotReversible,
-                format!("V{version:03}__{} keeps no old values: single records cannot be put back", step.name),
+                format!(
+                    "V{version:03}__{} keeps no old values: single records cannot be put back",
+                    step.name
+                ),
             )
             .with_truth("Nothing was changed.")
-            .with_hint(Hint::tool(["rollback", "--to", &(version - 1).to_string(), "--dry-run"])));
+            .with_hint(Hint::tool([
+                "rollback",
+                "--to",
+                &(version - 1).to_string(),
+                "--dry-run",
+            ])));
         };
         let selection = Selection::new(connection, &table, &options.keys, options.condition.as_deref())?;
         let journal = JournalReader::new(connection, version, table, column, selection);
         if step.rows_changed > 0 && journal.is_empty()? {
             return Err(Error::new(
                 ErrorKind::NotReversible,
-                format!("the journal of V{version:03}__{} was pruned: its old values are gone", step.name),
+                format!(
+                    "the journal of V{version:03}__{} was pruned: its old values are gone",
+                    step.name
+                ),
             )
             .with_truth("Nothing was changed.")
             .with_hint(Hint::tool(["backup", "list"])));
         }
         journal.refuse_unknown_keys(&options.keys)?;
-        Ok(Self { connection, options, journal, at: history.version() })
+        Ok(Self {
+            connection,
+            options,
+            journal,
+            at: history.version(),
+        })
     }
 
     fn preview(&self) -> Result<UndoOutcome> {
@@ -160,7 +187,11 @@ impl<'a> Undo<'a> {
             let Some(last) = records.last() else { break };
             after = last.seq;
             for record in &records {
-                self.note(&mut outcome, record, self.journal.fate(record, self.options.force)?)?;
+                self.note(
+                    &mut outcome,
+                    record,
+                    self.journal.fate(record, self.options.force)?,
+                )?;
             }
         }
         outcome.remaining = self.journal.remaining()?;
@@ -168,7 +199,10 @@ impl<'a> Undo<'a> {
     }
 
     fn run(&self, settings: &Settings, run: &Run) -> Result<UndoOutcome> {
-        let mut outcome = UndoOutcome { run: Some(run.name.clone()), ..UndoOutcome::default() };
+        let mut outcome = UndoOutcome {
+            run: Some(run.name.clone()),
+            ..UndoOutcome::default()
+        };
         let mut after = i64::MAX;
         loop {
             let transaction = WriteTransaction::begin(self.connection, settings.busy_timeout)?;
@@ -240,7 +274,12 @@ pub struct Pruned {
 ///
 /// # Errors
 /// When SQLite refuses.
-pub fn prune(settings: &Settings, version: Option<u32>, dry_run: bool, observer: &dyn Observer) -> Result<Vec<Pruned>> {
+pub fn prune(
+    settings: &Settings,
+    version: Option<u32>,
+    dry_run: bool,
+    observer: &dyn Observer,
+) -> Result<Vec<Pruned>> {
     let settings = &resolved(settings)?;
     let Some(_lock) = MigrationLock::acquire(settings, "log prune", observer, || Ok(false))? else {
         return Err(Error::new(ErrorKind::Locked, "the migration lock was not taken"));
@@ -258,7 +297,11 @@ pub fn prune(settings: &Settings, version: Option<u32>, dry_run: bool, observer:
         .while_doing(doing)?;
     let pruned: Vec<Pruned> = select
         .query_map([version], |row| {
-            Ok(Pruned { version: row.get(0)?, records: row.get(1)?, no_longer_undoable: row.get(2)? })
+            Ok(Pruned {
+                version: row.get(0)?,
+                records: row.get(1)?,
+                no_longer_undoable: row.get(2)?,
+            })
         })
         .and_then(Iterator::collect)
         .while_doing(doing)?;

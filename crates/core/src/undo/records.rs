@@ -39,20 +39,31 @@ pub(crate) struct Selection {
 
 impl Selection {
     /// Checks the condition: it must be one expression that only reads.
-    pub(crate) fn new(connection: &Connection, table: &str, keys: &[String], condition: Option<&str>) -> Result<Self> {
+    pub(crate) fn new(
+        connection: &Connection,
+        table: &str,
+        keys: &[String],
+        condition: Option<&str>,
+    ) -> Result<Self> {
         if let Some(condition) = condition {
             check_condition(connection, table, condition)?;
         }
-        Ok(Self { keys: keys.to_vec(), condition: condition.map(str::to_owned) })
+        Ok(Self {
+            keys: keys.to_vec(),
+            condition: condition.map(str::to_owned),
+        })
     }
 }
 
 /// Compiles the condition where nothing but reading is allowed.
 fn check_condition(connection: &Connection, table: &str, condition: &str) -> Result<()> {
     let refused = |source: Option<rusqlite::Error>| {
-        let error = Error::new(ErrorKind::Usage, format!("`{condition}` is not a condition over {table}"))
-            .with_truth("Nothing was changed.")
-            .with_hint(Hint::tool(["schema", "show"]));
+        let error = Error::new(
+            ErrorKind::Usage,
+            format!("`{condition}` is not a condition over {table}"),
+        )
+        .with_truth("Nothing was changed.")
+        .with_hint(Hint::tool(["schema", "show"]));
         match source {
             Some(source) => error.with_source(source),
             None => error,
@@ -62,19 +73,29 @@ fn check_condition(connection: &Connection, table: &str, condition: &str) -> Res
     let mut scratch = crate::expected::replay(&crate::expected::read(connection)?)?;
     scratch
         .authorizer(Some(|context: AuthContext<'_>| match context.action {
-            AuthAction::Select | AuthAction::Read { .. } | AuthAction::Function { .. } | AuthAction::Recursive => {
-                Authorization::Allow
-            }
+            AuthAction::Select
+            | AuthAction::Read { .. }
+            | AuthAction::Function { .. }
+            | AuthAction::Recursive => Authorization::Allow,
             _ => Authorization::Deny,
         }))
         .while_doing("check the condition")?;
     // The first form refuses a second statement or an unbalanced parenthesis; a line comment at the end
     // cannot swallow what follows, since what follows stands on a line of its own.
-    scratch.prepare(&format!("SELECT\n{condition}\nFROM {}", identifier(table))).map_err(|e| refused(Some(e)))?;
-    let whole = scratch
-        .prepare(&format!("SELECT 1 FROM {} WHERE (\n{condition}\n)", identifier(table)))
+    scratch
+        .prepare(&format!("SELECT\n{condition}\nFROM {}", identifier(table)))
         .map_err(|e| refused(Some(e)))?;
-    if whole.parameter_count() > 0 { Err(refused(None)) } else { Ok(()) }
+    let whole = scratch
+        .prepare(&format!(
+            "SELECT 1 FROM {} WHERE (\n{condition}\n)",
+            identifier(table)
+        ))
+        .map_err(|e| refused(Some(e)))?;
+    if whole.parameter_count() > 0 {
+        Err(refused(None))
+    } else {
+        Ok(())
+    }
 }
 
 /// Reads the journal of one migration over one column.
@@ -95,7 +116,14 @@ impl<'a> JournalReader<'a> {
         column: String,
         selection: Selection,
     ) -> Self {
-        Self { connection, version, table, column, selection, cache: RefCell::new(None) }
+        Self {
+            connection,
+            version,
+            table,
+            column,
+            selection,
+            cache: RefCell::new(None),
+        }
     }
 
     pub(crate) fn table(&self) -> &str {
@@ -131,7 +159,9 @@ impl<'a> JournalReader<'a> {
              WHERE j.migration = ?1 AND j.seq < ?2 AND j.undone_by IS NULL"
             .to_owned();
         if !self.selection.keys.is_empty() {
-            let marks: Vec<String> = (0..self.selection.keys.len()).map(|index| format!("?{}", index + 4)).collect();
+            let marks: Vec<String> = (0..self.selection.keys.len())
+                .map(|index| format!("?{}", index + 4))
+                .collect();
             sql.push_str(&format!(" AND j.id IN ({})", marks.join(", ")));
         }
         if let Some(condition) = &self.selection.condition {
@@ -250,7 +280,10 @@ impl<'a> JournalReader<'a> {
             if !is_known {
                 return Err(Error::new(
                     ErrorKind::Usage,
-                    format!("V{:03} changed no record of {} with the key `{key}`", self.version, self.table),
+                    format!(
+                        "V{:03} changed no record of {} with the key `{key}`",
+                        self.version, self.table
+                    ),
                 )
                 .with_truth("Nothing was changed.")
                 .with_hint(Hint::tool(["undo", &self.version.to_string(), "--dry-run"])));
