@@ -6,7 +6,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 
 use crate::adoption::{Adoption, AdoptionOptions};
-use crate::backup::{self, Backup, BackupFacts};
+use crate::backup::{self, BackupFacts, Created};
 use crate::catalog::Catalog;
 use crate::connection::{self, FileState};
 use crate::data::SkippedRow;
@@ -18,7 +18,7 @@ use crate::plan::{self, Plan, PlanOptions, Start};
 use crate::position::Position;
 use crate::run_log::RunLog;
 use crate::runs::Run;
-use crate::settings::Settings;
+use crate::settings::{Settings, folder_of};
 use crate::state::Progress;
 use crate::step::{StepContext, StepFailure, StepOutcome};
 use crate::{adopt, disk};
@@ -35,7 +35,7 @@ pub struct MigrateOptions {
 }
 
 /// What a migration did.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct MigrateOutcome {
     /// Where the database stood, after an adoption.
     pub from: Position,
@@ -46,7 +46,7 @@ pub struct MigrateOutcome {
     /// The steps that this run applied.
     pub applied: Vec<StepOutcome>,
     /// The backup that it began with.
-    pub backup: Option<Backup>,
+    pub backup: Option<Created>,
     /// How long the migration lock was waited for.
     pub waited: Duration,
     /// The run's name; `None` when there was nothing to do.
@@ -133,7 +133,7 @@ fn migrate_locked(
         }
     }
     disk::require_space(
-        &settings.database,
+        &folder_of(&settings.database),
         plan.disk_needed_bytes,
         "the migration and its backup",
     )?;
@@ -159,7 +159,9 @@ fn migrate_locked(
         }
         _ => None,
     };
-    run.backup = backup.as_ref().map(|backup| backup.manifest.clone());
+    run.backup = backup
+        .as_ref()
+        .map(|created| created.backup.manifest_path.clone());
     let writer = match writer {
         Some(writer) => writer,
         None => connection::create_writer(&settings.database, settings.busy_timeout)?,
