@@ -168,7 +168,12 @@ mod tests {
         use std::ffi::{OsStr, OsString};
         use std::os::unix::ffi::OsStrExt;
         let path = OsStr::from_bytes(b"caf\xe9.db");
-        let line = [OsString::from("bridge-migrate"), "--db".into(), path.to_owned(), "status".into()];
+        let line = [
+            OsString::from("bridge-migrate"),
+            "--db".into(),
+            path.to_owned(),
+            "status".into(),
+        ];
         let parsed = Arguments::try_parse_from(line).unwrap();
         assert_eq!(parsed.global.db, Some(PathBuf::from(path)));
     }

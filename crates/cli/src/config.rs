@@ -52,10 +52,7 @@ impl Config {
     ///
     /// # Errors
     /// [`ErrorKind::Usage`] when the file cannot be read, or has a key that is not an option.
-    pub(crate) fn decide(
-        flags: &GlobalOptions,
-        variable: impl Fn(&str) -> Option<OsString>,
-    ) -> Result<Self> {
+    pub(crate) fn decide(flags: &GlobalOptions, variable: impl Fn(&str) -> Option<OsString>) -> Result<Self> {
         let file = match &flags.config {
             Some(path) => File::read(path)?,
             None => File::default(),
@@ -132,7 +129,9 @@ mod tests {
     use crate::arguments::Arguments;
 
     fn flags(line: &str) -> GlobalOptions {
-        let words = ["bridge-migrate", "status"].into_iter().chain(line.split_whitespace());
+        let words = ["bridge-migrate", "status"]
+            .into_iter()
+            .chain(line.split_whitespace());
         Arguments::try_parse_from(words).unwrap().global
     }
 
@@ -163,7 +162,8 @@ mod tests {
 
     #[test]
     fn the_file_beats_the_default_and_is_relative_to_its_own_folder() {
-        let (folder, flag) = file("db = 'a.db'\nbackup-dir = '/b'\ntimezone = 'UTC'\nquiet = true\ncolor = 'never'");
+        let (folder, flag) =
+            file("db = 'a.db'\nbackup-dir = '/b'\ntimezone = 'UTC'\nquiet = true\ncolor = 'never'");
         let config = Config::decide(&flags(&flag), nothing).unwrap();
         assert_eq!(config.database, folder.path().join("a.db"));
         assert!(!config.is_default_database);
@@ -175,11 +175,15 @@ mod tests {
 
     #[test]
     fn the_environment_beats_the_file() {
-        let (_folder, flag) = file("db = 'a.db'\ntokens = 't'\nbackup-dir = 'b'\nlog-dir = 'l'\ntimezone = 'UTC'");
+        let (_folder, flag) =
+            file("db = 'a.db'\ntokens = 't'\nbackup-dir = 'b'\nlog-dir = 'l'\ntimezone = 'UTC'");
         let config = Config::decide(&flags(&flag), everything).unwrap();
         assert_eq!(config.database, Path::new("env-DATABASE_PATH"));
         assert_eq!(config.tokens.as_deref(), Some(Path::new("env-BRIDGE_TOKENS")));
-        assert_eq!(config.backup_dir.as_deref(), Some(Path::new("env-BRIDGE_BACKUP_DIR")));
+        assert_eq!(
+            config.backup_dir.as_deref(),
+            Some(Path::new("env-BRIDGE_BACKUP_DIR"))
+        );
         assert_eq!(config.log_dir.as_deref(), Some(Path::new("env-BRIDGE_LOG_DIR")));
         assert_eq!(config.timezone.as_deref(), Some("env-BRIDGE_TIMEZONE"));
     }

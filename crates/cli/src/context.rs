@@ -5,8 +5,8 @@ use std::ffi::OsString;
 use bridge_migrate_core::apply::resolved;
 use bridge_migrate_core::catalog::Catalog;
 use bridge_migrate_core::connection::{self, Reader};
-use bridge_migrate_core::error::{Error, ErrorKind, Hint, Result};
-use bridge_migrate_core::settings::Settings;
+use bridge_migrate_core::error::{Error, ErrorKind, Hint, IoContext, Result};
+use bridge_migrate_core::settings::{Settings, folder_of};
 use bridge_migrate_core::time_zone::TimeZone;
 
 use crate::arguments::{Command, GlobalOptions};
@@ -20,7 +20,7 @@ pub(crate) struct Context {
     /// For the engine.
     pub(crate) settings: Settings,
     /// Whether nobody named a database, so that its folder may be made.
-    pub(crate) is_default_database: bool,
+    is_default_database: bool,
     /// Streams, and how to write on them.
     pub(crate) output: Output,
 }
@@ -28,7 +28,7 @@ pub(crate) struct Context {
 impl Context {
     /// Takes flags, environment and file together.
     pub(crate) fn new(global: GlobalOptions, command: &Command) -> Result<Self> {
-        let config = Config::decide(&global, std::env::var_os)?;
+        let config = Config::decide(&global, |name| std::env::var_os(name))?;
         let mut settings = Settings::new(&config.database);
         if let Some(name) = &config.timezone {
             settings.time_zone = TimeZone::parse(name).map_err(|unknown| {
@@ -46,6 +46,17 @@ impl Context {
             is_default_database: config.is_default_database,
             output,
         })
+    }
+
+    /// Whether `migrate` makes the database's folder: only where the Bridge keeps it by default.
+    pub(crate) fn would_make_folder(&self) -> bool {
+        self.is_default_database && !folder_of(&self.settings.database).exists()
+    }
+
+    /// Makes the database's folder.
+    pub(crate) fn make_folder(&self) -> Result<()> {
+        let folder = folder_of(&self.settings.database);
+        std::fs::create_dir_all(&folder).on_file("make the folder", &folder)
     }
 
     /// The Bridge's migrations.

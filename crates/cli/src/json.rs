@@ -161,7 +161,9 @@ pub(crate) fn optional_path<S: Serializer>(
     path: &Option<std::path::PathBuf>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
-    path.as_ref().map(|path| path.to_string_lossy()).serialize(serializer)
+    path.as_ref()
+        .map(|path| path.to_string_lossy())
+        .serialize(serializer)
 }
 
 #[cfg(test)]

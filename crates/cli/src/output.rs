@@ -143,7 +143,11 @@ impl Output {
             return;
         }
         let line = format!("{line}\n");
-        let _ = if self.json { self.write_aside(&line) } else { self.write_answer(&line) };
+        let _ = if self.json {
+            self.write_aside(&line)
+        } else {
+            self.write_answer(&line)
+        };
     }
 
     /// Tells people something that does not belong to the answer.

@@ -42,7 +42,11 @@ fn report_parser(arguments: &[OsString], error: &clap::Error) -> u8 {
     if !glance.json {
         // When not even this can be written there is nobody left to tell.
         let _ = error.print();
-        return if error.use_stderr() { exit_code::WRONG_USE } else { exit_code::DONE };
+        return if error.use_stderr() {
+            exit_code::WRONG_USE
+        } else {
+            exit_code::DONE
+        };
     }
     let command = match error.kind() {
         ClapErrorKind::DisplayHelp => "help",
@@ -59,10 +63,12 @@ fn report_parser(arguments: &[OsString], error: &clap::Error) -> u8 {
     }
     let mut help: Vec<String> = glance.command.into_iter().collect();
     help.push("--help".to_owned());
-    output.fail(&Error::new(ErrorKind::Usage, problem_of(error, &text))
-        .with_truth("Nothing was changed.")
-        .with_hint(Hint::tool(help))
-        .into())
+    output.fail(
+        &Error::new(ErrorKind::Usage, problem_of(error, &text))
+            .with_truth("Nothing was changed.")
+            .with_hint(Hint::tool(help))
+            .into(),
+    )
 }
 
 /// The first paragraph, which says what is wrong; the rest is usage and tips.

@@ -52,7 +52,7 @@ impl<'a> Console<'a> {
 
     /// The first rows that were left as they are.
     pub(crate) fn into_skipped(self) -> Vec<SkippedRow> {
-        self.skipped.into_inner()
+        self.skipped.take()
     }
 
     fn progress(&self, activity: Activity, subject: &str, done: u64, total: Option<u64>) {
