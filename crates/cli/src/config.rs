@@ -219,7 +219,7 @@ mod tests {
         let error = Config::decide(&flags(&flag), nothing).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Usage);
         let message = error.message().replace(&*folder.path().to_string_lossy(), "");
-        insta::assert_snapshot!(message, @"");
+        insta::assert_snapshot!(message, @"/bridge-migrate.toml, line 2: unknown field `databse`, expected one of `db`, `tokens`, `backup-dir`, `log-dir`, `timezone`, `json`, `quiet`, `verbose`, `no-progress`, `color`");
     }
 
     #[test]

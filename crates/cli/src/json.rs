@@ -177,7 +177,7 @@ mod tests {
     fn an_answer_begins_with_what_it_answers() {
         let report = json!({ "version": 9 });
         let line = success("status", "data/collab.db", DatabaseKey::Database, &report).unwrap();
-        insta::assert_snapshot!(line, @"");
+        insta::assert_snapshot!(line, @r#"{"ok":true,"command":"status","database":"data/collab.db","version":9}"#);
     }
 
     #[test]
@@ -192,7 +192,27 @@ mod tests {
             });
         let line = failure("migrate", "x.db", &error, "df -h", None).unwrap();
         let value: Value = serde_json::from_str(&line).unwrap();
-        insta::assert_snapshot!(serde_json::to_string_pretty(&value).unwrap(), @"");
+        insta::assert_snapshot!(serde_json::to_string_pretty(&value).unwrap(), @r#"
+        {
+          "command": "migrate",
+          "database": "x.db",
+          "error": {
+            "causes": [
+              "no space"
+            ],
+            "exit_code": 3,
+            "hint": "df -h",
+            "kind": "disk_full",
+            "message": "cannot write x",
+            "reached": {
+              "release": "1.1.0",
+              "version": 5
+            },
+            "truth": "The database is whole, at 1.1.0 (V005)."
+          },
+          "ok": false
+        }
+        "#);
     }
 
     #[test]

@@ -306,7 +306,12 @@ mod tests {
                 },
             ],
         };
-        insta::assert_snapshot!(strip_str(&report.render()), @"");
+        insta::assert_snapshot!(strip_str(&report.render()), @"
+        BACKUP                MADE                         SIZE  DATABASE AT   TOKENS  WHY
+        20260222_153045       2026-02-22 15:30:45 UTC  58.0 MiB  1.0.0 (V001)  yes     before migrate
+        20260221_090000                                                        no      incomplete: it has no manifest
+        collab.db.backup.old                                                   no      foreign: its name is not one that this program gives
+        ");
     }
 
     #[test]
@@ -326,7 +331,11 @@ mod tests {
             bytes: 60_817_408,
             kept_for_runs: vec![entry()],
         };
-        insta::assert_snapshot!(strip_str(&report.render()), @"");
+        insta::assert_snapshot!(strip_str(&report.render()), @"
+        would remove data/collab.db.backup.20260222_153045
+        keeps data/collab.db.backup.20260222_153045: run 5f2c01aa can go back to it
+        would remove 1 backup, 58.0 MiB
+        ");
     }
 
     #[test]
@@ -342,6 +351,6 @@ mod tests {
             lock_ms: 3,
         };
         let line = crate::json::success("backup create", "a.db", report.database_key(), &report).unwrap();
-        insta::assert_snapshot!(line, @"");
+        insta::assert_snapshot!(line, @r#"{"ok":true,"command":"backup create","source":"a.db","database":"b.db","tokens":null,"manifest":"b.json","bytes":4096,"sha256":"00","lock_ms":3}"#);
     }
 }

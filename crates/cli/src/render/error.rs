@@ -39,13 +39,21 @@ mod tests {
             .with_source(std::io::Error::other("no space left on device"))
             .with_truth("The database is whole, at 1.1.0 (V005).");
         let text = render_error(&error, "bridge-migrate --db data/collab.db status");
-        insta::assert_snapshot!(strip_str(&text), @"");
+        insta::assert_snapshot!(strip_str(&text), @"
+        error: cannot write data/collab.db
+          caused by: no space left on device
+          The database is whole, at 1.1.0 (V005).
+          try: bridge-migrate --db data/collab.db status
+        ");
     }
 
     #[test]
     fn a_name_cannot_draw_on_the_terminal() {
         let error = Error::new(ErrorKind::Missing, "there is no database at \u{1b}[31mx");
         let text = render_error(&error, "ls");
-        insta::assert_snapshot!(strip_str(&text), @"");
+        insta::assert_snapshot!(strip_str(&text), @r"
+        error: there is no database at \u{1b}[31mx
+          try: ls
+        ");
     }
 }

@@ -160,7 +160,17 @@ mod tests {
             },
             finished(5, "normalize_timestamps", 12_345, 1_000_000, 201),
         ];
-        insta::assert_snapshot!(story(&events), @"");
+        insta::assert_snapshot!(story(&events), @"
+        waiting: process 4711 on bridge-1 holds the migration lock since 2026-02-22 15:30:45 UTC (migrate)
+        warning: this run has no log
+        backed up to data/collab.db.backup.20260222_153045 and data/tokens.json.backup.20260222_153045
+        adopted as 1.0.0 (V001)
+          kept table notes
+          created channels
+        V002 room_preferences                   3 ms            0 rows  longest lock 3 ms
+        V005 normalize_timestamps goes on where it was interrupted
+        V005 normalize_timestamps             12.3 s    1,000,000 rows  longest lock 201 ms
+        ");
     }
 
     #[test]

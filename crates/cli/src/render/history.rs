@@ -144,7 +144,15 @@ mod tests {
                 backup: None,
             }],
         };
-        insta::assert_snapshot!(strip_str(&report.render()), @"");
+        insta::assert_snapshot!(strip_str(&report.render()), @"
+        VERSION  NAME                  RELEASE  APPLIED                  DURATION       ROWS  LONGEST LOCK  RUN
+        V001     initial_schema        1.1.0    2026-02-22 15:30:45 UTC   adopted                           5f2c01aa
+        V005     normalize_timestamps  1.1.0    2026-02-22 15:30:45 UTC    12.3 s  1,000,000        201 ms  5f2c01aa
+
+        Runs
+        RUN       COMMAND  BEGAN                    FROM  REACHED  HOST      TOOL                  NOTE
+        5f2c01aa  migrate  2026-02-22 15:30:45 UTC  V001  V005     bridge-1  bridge-migrate 0.1.0  stopped on the way to V009
+        ");
     }
 
     #[test]

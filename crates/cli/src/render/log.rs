@@ -100,6 +100,11 @@ mod tests {
             r#"{"time":"2026-02-22T15:30"#,
         );
         let report = LogReport::parse("logs/migration_20260222_153045_5f2c01aa.log".into(), text);
-        insta::assert_snapshot!(strip_str(&report.render()), @"");
+        insta::assert_snapshot!(strip_str(&report.render()), @r"
+        logs/migration_20260222_153045_5f2c01aa.log
+        15:30:45.123456  run_started      command=migrate from=1 to=9
+        15:30:45.223456  row_skipped      key=m-\u{1b}
+        1 line cannot be read: the run was probably killed
+        ");
     }
 }

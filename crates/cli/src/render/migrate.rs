@@ -119,7 +119,13 @@ mod tests {
 
     #[test]
     fn rows_that_were_left_are_counted_and_named() {
-        insta::assert_snapshot!(strip_str(&done().render()), @"");
+        insta::assert_snapshot!(strip_str(&done().render()), @r"
+        V005 left 12 rows as they were:
+          messages m-17: not a timestamp
+          messages m-\u{1b}x: not a timestamp
+          and 10 more: logs/migration_20260222_153045_5f2c01aa.log
+        database is at 1.2.0 (V009)
+        ");
     }
 
     #[test]

@@ -39,7 +39,7 @@ pub(crate) fn styled(style: Style, text: &str) -> String {
 /// Adds `label     value` as a line.
 pub(crate) fn field(page: &mut String, label: &str, value: &str) {
     // Writing to a String cannot fail.
-    let _ = writeln!(page, "{LABEL}{label:<11}{LABEL:#}{value}");
+    let _ = writeln!(page, "{LABEL}{label:<13}{LABEL:#}{value}");
 }
 
 /// Adds a line.
@@ -78,7 +78,7 @@ pub(crate) fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);

@@ -71,6 +71,7 @@ impl Report for PlanReport {
         );
         field(&mut page, "time zone", &self.time_zone());
         let backup = match &self.backup_dir {
+            Some(folder) if folder == "." => "beside the database, before the first step".to_owned(),
             Some(folder) => format!("into {}, before the first step", safe(folder)),
             None => "none: there is nothing to lose".to_owned(),
         };
@@ -181,8 +182,8 @@ fn note(step: &PlannedStep) -> String {
     if step.over_budget.is_some() {
         notes.push("over the lock budget".to_owned());
     }
-    if let Some(data) = step.data.as_ref().filter(|_| !step.batched) {
-        notes.push(data.clone());
+    if step.data.is_some() && !step.batched {
+        notes.push("reads the token file".to_owned());
     }
     notes.join("; ")
 }
@@ -198,7 +199,7 @@ fn statements(step: &PlannedStep) -> String {
     );
     line(&mut text, &format!("-- {}", safe(&step.summary)));
     if let Some(data) = &step.data {
-        line(&mut text, &format!("-- data: {}", safe(data)));
+        line(&mut text, &format!("-- {}", safe(data)));
     }
     let sql = step.sql.trim_end();
     if !sql.is_empty() {
@@ -262,7 +263,7 @@ mod tests {
                     rows: 1_000_000,
                     resumes_at: Some(40_960),
                     batched: true,
-                    data: Some("normalise messages.timestamp".to_owned()),
+                    data: Some("data step: rewrite messages.timestamp".to_owned()),
                     ..step(5, "normalize_timestamps", "backfill", "")
                 },
                 PlannedStep {
@@ -287,14 +288,42 @@ mod tests {
 
     #[test]
     fn a_plan_says_what_happens_to_the_data_and_to_writers() {
-        insta::assert_snapshot!(strip_str(&plan(false).render()), @"");
+        insta::assert_snapshot!(strip_str(&plan(false).render()), @"
+        database     data/collab.db
+        from         1.0.0 (V001), which is adopted first
+        to           1.1.0 (V006), 3 steps
+        time zone    local (Europe/Berlin), for timestamps without an offset
+        backup       into data, before the first step
+        disk         112.0 MiB at most
+        keeps        index idx_mine
+        creates      table channels
+
+        VERSION  NAME                  RELEASE  PHASE          ROWS  WRITE LOCK        NOTE
+        V002     room_preferences      1.1.0    expand            0  ≈ 1 ms
+        V005     normalize_timestamps  1.1.0    backfill  1,000,000  batches ≤ 250 ms  goes on after 40,960 rows
+        V006     message_threading     1.1.0    expand    1,000,000  ≈ 1.3 s           over the lock budget
+
+        note: V006 holds the write lock for about 1.3 s, over the budget of 250 ms: it builds an index over 1000000 rows of messages
+        ");
     }
 
     #[test]
     fn the_statements_follow_on_request() {
         let text = strip_str(&plan(true).render()).to_string();
         let (_, statements) = text.split_once("\n-- ").unwrap();
-        insta::assert_snapshot!(statements, @"");
+        insta::assert_snapshot!(statements, @"
+        V002__room_preferences
+        -- What room_preferences is for.
+        ALTER TABLE rooms ADD COLUMN preferences TEXT DEFAULT '{}';
+
+        -- V005__normalize_timestamps
+        -- What normalize_timestamps is for.
+        -- data step: rewrite messages.timestamp
+
+        -- V006__message_threading
+        -- What message_threading is for.
+        CREATE INDEX i ON messages (thread_id);
+        ");
     }
 
     #[test]

@@ -154,6 +154,13 @@ mod tests {
             tokens_path: Some("data/tokens.json".into()),
             written_since: false,
         };
-        insta::assert_snapshot!(strip_str(&report.render()), @"");
+        insta::assert_snapshot!(strip_str(&report.render()), @"
+        would restore data/collab.db.backup.20260222_153045
+        tokens       replaced by the backup's
+        database     a new file: servers that have the old one open must open it again
+        TABLE      ROWS BEFORE  ROWS IN BACKUP
+        messages         1,200           1,000
+        reactions            3            none
+        ");
     }
 }

@@ -82,7 +82,14 @@ mod tests {
                 object("CREATE TABLE c (d) -- e"),
             ],
         };
-        insta::assert_snapshot!(report.render(), @"");
+        insta::assert_snapshot!(report.render(), @"
+        CREATE TABLE a (
+          b
+        );
+
+        CREATE TABLE c (d) -- e
+        ;
+        ");
     }
 
     #[test]
@@ -96,6 +103,10 @@ mod tests {
                 expected: "CREATE INDEX idx_channel ON messages (room_id, channel)".to_owned(),
             }],
         };
-        insta::assert_snapshot!(report.render(), @"");
+        insta::assert_snapshot!(report.render(), @"
+        compared with 1.0.0 (V001), expected (-) and actual (+):
+        idx_channel: index on messages is missing
+          - CREATE INDEX idx_channel ON messages (room_id, channel)
+        ");
     }
 }

@@ -108,7 +108,7 @@ impl Report for StatusReport {
                 version(interrupted.version),
                 counted(interrupted.rows_visited, "row")
             );
-            field(&mut page, "interrupted", &format!(" {}", styled(CAUTION, &text)));
+            field(&mut page, "interrupted", &styled(CAUTION, &text));
         }
         if self.managed {
             field(&mut page, "drift", &self.drift_summary());
@@ -293,7 +293,15 @@ mod tests {
 
     #[test]
     fn a_current_database_needs_a_glance() {
-        insta::assert_snapshot!(text(&current()), @"");
+        insta::assert_snapshot!(text(&current()), @"
+        database     data/collab.db
+        release      1.2.0 (V009)
+        pending      nothing
+        drift        none
+        lock         free
+        last run     2026-02-22 15:30:45 UTC, migrate from V001 to V009 (run 5f2c01aa)
+        last backup  none
+        ");
     }
 
     #[test]
@@ -338,7 +346,23 @@ mod tests {
             }),
             ..current()
         };
-        insta::assert_snapshot!(text(&report), @"");
+        insta::assert_snapshot!(text(&report), @"
+        database     data/collab.db
+        release      1.1.0 (V005)
+        pending      2 migrations, to 1.2.0 (V007)
+        interrupted  applying V007 stopped after 40,960 rows; it goes on from there
+        drift        1 difference
+        lock         held by process 4711 on bridge-1 since 2026-02-22 15:30:45 UTC (migrate)
+        last run     2026-02-22 15:30:45 UTC, migrate from V001 to V005, stopped at V005 on the way to V009 (run 5f2c01aa)
+        last backup  2026-02-22 15:30:45 UTC, data/collab.db.backup.20260222_153045
+
+        The schema differs from what the history implies:
+          idx_channel: index on messages is missing
+
+        VERSION  NAME                      RELEASE  PHASE
+        V006     message_threading         1.2.0    expand
+        V007     message_threads_backfill  1.2.0    backfill
+        ");
     }
 
     #[test]
@@ -356,7 +380,19 @@ mod tests {
             last_run: None,
             ..current()
         };
-        insta::assert_snapshot!(text(&report), @"");
+        insta::assert_snapshot!(text(&report), @"
+        database     data/collab.db
+        release      1.0.0 (V001), not managed yet: `migrate` adopts it
+        pending      1 migration, to 1.1.0 (V002)
+                     keeps table notes
+                     creates table channels
+        lock         free
+        last run     none
+        last backup  none
+
+        VERSION  NAME              RELEASE  PHASE
+        V002     room_preferences  1.1.0    expand
+        ");
     }
 
     #[test]
@@ -368,7 +404,14 @@ mod tests {
             last_run: None,
             ..current()
         };
-        insta::assert_snapshot!(text(&report), @"");
+        insta::assert_snapshot!(text(&report), @"
+        database     data/collab.db
+        release      none: there is no file; `migrate` makes it
+        pending      nothing
+        lock         free
+        last run     none
+        last backup  none
+        ");
     }
 
     #[test]

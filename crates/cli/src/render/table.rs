@@ -60,7 +60,11 @@ mod tests {
             ],
         );
         let plain = anstream::adapter::strip_str(&text).to_string();
-        insta::assert_snapshot!(plain, @"");
+        insta::assert_snapshot!(plain, @r"
+        NAME      ROWS  NOTE
+        größe    1,000
+        x\u{1b}      7  late
+        ");
         assert!(plain.lines().all(|line| line == line.trim_end()));
     }
 }

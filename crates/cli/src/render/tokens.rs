@@ -97,6 +97,10 @@ mod tests {
                 },
             },
         };
-        insta::assert_snapshot!(strip_str(&report.render()), @"");
+        insta::assert_snapshot!(strip_str(&report.render()), @"
+                 IN BOTH  DIFFERING  ONLY IN FILE  ONLY IN DATABASE
+        tokens        12          1             2                 0
+        revoked        3          0             0                 0
+        ");
     }
 }
