@@ -34,7 +34,7 @@ impl Context {
             settings.time_zone = TimeZone::parse(name).map_err(|unknown| {
                 Error::new(ErrorKind::Usage, unknown.to_string())
                     .with_truth("Nothing was changed.")
-                    .with_hint(Hint::tool(["--help"]))
+                    .with_hint(Hint::tool(["plan", "--timezone", "UTC"]))
             })?;
         }
         let output = Output::new(&config, command.name(), given(global));

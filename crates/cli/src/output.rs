@@ -64,7 +64,11 @@ impl Output {
             .or_else(|| std::env::var_os(DATABASE_VARIABLE).map(PathBuf::from))
             .unwrap_or_else(|| PathBuf::from(DEFAULT_DATABASE));
         Self {
-            given: given(flags.clone()),
+            // A zone that is no zone must not be given again.
+            given: given(GlobalOptions {
+                timezone: None,
+                ..flags.clone()
+            }),
             json: flags.json,
             quiet: flags.quiet,
             verbose: flags.verbose,

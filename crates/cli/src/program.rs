@@ -26,14 +26,14 @@ fn execute(arguments: Arguments) -> u8 {
     let Arguments { global, command } = arguments;
     // Used for what goes wrong while the options themselves are read.
     let early = Output::from_flags(&global, command.name());
-    let result = match Context::new(global, &command) {
-        Ok(context) => match commands::run(&context, command) {
-            Ok(code) => return code,
-            Err(failure) => return context.output.fail(&failure),
-        },
-        Err(error) => error,
+    let context = match Context::new(global, &command) {
+        Ok(context) => context,
+        Err(error) => return early.fail(&error.into()),
     };
-    early.fail(&result.into())
+    match commands::run(&context, command) {
+        Ok(code) => code,
+        Err(failure) => context.output.fail(&failure),
+    }
 }
 
 /// What the argument parser has to say: help, the version, or what is wrong with the arguments.
@@ -73,7 +73,10 @@ fn report_parser(arguments: &[OsString], error: &clap::Error) -> u8 {
 
 /// The first paragraph, which says what is wrong; the rest is usage and tips.
 fn problem_of(error: &clap::Error, text: &str) -> String {
-    if error.kind() == ClapErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+    if matches!(
+        error.kind(),
+        ClapErrorKind::MissingSubcommand | ClapErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+    ) {
         return "a command is missing".to_owned();
     }
     let paragraph = text.split("\n\n").next().unwrap_or(text);
