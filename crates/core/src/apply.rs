@@ -32,6 +32,8 @@ pub struct MigrateOptions {
     pub without_backup: bool,
     /// Refuses beforehand when a data step would have to leave a row as it is.
     pub strict: bool,
+    /// Puts back what earlier rollbacks of the same migrations dropped.
+    pub reclaim: bool,
 }
 
 /// What a migration did.
@@ -166,7 +168,7 @@ fn migrate_locked(
         Some(writer) => writer,
         None => connection::create_writer(&settings.database, settings.busy_timeout)?,
     };
-    let outcome = apply_plan(catalog, settings, &writer, &plan, &run, &log);
+    let outcome = apply_plan(catalog, settings, &writer, &plan, &run, options.reclaim, &log);
     let reached = match &outcome {
         Ok(_) => plan.to.version,
         Err(error) => error
@@ -199,6 +201,7 @@ fn apply_plan(
     connection: &Connection,
     plan: &Plan,
     run: &Run,
+    reclaim: bool,
     observer: &dyn Observer,
 ) -> Result<Vec<StepOutcome>> {
     let mut applied: Vec<StepOutcome> = Vec::new();
@@ -215,6 +218,7 @@ fn apply_plan(
         observer,
         plan,
         run,
+        reclaim,
     };
     for step in &plan.steps {
         match context.apply(step) {

@@ -225,13 +225,14 @@ pub fn open_reader(path: &Path, busy_timeout: Duration) -> Result<Reader> {
         FileState::Database { wal: true } => return open_private_copy(path, busy_timeout),
         FileState::Empty | FileState::Database { wal: false } => "?mode=ro",
     };
-    match open_uri(path, query, busy_timeout) {
-        Ok(connection) => Ok(Reader {
-            connection,
-            _private_copy: None,
-        }),
+    let opened = open_uri(path, query, busy_timeout).and_then(|reader| {
+        reader.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
+        Ok(reader)
+    });
+    match opened {
+        Ok(reader) => Ok(reader),
         Err(error) if exists("-journal") && is_hot_journal(&error) => open_private_copy(path, busy_timeout),
-        Err(error) => Err(Error::sqlite(format_args!("read {}", path.display()), error)),
+        Err(error) => Err(cannot_open(path, error)),
     }
 }
 
@@ -240,18 +241,16 @@ pub fn open_reader(path: &Path, busy_timeout: Duration) -> Result<Reader> {
 /// # Errors
 /// When the file cannot be opened, or is no database.
 pub fn open_still(path: &Path) -> Result<Reader> {
-    inspect_with(path, |path| {
+    let state = inspect_with(path, |path| {
         let mut header = [0; HEADER_BYTES];
         let file = File::open(path).on_file("open", path)?;
         let read = read_at(&file, 0, &mut header).on_file("read", path)?;
         Ok(header.get(..read).unwrap_or_default().to_vec())
     })?;
-    let connection = open_uri(path, "?mode=ro&immutable=1", Duration::ZERO)
-        .map_err(|source| Error::sqlite(format_args!("read {}", path.display()), source))?;
-    Ok(Reader {
-        connection,
-        _private_copy: None,
-    })
+    if state == FileState::Missing {
+        return Err(Error::io("open", path, std::io::ErrorKind::NotFound.into()));
+    }
+    open_uri(path, "?mode=ro&immutable=1", Duration::ZERO).map_err(|source| cannot_open(path, source))
 }
 
 /// An empty database in memory.
@@ -275,15 +274,17 @@ fn is_hot_journal(error: &rusqlite::Error) -> bool {
     )
 }
 
-/// Opens and configures; the first pragma reads the schema, and so finds a journal that waits to be rolled back.
-fn open_uri(path: &Path, query: &str, busy_timeout: Duration) -> rusqlite::Result<Connection> {
+fn open_uri(path: &Path, query: &str, busy_timeout: Duration) -> rusqlite::Result<Reader> {
     let uri = PathBuf::from(format!("file:{}{query}", percent_encoded(path)));
     let connection = open(
         &uri,
         OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI,
     )?;
     configure(&connection, busy_timeout)?;
-    Ok(connection)
+    Ok(Reader {
+        connection,
+        _private_copy: None,
+    })
 }
 
 fn open_private_copy(path: &Path, busy_timeout: Duration) -> Result<Reader> {

@@ -127,9 +127,12 @@ pub(super) fn meaning(database: &OsStr, name: &OsStr) -> Option<Meaning> {
 
 /// The stamp at the end of a copy's name, whatever the database's name is.
 pub(super) fn stamp_of(name: &OsStr) -> Option<Stamp> {
-    let name = name.to_str()?;
-    let at = name.rfind(INFIX)?;
-    Stamp::parse(name.get(at + INFIX.len()..)?)
+    // Bytes, because what precedes the stamp need not be text.
+    let name = name.as_encoded_bytes();
+    let at = name
+        .windows(INFIX.len())
+        .rposition(|window| window == INFIX.as_bytes())?;
+    Stamp::parse(std::str::from_utf8(name.get(at + INFIX.len()..)?).ok()?)
 }
 
 /// `collab.db` → `collab.db.backup.YYYYMMDD_HHMMSS`.

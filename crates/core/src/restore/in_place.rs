@@ -1,5 +1,7 @@
 //! Writes a backup's pages into the live file, as one transaction.
 
+use std::fs::File;
+use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -17,6 +19,8 @@ use crate::whole_file::WholeFile;
 
 /// Pages between two progress events.
 const STEP_PAGES: i32 = 2048;
+/// Where the header says which journal is used: 1 for rollback, 2 for write-ahead.
+const JOURNAL_MODE_AT: u64 = 18;
 /// Between two tries for the lock.
 const PAUSE: Duration = Duration::from_millis(5);
 
@@ -47,12 +51,7 @@ pub(super) fn put(
     let backup_mode = journal_mode_in_header(backup)?;
     // SQLite cannot change the page size of a database in write-ahead mode.
     let converted = if journal_mode(&live)? == "wal" && live_page_size != page_size(&source)? {
-        Some(with_page_size(
-            &source,
-            backup,
-            live_page_size,
-            &folder_of(database),
-        )?)
+        Some(with_page_size(backup, live_page_size, &folder_of(database))?)
     } else {
         None
     };
@@ -177,17 +176,36 @@ fn check(
     .with_hint(Hint::tool(["backup", "list"])))
 }
 
-/// A copy of the backup with another page size and the same row ids.
-fn with_page_size(source: &Connection, backup: &Path, page_size: u32, folder: &Path) -> Result<WholeFile> {
+/// A copy of the backup with another page size and the same row ids, made in `folder`.
+fn with_page_size(backup: &Path, page_size: u32, folder: &Path) -> Result<WholeFile> {
     let doing = || format!("change the page size of a copy of {}", backup.display());
     let bytes = backup.metadata().on_file("look at", backup)?.len();
-    require_space(folder, bytes, "a copy of the backup")?;
+    require_space(folder, 2 * bytes, "two copies of the backup")?;
+    let plain = without_wal(backup, folder)?;
+    // What SQLite takes for immutable keeps its page size.
+    let source = open_writer(plain.path(), Duration::ZERO)?;
     let whole = WholeFile::create_in(folder)?;
     source
         .pragma_update(None, "page_size", page_size)
         .while_doing(doing())?;
+    // Unlike plain VACUUM, this keeps the row ids of tables without an integer key.
     let target = format!("file:{}", percent_encoded(whole.path()));
     source.execute("VACUUM INTO ?1", [target]).while_doing(doing())?;
+    Ok(whole)
+}
+
+/// A copy whose header says rollback journal: SQLite keeps the page size of what is in write-ahead mode. The
+/// header is all there is to change, since a backup has no log.
+fn without_wal(backup: &Path, folder: &Path) -> Result<WholeFile> {
+    let whole = WholeFile::create_in(folder)?;
+    let mut target = whole.file();
+    File::open(backup)
+        .and_then(|mut source| std::io::copy(&mut source, &mut target))
+        .on_file("copy", backup)?;
+    target
+        .seek(SeekFrom::Start(JOURNAL_MODE_AT))
+        .and_then(|_| target.write_all(&[1, 1]))
+        .on_file("write", whole.path())?;
     Ok(whole)
 }
 

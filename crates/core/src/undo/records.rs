@@ -73,6 +73,9 @@ fn check_condition(connection: &Connection, table: &str, condition: &str) -> Res
     let mut scratch = crate::expected::replay(&crate::expected::read(connection)?)?;
     scratch
         .authorizer(Some(|context: AuthContext<'_>| match context.action {
+            AuthAction::Function {
+                function_name: "load_extension",
+            } => Authorization::Deny,
             AuthAction::Select
             | AuthAction::Read { .. }
             | AuthAction::Function { .. }
@@ -124,6 +127,10 @@ impl<'a> JournalReader<'a> {
             selection,
             cache: RefCell::new(None),
         }
+    }
+
+    pub(crate) fn version(&self) -> u32 {
+        self.version
     }
 
     pub(crate) fn table(&self) -> &str {
