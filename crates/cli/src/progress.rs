@@ -1,20 +1,22 @@
 //! Shows people what happens while the engine works: a line for each step, and bars on long work.
 
 use std::cell::RefCell;
+use std::fmt::Write;
 use std::time::Duration;
 
 use bridge_migrate_core::event::{Activity, Event, Observer};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use crate::output::Output;
 use crate::render::events::{aside, line};
+use crate::render::{count, safe};
 
 /// How many rows that were left as they are a report names.
 pub(crate) const NAMED_ROWS: usize = 10;
 
-const BYTES: &str = "{msg:28} {bar:30} {bytes:>11} / {total_bytes:11} {bytes_per_sec:>13}  {eta} left";
-const ROWS: &str = "{msg:28} {bar:30} {human_pos:>11} / {human_len:11} {per_sec:>13}  {eta} left";
-const UNKNOWN: &str = "{msg:28} {spinner} {elapsed}";
+const BYTES: &str = "{msg:32} {bar:30} {bytes:>11} / {total_bytes:11} {bytes_per_sec:>13}  {eta} left";
+const ROWS: &str = "{msg:32} {bar:30} {human_pos:>11} / {human_len:11} {rate:>13}  {eta} left";
+const UNKNOWN: &str = "{msg:32} {spinner} {elapsed}";
 
 /// An observer for people.
 #[derive(Debug)]
@@ -147,18 +149,38 @@ fn new_bar(activity: Activity, subject: &str, total: Option<u64>) -> ProgressBar
         (Activity::Copy | Activity::Digest, Some(_)) => BYTES,
         (Activity::Check, Some(_)) => UNKNOWN,
     };
-    bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar.set_style(style(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
     let doing = match activity {
-        Activity::Copy => "copying",
-        Activity::Check => "checking",
-        Activity::Digest => "reading",
-        Activity::Rows => "rows of",
+        Activity::Copy => "copying ",
+        Activity::Check => "checking ",
+        Activity::Digest => "reading ",
+        Activity::Rows => "",
     };
-    bar.set_message(crate::render::safe(&format!("{doing} {subject}")));
+    // A copy has no name until it is verified.
+    let subject = if subject.starts_with(".bridge-migrate-") {
+        "the copy"
+    } else {
+        subject
+    };
+    bar.set_message(safe(&format!("{doing}{subject}")));
     if total.is_none() {
         bar.enable_steady_tick(Duration::from_millis(200));
     }
     bar
+}
+
+/// A template with `{rate}`: whole rows a second.
+fn style(template: &str) -> Result<ProgressStyle, indicatif::style::TemplateError> {
+    let style = ProgressStyle::with_template(template)?;
+    Ok(
+        style.with_key("rate", |state: &ProgressState, text: &mut dyn Write| {
+            // A rate is never negative, and what is beyond u64 saturates.
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+            let rate = state.per_sec() as u64;
+            // What cannot be drawn is lost.
+            let _ = write!(text, "{}/s", count(rate));
+        }),
+    )
 }
 
 #[cfg(test)]
@@ -168,7 +190,7 @@ mod tests {
     #[test]
     fn the_templates_are_ones_that_indicatif_reads() {
         for template in [BYTES, ROWS, UNKNOWN] {
-            ProgressStyle::with_template(template).unwrap();
+            style(template).unwrap();
         }
     }
 }

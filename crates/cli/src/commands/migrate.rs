@@ -32,6 +32,9 @@ pub(crate) struct Arguments {
     /// Refuses beforehand when a value cannot be converted, instead of leaving it as it is
     #[arg(long)]
     strict: bool,
+    /// Puts back what earlier rollbacks of the same migrations dropped
+    #[arg(long)]
+    reclaim: bool,
 }
 
 pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failure> {
@@ -49,6 +52,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failur
         plan: arguments.way.options(),
         without_backup: arguments.no_backup,
         strict: arguments.strict,
+        reclaim: arguments.reclaim,
     };
     let console = context.console();
     let outcome = apply::migrate(&catalog, &settings, options, &console)?;
