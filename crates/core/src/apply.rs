@@ -6,7 +6,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 
 use crate::adoption::{Adoption, AdoptionOptions};
-use crate::backup::{self, Backup, BackupFacts};
+use crate::backup::{self, BackupFacts, Created};
 use crate::catalog::Catalog;
 use crate::connection::{self, FileState};
 use crate::data::SkippedRow;
@@ -18,7 +18,7 @@ use crate::plan::{self, Plan, PlanOptions, Start};
 use crate::position::Position;
 use crate::run_log::RunLog;
 use crate::runs::Run;
-use crate::settings::Settings;
+use crate::settings::{Settings, folder_of};
 use crate::state::Progress;
 use crate::step::{StepContext, StepFailure, StepOutcome};
 use crate::{adopt, disk};
@@ -32,10 +32,12 @@ pub struct MigrateOptions {
     pub without_backup: bool,
     /// Refuses beforehand when a data step would have to leave a row as it is.
     pub strict: bool,
+    /// Puts back what earlier rollbacks of the same migrations dropped.
+    pub reclaim: bool,
 }
 
 /// What a migration did.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct MigrateOutcome {
     /// Where the database stood, after an adoption.
     pub from: Position,
@@ -46,7 +48,7 @@ pub struct MigrateOutcome {
     /// The steps that this run applied.
     pub applied: Vec<StepOutcome>,
     /// The backup that it began with.
-    pub backup: Option<Backup>,
+    pub backup: Option<Created>,
     /// How long the migration lock was waited for.
     pub waited: Duration,
     /// The run's name; `None` when there was nothing to do.
@@ -133,7 +135,7 @@ fn migrate_locked(
         }
     }
     disk::require_space(
-        &settings.database,
+        &folder_of(&settings.database),
         plan.disk_needed_bytes,
         "the migration and its backup",
     )?;
@@ -159,12 +161,14 @@ fn migrate_locked(
         }
         _ => None,
     };
-    run.backup = backup.as_ref().map(|backup| backup.manifest.clone());
+    run.backup = backup
+        .as_ref()
+        .map(|created| created.backup.manifest_path.clone());
     let writer = match writer {
         Some(writer) => writer,
         None => connection::create_writer(&settings.database, settings.busy_timeout)?,
     };
-    let outcome = apply_plan(catalog, settings, &writer, &plan, &run, &log);
+    let outcome = apply_plan(catalog, settings, &writer, &plan, &run, options.reclaim, &log);
     let reached = match &outcome {
         Ok(_) => plan.to.version,
         Err(error) => error
@@ -197,6 +201,7 @@ fn apply_plan(
     connection: &Connection,
     plan: &Plan,
     run: &Run,
+    reclaim: bool,
     observer: &dyn Observer,
 ) -> Result<Vec<StepOutcome>> {
     let mut applied: Vec<StepOutcome> = Vec::new();
@@ -213,6 +218,7 @@ fn apply_plan(
         observer,
         plan,
         run,
+        reclaim,
     };
     for step in &plan.steps {
         match context.apply(step) {

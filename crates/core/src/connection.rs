@@ -1,7 +1,6 @@
 //! The one place where databases are opened, and what each way of opening promises.
 
 use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,9 +8,12 @@ use rusqlite::{Connection, OpenFlags};
 use tempfile::TempDir;
 
 use crate::error::{Error, ErrorKind, Hint, IoContext, Result, SqliteContext, shell_quote};
+use crate::raw_file::{RawFile, read_at, read_start};
 
 /// First bytes of every SQLite database (<https://sqlite.org/fileformat2.html#magic_header_string>).
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
+/// Length of a database's header.
+const HEADER_BYTES: usize = 100;
 /// The page cache in KiB. A larger one makes rebuilds slower, and memory is promised to stay flat.
 const CACHE_KIB: i64 = 4096;
 
@@ -78,6 +80,10 @@ pub fn resolve(path: &Path) -> Result<PathBuf> {
 /// [`ErrorKind::NotADatabase`] for a folder, a device, a pipe or a file with another content;
 /// [`ErrorKind::Permission`] when it cannot be read.
 pub fn inspect(path: &Path) -> Result<FileState> {
+    inspect_with(path, read_start::<HEADER_BYTES>)
+}
+
+fn inspect_with(path: &Path, read_header: impl FnOnce(&Path) -> Result<Vec<u8>>) -> Result<FileState> {
     let metadata = match path.metadata() {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(FileState::Missing),
@@ -92,14 +98,8 @@ pub fn inspect(path: &Path) -> Result<FileState> {
     if metadata.len() == 0 {
         return Ok(FileState::Empty);
     }
-    let mut header = [0_u8; 100];
-    let mut file = File::open(path).on_file("open", path)?;
-    let complete = match file.read_exact(&mut header) {
-        Ok(()) => true,
-        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => false,
-        Err(error) => return Err(Error::io("read", path, error)),
-    };
-    if !complete || !header.starts_with(MAGIC) {
+    let header = read_header(path)?;
+    if header.len() < HEADER_BYTES || !header.starts_with(MAGIC) {
         return Err(not_a_database(path, "its first bytes are not those of SQLite"));
     }
     // Byte 19 is the read version: 2 means write-ahead log.
@@ -240,7 +240,12 @@ pub fn open_reader(path: &Path, busy_timeout: Duration) -> Result<Reader> {
 /// # Errors
 /// When the file cannot be opened, or is no database.
 pub fn open_still(path: &Path) -> Result<Reader> {
-    inspect(path)?;
+    inspect_with(path, |path| {
+        let mut header = [0; HEADER_BYTES];
+        let file = File::open(path).on_file("open", path)?;
+        let read = read_at(&file, 0, &mut header).on_file("read", path)?;
+        Ok(header.get(..read).unwrap_or_default().to_vec())
+    })?;
     let connection = open_uri(path, "?mode=ro&immutable=1", Duration::ZERO)
         .map_err(|source| Error::sqlite(format_args!("read {}", path.display()), source))?;
     Ok(Reader {
@@ -287,7 +292,9 @@ fn open_private_copy(path: &Path, busy_timeout: Duration) -> Result<Reader> {
         .tempdir()
         .map_err(|source| Error::io("make a temporary folder in", &std::env::temp_dir(), source))?;
     let copy = folder.path().join("copy.db");
-    std::fs::copy(path, &copy).on_file("copy", path)?;
+    File::create(&copy)
+        .and_then(|target| RawFile::open(path)?.copy_all(&target))
+        .on_file("copy", path)?;
     for suffix in ["-wal", "-journal"] {
         let sidecar = with_suffix(path, suffix);
         if sidecar.exists() {
@@ -312,7 +319,7 @@ fn open(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
 }
 
 /// The path as part of a `file:` URI; any byte can stand in a path.
-fn percent_encoded(path: &Path) -> String {
+pub(crate) fn percent_encoded(path: &Path) -> String {
     let mut uri = String::new();
     for &byte in path.as_os_str().as_encoded_bytes() {
         match byte {

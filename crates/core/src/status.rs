@@ -6,7 +6,7 @@ use naming::{Phase, Release};
 
 use crate::adoption::{Adoption, AdoptionOptions};
 use crate::apply::resolved;
-use crate::backup::{self, BackupEntry};
+use crate::backup::{self, Backup};
 use crate::catalog::Catalog;
 use crate::connection::{self, FileState};
 use crate::error::{ErrorKind, Result};
@@ -38,7 +38,7 @@ pub struct Status {
     /// The last run that changed the database.
     pub last_run: Option<RecordedRun>,
     /// The newest complete backup.
-    pub last_backup: Option<BackupEntry>,
+    pub last_backup: Option<Backup>,
 }
 
 /// How the tool sees a database.
@@ -95,7 +95,9 @@ pub fn status(catalog: &Catalog, settings: &Settings) -> Result<Status> {
         interrupted: None,
         lock: lock::current_holder(&settings.database),
         last_run: None,
-        last_backup: backup::newest(settings)?,
+        last_backup: backup::list(settings)?
+            .into_iter()
+            .find(|backup| backup.state == backup::State::Complete),
     };
     match connection::inspect(&settings.database)? {
         FileState::Missing => return Ok(status),

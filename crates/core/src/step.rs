@@ -16,6 +16,7 @@ use crate::history::History;
 use crate::plan::{Plan, Step};
 use crate::quote::identifier;
 use crate::refinery_step::{self, Mode};
+use crate::rollback::kept;
 use crate::runs::{self, Run, StepMeasures};
 use crate::schema::{Fingerprint, Snapshot};
 use crate::settings::Settings;
@@ -48,6 +49,8 @@ pub(crate) struct StepContext<'a> {
     pub(crate) observer: &'a dyn Observer,
     pub(crate) plan: &'a Plan,
     pub(crate) run: &'a Run,
+    /// Whether what earlier rollbacks dropped is put back.
+    pub(crate) reclaim: bool,
 }
 
 /// A failure of a step, and whether batches of it are committed.
@@ -109,7 +112,7 @@ impl StepContext<'_> {
             step.version,
             Mode::Apply,
         )?;
-        let rows_changed = add_missing(self.connection, &imported)?;
+        let rows_changed = add_missing(self.connection, &imported)? + self.reclaim(migration)?;
         let after = before.check(self.connection, &self.change(step, migration))?;
         let measures = StepMeasures {
             duration_ms: millis(started.elapsed()),
@@ -127,6 +130,17 @@ impl StepContext<'_> {
             rows_skipped: 0,
             max_lock_ms: millis(held),
         })
+    }
+
+    /// Puts back what an earlier rollback of the migration dropped, if that was asked for.
+    fn reclaim(&self, migration: &Migration) -> Result<u64> {
+        if !self.reclaim {
+            return Ok(0);
+        }
+        match kept::newest(self.settings, migration.version)? {
+            Some(file) => kept::reclaim(self.connection, &file, migration.version, &migration.name),
+            None => Ok(0),
+        }
     }
 
     /// Takes the write lock and makes sure that the database is still where the plan left it.

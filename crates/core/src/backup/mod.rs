@@ -1,38 +1,64 @@
-//! interim
-#![allow(missing_docs)]
-use crate::{error::Result, event::Observer, settings::Settings};
+//! Backups: a verified copy of the database, the companion file beside it, and a manifest that says so.
+//!
+//! A backup is made while servers read and write. It appears under its name only when it is complete,
+//! verified and on disk, and its manifest appears last: a copy without a manifest is not a backup yet.
+
+mod check;
+mod companion;
+mod contents;
+mod copy;
+mod create;
+mod list;
+mod manifest;
+mod names;
+mod prune;
+mod verify;
+
 use std::path::PathBuf;
-#[derive(Debug, Clone)]
+
+pub(crate) use check::is_damage;
+pub(crate) use companion::companion_bytes;
+pub use contents::Contents;
+pub(crate) use contents::read_contents;
+pub(crate) use create::space_needed;
+pub use create::{BackupFacts, Created, create};
+pub use list::{find, list, load};
+pub use manifest::{CompanionEntry, DatabaseEntry, Manifest};
+pub use names::Stamp;
+pub(crate) use names::{file_name, lossy_name};
+pub use prune::{PruneOptions, Pruned, prune};
+use serde::Serialize;
+pub(crate) use verify::differing_rows;
+pub use verify::{Problem, ProblemKind, verify};
+
+/// How far a backup can be trusted by what its folder holds; [`verify`] looks inside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// The manifest and every file that it names are there, in the right length.
+    Complete,
+    /// The manifest cannot be read or is missing, or a file that it names is missing or has another length:
+    /// an interrupted run, a copy made by hand, or damage.
+    Incomplete,
+    /// Named like a backup but for the stamp: not made by this tool.
+    Foreign,
+}
+
+/// A backup as found on disk.
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Backup {
+    /// When it was made, as its name says.
+    pub stamp: Option<Stamp>,
+    /// The copy of the database.
     pub database: PathBuf,
+    /// The copy of the companion file, if the manifest says that there is one.
     pub companion: Option<PathBuf>,
-    pub manifest: PathBuf,
-    pub bytes: u64,
-    pub sha256: String,
-}
-#[derive(Debug, Clone)]
-pub struct BackupFacts {
-    pub version: Option<u32>,
-    pub release: Option<String>,
-    pub run: Option<String>,
-    pub reason: String,
-}
-pub fn create(_: &Settings, _: &BackupFacts, _: &dyn Observer) -> Result<Backup> {
-    Ok(Backup {
-        database: PathBuf::new(),
-        companion: None,
-        manifest: PathBuf::new(),
-        bytes: 0,
-        sha256: String::new(),
-    })
-}
-#[derive(Debug, Clone)]
-pub struct BackupEntry {
-    pub database: PathBuf,
-    pub manifest: PathBuf,
-    pub created_at: String,
-    pub bytes: u64,
-}
-pub fn newest(_: &Settings) -> Result<Option<BackupEntry>> {
-    Ok(None)
+    /// Where the manifest is, or would be.
+    pub manifest_path: PathBuf,
+    /// What the manifest says.
+    pub manifest: Option<Manifest>,
+    /// How far it can be trusted.
+    pub state: State,
+    /// Why it is not complete.
+    pub problem: Option<String>,
 }

@@ -1,0 +1,275 @@
+//! Copies a live database, and decides how long its writers wait for that.
+//!
+//! In rollback-journal mode the file's bytes are copied while a read lock makes it stand still. A copy that
+//! would hold the lock too long is made without it instead; afterwards, under the lock, either the file's
+//! change counter says that nobody wrote meanwhile, or the blocks that differ are copied again, which takes
+//! little more than reading. SQLite's own way of letting writers in between its steps starts over after each
+//! write, so under a busy server it would end with the lock held for a whole copy.
+//!
+//! In write-ahead mode SQLite's backup API copies the pages of one read transaction; writers never wait.
+
+use std::io::{Seek, SeekFrom, Write};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rusqlite::backup::{Backup, StepResult};
+use rusqlite::{Connection, Transaction};
+
+use super::names::lossy_name;
+use crate::connection::{open_reader, open_writer};
+use crate::error::{Error, ErrorKind, IoContext, Result, SqliteContext};
+use crate::event::{Activity, Event, Observer};
+use crate::raw_file::{RawFile, read_at};
+use crate::settings::Settings;
+use crate::whole_file::WholeFile;
+
+/// Copied between two looks at the clock.
+const CHUNK_BYTES: u64 = 16 * 1024 * 1024;
+/// Compared at a time.
+const BLOCK_BYTES: usize = 1024 * 1024;
+/// Pages that the backup API copies between two progress events.
+const STEP_PAGES: i32 = 2048;
+/// Where the header keeps the change counter and all else that SQLite compares to see if a file changed.
+const VERSION_AT: u64 = 24;
+
+/// How long writers may have to wait.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// The longest time to hold the lock for a plain copy; the server gives up after 5 s.
+    pub(super) hold: Duration,
+    /// Bytes that a slow disk surely copies in that time.
+    pub(super) plain_bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            hold: Duration::from_secs(2),
+            plain_bytes: 512 * 1024 * 1024,
+        }
+    }
+}
+
+/// Copies the database into `target` and says how long its writers had to wait at most.
+pub(super) fn copy_database(
+    settings: &Settings,
+    target: &WholeFile,
+    limits: Limits,
+    observer: &dyn Observer,
+) -> Result<Duration> {
+    let database = &settings.database;
+    match open_writer(database, settings.busy_timeout) {
+        Ok(connection) => {
+            let copy = FileCopy {
+                connection: &connection,
+                source: RawFile::open(database).on_file("open", database)?,
+                database,
+                target,
+                observer,
+            };
+            match copy.run(limits)? {
+                Some(held) => Ok(held),
+                None => copy_pages(&connection, database, target, observer).map(|_| Duration::ZERO),
+            }
+        }
+        // A database that this user may only read: SQLite finds its way past logs and journals.
+        Err(error) if error.kind() == ErrorKind::Permission => {
+            let reader = open_reader(database, settings.busy_timeout)?;
+            copy_pages(&reader, database, target, observer)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// A copy of the file's bytes.
+struct FileCopy<'a> {
+    connection: &'a Connection,
+    source: RawFile,
+    database: &'a Path,
+    target: &'a WholeFile,
+    observer: &'a dyn Observer,
+}
+
+/// Tells one state of a file from another: length, and the bytes by which SQLite itself does.
+#[derive(Debug, PartialEq, Eq)]
+struct Version {
+    bytes: u64,
+    counter: [u8; 16],
+}
+
+impl FileCopy<'_> {
+    /// `None` when the database is in write-ahead mode, where the bytes of the file are not all.
+    fn run(&self, limits: Limits) -> Result<Option<Duration>> {
+        let Some(lock) = self.lock()? else {
+            return Ok(None);
+        };
+        let started = Instant::now();
+        let version = self.version()?;
+        let mut copied = 0;
+        if version.bytes <= limits.plain_bytes {
+            copied = self.copy_from(0, version.bytes, |_| started.elapsed() < limits.hold)?;
+        }
+        let first_hold = release(lock, started)?;
+        if copied == version.bytes {
+            self.finished();
+            return Ok(Some(first_hold));
+        }
+
+        self.copy_from(copied, version.bytes, |_| true)?;
+        let Some(lock) = self.lock()? else {
+            self.target
+                .file()
+                .set_len(0)
+                .on_file("empty", self.target.path())?;
+            return Ok(None);
+        };
+        let started = Instant::now();
+        if self.version()? != version {
+            self.copy_what_differs()?;
+        }
+        let second_hold = release(lock, started)?;
+        self.finished();
+        Ok(Some(first_hold.max(second_hold)))
+    }
+
+    /// Makes the file stand still; `None` in write-ahead mode.
+    fn lock(&self) -> Result<Option<Transaction<'_>>> {
+        let doing = || format!("read {}", self.database.display());
+        let transaction = self.connection.unchecked_transaction().while_doing(doing())?;
+        // BEGIN takes no lock, reading does.
+        transaction
+            .query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
+            .while_doing(doing())?;
+        let mode: String = transaction
+            .pragma_query_value(None, "journal_mode", |row| row.get(0))
+            .while_doing(doing())?;
+        Ok((mode != "wal").then_some(transaction))
+    }
+
+    fn version(&self) -> Result<Version> {
+        let mut counter = [0; 16];
+        let mut read = || {
+            self.source.read_at(VERSION_AT, &mut counter)?;
+            self.source.len()
+        };
+        let bytes = read().on_file("read", self.database)?;
+        Ok(Version { bytes, counter })
+    }
+
+    /// Copies on from `from` while `go_on` says so, and says where it stopped.
+    fn copy_from(&self, from: u64, to: u64, go_on: impl Fn(u64) -> bool) -> Result<u64> {
+        let mut target = self.target.file();
+        target
+            .seek(SeekFrom::Start(from))
+            .on_file("write", self.target.path())?;
+        let mut at = from;
+        while at < to && go_on(at) {
+            let copied = self
+                .source
+                .copy_to(at, CHUNK_BYTES.min(to - at), target)
+                .on_file("copy", self.database)?;
+            if copied == 0 {
+                break;
+            }
+            at += copied;
+            self.observer.observe(&Event::Progress {
+                activity: Activity::Copy,
+                subject: lossy_name(self.database),
+                done: at,
+                total: Some(to),
+            });
+        }
+        Ok(at)
+    }
+
+    /// Copies the blocks that differ from the file, which stands still.
+    fn copy_what_differs(&self) -> Result<()> {
+        let mut target = self.target.file();
+        let length = self.source.len().on_file("look at", self.database)?;
+        let mut wanted = vec![0; BLOCK_BYTES];
+        let mut present = vec![0; BLOCK_BYTES];
+        let mut at = 0;
+        while at < length {
+            let read = self
+                .source
+                .read_at(at, &mut wanted)
+                .on_file("read", self.database)?;
+            let block = wanted.get(..read).unwrap_or_default();
+            if block.is_empty() {
+                break;
+            }
+            let there = read_at(target, at, &mut present).on_file("read", self.target.path())?;
+            if present.get(..there) != Some(block) {
+                target
+                    .seek(SeekFrom::Start(at))
+                    .and_then(|_| target.write_all(block))
+                    .on_file("write", self.target.path())?;
+            }
+            at += block.len() as u64;
+        }
+        target.set_len(length).on_file("write", self.target.path())
+    }
+
+    fn finished(&self) {
+        finished(self.database, self.observer);
+    }
+}
+
+fn release(lock: Transaction<'_>, since: Instant) -> Result<Duration> {
+    lock.commit().while_doing("release the read lock")?;
+    Ok(since.elapsed())
+}
+
+/// Copies page by page within one read transaction, and says how long that was open.
+fn copy_pages(
+    source: &Connection,
+    database: &Path,
+    target: &WholeFile,
+    observer: &dyn Observer,
+) -> Result<Duration> {
+    let doing = || format!("copy {}", database.display());
+    let mut copy = open_writer(target.path(), Duration::ZERO)?;
+    // Nobody sees the copy before it is complete, so it needs no journal, and it is synced once at the end.
+    for (pragma, value) in [("journal_mode", "OFF"), ("synchronous", "OFF")] {
+        copy.pragma_update(None, pragma, value).while_doing(doing())?;
+    }
+    let started = Instant::now();
+    let snapshot = source.unchecked_transaction().while_doing(doing())?;
+    snapshot
+        .query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
+        .while_doing(doing())?;
+    let page_size: u64 = snapshot
+        .pragma_query_value(None, "page_size", |row| row.get::<_, u32>(0))
+        .while_doing(doing())?
+        .into();
+    {
+        let backup = Backup::new(&snapshot, &mut copy).while_doing(doing())?;
+        loop {
+            match backup.step(STEP_PAGES).while_doing(doing())? {
+                StepResult::Done => break,
+                StepResult::More => {}
+                _ => return Err(Error::new(ErrorKind::Busy, format!("cannot {}", doing()))),
+            }
+            let progress = backup.progress();
+            let bytes = |pages: i32| u64::try_from(pages).unwrap_or_default() * page_size;
+            observer.observe(&Event::Progress {
+                activity: Activity::Copy,
+                subject: lossy_name(database),
+                done: bytes(progress.pagecount - progress.remaining),
+                total: Some(bytes(progress.pagecount)),
+            });
+        }
+    }
+    drop(snapshot);
+    copy.close()
+        .map_err(|(_, source)| Error::sqlite(doing(), source))?;
+    finished(database, observer);
+    Ok(started.elapsed())
+}
+
+fn finished(database: &Path, observer: &dyn Observer) {
+    observer.observe(&Event::ProgressFinished {
+        activity: Activity::Copy,
+        subject: lossy_name(database),
+    });
+}

@@ -1,0 +1,245 @@
+//! Makes a backup: room, copy, check, names.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::check::{Checked, Depth, check_copy};
+use super::companion::{companion_bytes, copy_companion};
+use super::copy::{Limits, copy_database};
+use super::manifest::{CompanionEntry, DatabaseEntry, FORMAT, Manifest};
+use super::names::{Names, Stamp, lossy_name};
+use super::{Backup, State};
+use crate::clock::timestamp;
+use crate::connection::{FileState, inspect, with_suffix};
+use crate::digest::FileDigest;
+use crate::disk::require_space;
+use crate::error::{Error, ErrorKind, Hint, IoContext, Result};
+use crate::event::{Event, Observer};
+use crate::settings::Settings;
+use crate::whole_file::{Publication, PublishedFile, VerifiedFile, WholeFile, remove_abandoned};
+
+/// What the caller knows about the database, for the manifest.
+#[derive(Debug, Clone, Default)]
+pub struct BackupFacts {
+    /// The last migration that is applied; 0 means none.
+    pub version: Option<u32>,
+    /// The release of the database.
+    pub release: Option<String>,
+    /// The run that the backup belongs to.
+    pub run: Option<String>,
+    /// Why the backup is made.
+    pub reason: String,
+}
+
+/// A backup that was just made.
+#[derive(Debug)]
+pub struct Created {
+    /// The backup.
+    pub backup: Backup,
+    /// What its manifest says.
+    pub manifest: Manifest,
+    /// The longest time that writers of the database had to wait for the copy.
+    pub lock_held: Duration,
+}
+
+/// Makes a backup of the database and its companion while others read and write them.
+///
+/// The copy is byte for byte the database of one moment: page size, `user_version`, `application_id` and
+/// auto-vacuum come along, and so does the flag in the header that says write-ahead log.
+///
+/// # Errors
+/// [`ErrorKind::Missing`] and [`ErrorKind::NotADatabase`] by what stands at the database's path;
+/// [`ErrorKind::DiskFull`] before anything is written; [`ErrorKind::Corrupt`] when the database is damaged;
+/// [`ErrorKind::CompanionInvalid`] when the companion cannot be copied as a whole; [`ErrorKind::Busy`] when
+/// another process keeps readers out. No file is left behind.
+pub fn create(settings: &Settings, facts: &BackupFacts, observer: &dyn Observer) -> Result<Created> {
+    create_with(settings, facts, Limits::default(), observer)
+}
+
+pub(super) fn create_with(
+    settings: &Settings,
+    facts: &BackupFacts,
+    limits: Limits,
+    observer: &dyn Observer,
+) -> Result<Created> {
+    if inspect(&settings.database)? == FileState::Missing {
+        return Err(missing(&settings.database));
+    }
+    let folder = &settings.backup_dir;
+    std::fs::create_dir_all(folder).on_file("make the folder", folder)?;
+    remove_abandoned(folder);
+    require_space(folder, space_needed(settings)?, "the backup")?;
+
+    let now = settings.clock.now();
+    let whole = WholeFile::create_in(folder)?;
+    let lock_held = copy_database(settings, &whole, limits, observer)?;
+    let companion = copy_companion(&settings.companion, folder)?;
+    let (database, checked) = whole.verified(|whole| {
+        let checked = check_copy(whole.path(), Depth::Quick, Some(whole.file()), observer)?;
+        match checked.damage.first() {
+            Some(damage) => Err(damaged(&settings.database, damage)),
+            None => Ok(checked),
+        }
+    })?;
+    let Checked { digest, contents, .. } = checked;
+    let contents = contents.ok_or_else(|| damaged(&settings.database, "its tables cannot be read"))?;
+    let (companion, companion_digest) = companion.unzip();
+
+    let named = name_files(settings, Stamp::at(now), database, companion)?;
+    let companion = named.companion.as_ref().map(|file| file.path().to_owned());
+    let manifest = Manifest {
+        format: FORMAT,
+        created_at: timestamp(now),
+        tool: settings.tool.clone(),
+        reason: facts.reason.clone(),
+        run: facts.run.clone(),
+        source: lossy_name(&settings.database),
+        stamp: named.stamp.to_string(),
+        version: facts.version,
+        release: facts.release.clone(),
+        database: DatabaseEntry {
+            file: lossy_name(named.database.path()),
+            digest,
+            contents,
+        },
+        companion: companion_entry(companion.as_deref(), companion_digest),
+    };
+    let backup = named.seal(&manifest)?;
+    observer.observe(&Event::BackedUp {
+        database: backup.database.clone(),
+        companion: backup.companion.clone(),
+        manifest: backup.manifest_path.clone(),
+    });
+    Ok(Created {
+        backup,
+        manifest,
+        lock_held,
+    })
+}
+
+/// Bytes that a backup of the present state takes at most.
+///
+/// # Errors
+/// When a file cannot be looked at.
+pub(crate) fn space_needed(settings: &Settings) -> Result<u64> {
+    let log = with_suffix(&settings.database, "-wal")
+        .metadata()
+        .map_or(0, |log| log.len());
+    let database = match settings.database.metadata() {
+        Ok(metadata) => metadata.len(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => 0,
+        Err(error) => return Err(error).on_file("look at", &settings.database),
+    };
+    Ok(database + log + companion_bytes(&settings.companion)?.unwrap_or(0))
+}
+
+fn companion_entry(path: Option<&Path>, digest: Option<FileDigest>) -> Option<CompanionEntry> {
+    path.zip(digest).map(|(path, digest)| CompanionEntry {
+        file: lossy_name(path),
+        digest,
+    })
+}
+
+/// The backup's files under their names; dropping it removes them.
+#[derive(Debug)]
+struct Named {
+    stamp: Stamp,
+    folder: PathBuf,
+    names: Names,
+    database: PublishedFile,
+    companion: Option<PublishedFile>,
+}
+
+impl Named {
+    /// Gives the manifest its name, which makes the backup complete, and keeps all files.
+    fn seal(self, manifest: &Manifest) -> Result<Backup> {
+        let file = manifest.write_in(&self.folder)?;
+        let Publication::Done(manifest_file) = file.publish_new(&self.names.manifest)? else {
+            return Err(Error::new(
+                ErrorKind::Io,
+                format!(
+                    "{} appeared while the backup was made",
+                    self.folder.join(&self.names.manifest).display()
+                ),
+            )
+            .with_hint(Hint::tool(["backup", "create"])));
+        };
+        Ok(Backup {
+            stamp: Some(self.stamp),
+            database: self.database.keep(),
+            companion: self.companion.map(PublishedFile::keep),
+            manifest_path: manifest_file.keep(),
+            manifest: Some(manifest.clone()),
+            state: State::Complete,
+            problem: None,
+        })
+    }
+}
+
+/// Finds the first stamp of which no file exists. Other processes may be doing the same.
+fn name_files(
+    settings: &Settings,
+    mut stamp: Stamp,
+    mut database: VerifiedFile,
+    mut companion: Option<VerifiedFile>,
+) -> Result<Named> {
+    let folder = &settings.backup_dir;
+    loop {
+        let names = Names::new(settings, stamp)?;
+        let taken = [&names.database, &names.companion, &names.manifest]
+            .into_iter()
+            .any(|name| folder.join(name).symlink_metadata().is_ok());
+        if !taken {
+            match database.publish_new(&names.database)? {
+                Publication::Taken(file) => database = file,
+                Publication::Done(published) => match publish(companion, &names)? {
+                    Ok(companion) => {
+                        return Ok(Named {
+                            stamp,
+                            folder: folder.clone(),
+                            names,
+                            database: published,
+                            companion,
+                        });
+                    }
+                    Err(file) => {
+                        companion = Some(file);
+                        database = published.withdraw()?;
+                    }
+                },
+            }
+        }
+        stamp = stamp.next();
+    }
+}
+
+fn publish(
+    companion: Option<VerifiedFile>,
+    names: &Names,
+) -> Result<Result<Option<PublishedFile>, VerifiedFile>> {
+    let Some(file) = companion else {
+        return Ok(Ok(None));
+    };
+    Ok(match file.publish_new(&names.companion)? {
+        Publication::Done(published) => Ok(Some(published)),
+        Publication::Taken(file) => Err(file),
+    })
+}
+
+fn missing(database: &Path) -> Error {
+    Error::new(
+        ErrorKind::Missing,
+        format!("there is no database at {}", database.display()),
+    )
+    .with_truth("No backup was made; nothing was changed.")
+    .with_hint(Hint::tool(["status"]))
+}
+
+fn damaged(database: &Path, damage: &str) -> Error {
+    Error::new(
+        ErrorKind::Corrupt,
+        format!("the database {} is damaged: {damage}", database.display()),
+    )
+    .with_truth("No backup was made; nothing was changed.")
+    .with_hint(Hint::tool(["backup", "list"]))
+}

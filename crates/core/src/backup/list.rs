@@ -1,0 +1,174 @@
+//! Finds backups on disk.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use super::manifest::Manifest;
+use super::names::{MANIFEST_SUFFIX, Meaning, Stamp, file_name, lossy_name, meaning, stamp_of};
+use super::{Backup, State};
+use crate::connection::with_suffix;
+use crate::error::{Error, ErrorKind, Hint, IoContext, Result};
+use crate::settings::{Settings, folder_of};
+
+/// All backups of the database in the backup folder, newest first; foreign files come last.
+///
+/// # Errors
+/// When the folder cannot be read. A folder that does not exist holds no backups.
+pub fn list(settings: &Settings) -> Result<Vec<Backup>> {
+    let folder = &settings.backup_dir;
+    let database = file_name(&settings.database)?;
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error).on_file("list", folder),
+    };
+    let mut stamped: BTreeMap<Stamp, PathBuf> = BTreeMap::new();
+    let mut foreign = Vec::new();
+    for entry in entries {
+        let name = entry.on_file("list", folder)?.file_name();
+        match meaning(database, &name) {
+            Some(Meaning::Database(stamp) | Meaning::Manifest(stamp)) => {
+                let mut copy = database.to_owned();
+                copy.push(format!(".backup.{stamp}"));
+                stamped.insert(stamp, folder.join(copy));
+            }
+            Some(Meaning::Foreign) => foreign.push(folder.join(name)),
+            None => {}
+        }
+    }
+    foreign.sort();
+    let own = stamped.into_iter().rev().map(|(_, path)| load(settings, &path));
+    let foreign = foreign.into_iter().map(|path| {
+        Ok(Backup {
+            stamp: None,
+            companion: None,
+            manifest_path: with_suffix(&path, MANIFEST_SUFFIX),
+            manifest: None,
+            state: State::Foreign,
+            problem: Some("its name is not one that this program gives".to_owned()),
+            database: path,
+        })
+    });
+    own.chain(foreign).collect()
+}
+
+/// The backup whose copy of the database, or whose manifest, is at `path`.
+///
+/// # Errors
+/// When a file of it cannot be looked at for another reason than that it is not there.
+pub fn load(settings: &Settings, path: &Path) -> Result<Backup> {
+    let database = without_suffix(path).unwrap_or_else(|| path.to_owned());
+    let manifest_path = with_suffix(&database, MANIFEST_SUFFIX);
+    let mut problem = None;
+    let manifest = match Manifest::read(&manifest_path) {
+        Ok(Some(manifest)) => Some(manifest),
+        Ok(None) => {
+            problem = Some("it has no manifest".to_owned());
+            None
+        }
+        Err(error) if error.kind() == ErrorKind::BackupInvalid => {
+            problem = Some(error.message().to_owned());
+            None
+        }
+        Err(error) => return Err(error),
+    };
+    let mut companion = None;
+    if let Some(manifest) = &manifest {
+        problem = length_problem(&database, manifest.database.digest.bytes);
+        if let Some(entry) = &manifest.companion {
+            match companion_path(settings, &database, &entry.file) {
+                Some(path) => {
+                    problem = problem.or_else(|| length_problem(&path, entry.digest.bytes));
+                    companion = Some(path);
+                }
+                None => problem = Some("its manifest names a file outside its folder".to_owned()),
+            }
+        }
+    }
+    let state = match problem {
+        None => State::Complete,
+        Some(_) => State::Incomplete,
+    };
+    Ok(Backup {
+        stamp: database.file_name().and_then(stamp_of),
+        database,
+        companion,
+        manifest_path,
+        manifest,
+        state,
+        problem,
+    })
+}
+
+/// The backup that `name` means: `latest` for the newest complete one, a stamp, a file name in the backup
+/// folder, or a path; of the copy of the database or of the manifest.
+///
+/// # Errors
+/// [`ErrorKind::Usage`] when there is none.
+pub fn find(settings: &Settings, name: &OsStr) -> Result<Backup> {
+    if name == "latest" {
+        return list(settings)?
+            .into_iter()
+            .find(|backup| backup.state == State::Complete)
+            .ok_or_else(|| {
+                not_found(format!(
+                    "there is no complete backup in {}",
+                    settings.backup_dir.display()
+                ))
+            });
+    }
+    let mut stamped = file_name(&settings.database)?.to_owned();
+    stamped.push(".backup.");
+    stamped.push(name);
+    let candidates = [
+        settings.backup_dir.join(stamped),
+        settings.backup_dir.join(name),
+        PathBuf::from(name),
+    ];
+    let exists = |path: &PathBuf| path.is_file() || with_suffix(path, MANIFEST_SUFFIX).is_file();
+    match candidates.iter().find(|path| exists(path)) {
+        Some(path) => load(settings, path),
+        None => Err(not_found(format!(
+            "there is no backup {}",
+            Path::new(name).display()
+        ))),
+    }
+}
+
+fn not_found(message: String) -> Error {
+    Error::new(ErrorKind::Usage, message)
+        .with_truth("Nothing was changed.")
+        .with_hint(Hint::tool(["backup", "list"]))
+}
+
+fn without_suffix(path: &Path) -> Option<PathBuf> {
+    let stem = path.file_stem()?;
+    (path.extension()? == "json" && stamp_of(stem).is_some()).then(|| path.with_file_name(stem))
+}
+
+fn length_problem(path: &Path, bytes: u64) -> Option<String> {
+    let name = lossy_name(path);
+    match path.metadata() {
+        Ok(metadata) if metadata.len() == bytes => None,
+        Ok(metadata) => Some(format!("{name} has {} bytes instead of {bytes}", metadata.len())),
+        Err(error) => Some(format!("{name}: {error}")),
+    }
+}
+
+/// Where the companion's copy is. A name in a manifest must not lead out of the folder.
+fn companion_path(settings: &Settings, database: &Path, name: &str) -> Option<PathBuf> {
+    let folder = folder_of(database);
+    // A name that is no text is in the manifest only approximately.
+    let expected = || {
+        let stamp = stamp_of(database.file_name()?)?;
+        let mut expected = settings.companion.file_name()?.to_owned();
+        expected.push(format!(".backup.{stamp}"));
+        (expected.to_string_lossy() == name).then(|| folder.join(expected))
+    };
+    let plain = || {
+        let path = Path::new(name);
+        (path.file_name() == Some(path.as_os_str())).then(|| folder.join(path))
+    };
+    expected().or_else(plain)
+}

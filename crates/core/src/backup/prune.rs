@@ -1,0 +1,119 @@
+//! Removes old backups, never the last one that could still help.
+
+use std::path::{Path, PathBuf};
+
+use chrono::Duration;
+use serde::Serialize;
+
+use super::{Backup, State, list};
+use crate::error::{Error, ErrorKind, Hint, IoContext, Result};
+use crate::settings::Settings;
+use crate::whole_file::sync_folder_of;
+
+/// Which backups to remove. When both limits are given, a backup must be beyond both.
+#[derive(Debug, Clone, Default)]
+pub struct PruneOptions {
+    /// Removes all but this many of the newest complete backups.
+    pub keep_last: Option<usize>,
+    /// Removes backups that were made longer ago than this.
+    pub older_than: Option<Duration>,
+    /// Manifests of backups that a run can still go back to.
+    pub pinned: Vec<PathBuf>,
+    /// Only says what would be removed.
+    pub dry_run: bool,
+}
+
+/// What pruning did, or would do.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Pruned {
+    /// Backups that are gone, newest first.
+    pub removed: Vec<Backup>,
+    /// Bytes that this freed.
+    pub bytes: u64,
+    /// Backups that are beyond the limits and stay because a run can still go back to them.
+    pub pinned: Vec<Backup>,
+}
+
+/// Removes backups beyond the limits.
+///
+/// The newest complete backup stays, whatever the limits; so do pinned ones, foreign files, and copies
+/// without a manifest, which may be an operator's own. The manifest goes last: it alone knows all files of
+/// the backup, so that after a crash the next pruning removes the rest.
+///
+/// # Errors
+/// [`ErrorKind::Usage`] without a limit; when a file cannot be removed.
+pub fn prune(settings: &Settings, options: &PruneOptions) -> Result<Pruned> {
+    if options.keep_last.is_none() && options.older_than.is_none() {
+        return Err(Error::new(
+            ErrorKind::Usage,
+            "pruning needs to know how many backups to keep, or for how long",
+        )
+        .with_truth("Nothing was removed.")
+        .with_hint(Hint::tool(["backup", "prune", "--keep-last", "5"])));
+    }
+    let now = settings.clock.now();
+    let mut pruned = Pruned::default();
+    let mut newer_complete = 0;
+    for backup in list(settings)? {
+        let (Some(_), Some(stamp)) = (&backup.manifest, backup.stamp) else {
+            continue;
+        };
+        let beyond_count = options.keep_last.is_none_or(|keep| newer_complete >= keep);
+        let beyond_age = options.older_than.is_none_or(|limit| now - stamp.time() > limit);
+        let newest = newer_complete == 0;
+        newer_complete += usize::from(backup.state == State::Complete);
+        if !(beyond_count && beyond_age) || newest {
+            continue;
+        }
+        if options
+            .pinned
+            .iter()
+            .any(|pinned| same_file(pinned, &backup.manifest_path))
+        {
+            pruned.pinned.push(backup);
+            continue;
+        }
+        pruned.bytes += files(&backup)
+            .filter_map(|path| path.metadata().ok())
+            .map(|metadata| metadata.len())
+            .sum::<u64>();
+        if !options.dry_run {
+            remove(&backup)?;
+        }
+        pruned.removed.push(backup);
+    }
+    Ok(pruned)
+}
+
+/// The backup's files in the order in which they may go.
+fn files(backup: &Backup) -> impl Iterator<Item = &Path> {
+    [
+        Some(&backup.database),
+        backup.companion.as_ref(),
+        Some(&backup.manifest_path),
+    ]
+    .into_iter()
+    .flatten()
+    .map(PathBuf::as_path)
+}
+
+fn remove(backup: &Backup) -> Result<()> {
+    for path in files(backup) {
+        match std::fs::remove_file(path) {
+            Ok(()) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error).on_file("remove", path),
+        }
+        // In this order on disk, too.
+        sync_folder_of(path)?;
+    }
+    Ok(())
+}
+
+fn same_file(one: &Path, other: &Path) -> bool {
+    one == other
+        || match (one.canonicalize(), other.canonicalize()) {
+            (Ok(one), Ok(other)) => one == other,
+            _ => false,
+        }
+}

@@ -1,0 +1,124 @@
+//! Reads the bytes of a live database without SQLite, and without taking SQLite's locks away.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::error::{IoContext, Result};
+
+/// A live database file, open for reading its bytes.
+///
+/// POSIX drops *all* locks that a process holds on a file as soon as the process closes *any* descriptor of
+/// it (<https://sqlite.org/howtocorrupt.html>, section 2.2). A server that embeds the engine holds such locks
+/// through its own connections, so a descriptor opened here stays open until its file is deleted.
+#[derive(Debug, Clone)]
+pub(crate) struct RawFile(Arc<Mutex<File>>);
+
+impl RawFile {
+    /// Opens `path`, or takes the descriptor that an earlier call left open.
+    pub(crate) fn open(path: &Path) -> std::io::Result<Self> {
+        open_kept(path).map(Self)
+    }
+
+    /// The file's length in bytes.
+    pub(crate) fn len(&self) -> std::io::Result<u64> {
+        self.with(|file| Ok(file.metadata()?.len()))
+    }
+
+    /// Fills `buffer` from `offset` on, and says how many bytes there were.
+    pub(crate) fn read_at(&self, offset: u64, buffer: &mut [u8]) -> std::io::Result<usize> {
+        self.with(|file| read_at(file, offset, buffer))
+    }
+
+    /// Copies up to `length` bytes from `offset` to where `target` stands; inside the kernel where it can.
+    pub(crate) fn copy_to(&self, offset: u64, length: u64, mut target: &File) -> std::io::Result<u64> {
+        self.with(|mut file| {
+            file.seek(SeekFrom::Start(offset))?;
+            std::io::copy(&mut file.take(length), &mut target)
+        })
+    }
+
+    /// Copies the whole file to where `target` stands.
+    pub(crate) fn copy_all(&self, target: &File) -> std::io::Result<u64> {
+        self.copy_to(0, u64::MAX, target)
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&File) -> std::io::Result<T>) -> std::io::Result<T> {
+        work(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Fills `buffer` from `offset` on, and says how many bytes there were.
+pub(crate) fn read_at(mut file: &File, offset: u64, buffer: &mut [u8]) -> std::io::Result<usize> {
+    file.seek(SeekFrom::Start(offset))?;
+    let mut filled = 0;
+    while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match file.read(rest) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
+/// The first bytes of a live database, fewer if the file is shorter.
+///
+/// # Errors
+/// When the file cannot be read.
+pub(crate) fn read_start<const N: usize>(path: &Path) -> Result<Vec<u8>> {
+    let mut buffer = vec![0; N];
+    let read = RawFile::open(path)
+        .on_file("open", path)?
+        .read_at(0, &mut buffer)
+        .on_file("read", path)?;
+    buffer.truncate(read);
+    Ok(buffer)
+}
+
+#[cfg(unix)]
+fn open_kept(path: &Path) -> std::io::Result<Arc<Mutex<File>>> {
+    use std::os::unix::fs::MetadataExt;
+
+    struct Kept {
+        device: u64,
+        inode: u64,
+        file: Arc<Mutex<File>>,
+    }
+    static KEPT: Mutex<Vec<Kept>> = Mutex::new(Vec::new());
+
+    let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    kept.retain(|entry| {
+        let linked = |file: &Mutex<File>| {
+            file.try_lock()
+                .ok()
+                .and_then(|file| file.metadata().ok())
+                .is_none_or(|metadata| metadata.nlink() > 0)
+        };
+        Arc::strong_count(&entry.file) > 1 || linked(&entry.file)
+    });
+    let wanted = path.metadata()?;
+    if let Some(entry) = kept
+        .iter()
+        .find(|entry| entry.device == wanted.dev() && entry.inode == wanted.ino())
+    {
+        return Ok(Arc::clone(&entry.file));
+    }
+    let file = File::open(path)?;
+    let opened = file.metadata()?;
+    let file = Arc::new(Mutex::new(file));
+    kept.push(Kept {
+        device: opened.dev(),
+        inode: opened.ino(),
+        file: Arc::clone(&file),
+    });
+    Ok(file)
+}
+
+/// Windows has no such rule about locks.
+#[cfg(not(unix))]
+fn open_kept(path: &Path) -> std::io::Result<Arc<Mutex<File>>> {
+    File::open(path).map(|file| Arc::new(Mutex::new(file)))
+}

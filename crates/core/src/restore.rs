@@ -1,0 +1,333 @@
+//! Puts a backup's content back, as one change that other processes see as a whole.
+//!
+//! The order is: check the backup, check that there is room, secure the present state as a backup of its own,
+//! put the database back, check it, put the companion back. The database and the companion are two files and
+//! cannot change at one instant: the database goes first, and a run that is killed in between is repaired by
+//! running it again, since every part of it can be done twice.
+
+mod in_place;
+mod replace;
+mod same_pages;
+mod secure;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::backup::{
+    Backup, BackupFacts, Contents, ProblemKind, companion_bytes, is_damage, read_contents, space_needed,
+    verify,
+};
+use crate::connection::{FileState, inspect, open_reader, open_still};
+use crate::digest::digest_file;
+use crate::disk::{require_space, same_file_system};
+use crate::error::{Error, ErrorKind, Hint, IoContext, Result};
+use crate::event::{Observer, Silent};
+use crate::settings::{Settings, folder_of};
+use crate::whole_file::{WholeFile, remove_abandoned};
+
+/// How to restore.
+#[derive(Debug, Clone, Default)]
+pub struct RestoreOptions {
+    /// Only says what would change.
+    pub dry_run: bool,
+    /// Accepts a plain copy of a database that has no manifest, if a full check finds it sound.
+    pub accept_without_manifest: bool,
+    /// What is known of the present state, for the backup that secures it.
+    pub present: BackupFacts,
+}
+
+/// Where the state before the restore went.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "as", rename_all = "snake_case")]
+pub enum Secured {
+    /// Nowhere: there was nothing, or it was a dry run.
+    Nothing,
+    /// Into a backup.
+    Backup {
+        /// The backup.
+        backup: Box<Backup>,
+    },
+    /// The database was damaged, so its files were copied as they were.
+    Damaged {
+        /// The copies.
+        files: Vec<PathBuf>,
+    },
+}
+
+/// How the content got to its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Placement {
+    /// As a transaction in the file: processes that have it open see it.
+    InPlace,
+    /// As a new file in the place of a missing or damaged one: processes that have the old one open must
+    /// open it again.
+    NewFile,
+}
+
+/// Rows of a table before and after; `None` where there is no such table, or it cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TableRows {
+    /// The table.
+    pub table: String,
+    /// Rows before the restore.
+    pub now: Option<u64>,
+    /// Rows in the backup.
+    pub backup: Option<u64>,
+}
+
+/// What the restore means for the companion file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CompanionChange {
+    /// It is as in the backup.
+    Same,
+    /// It is replaced by the backup's.
+    Replaced,
+    /// There is none, and the backup's is put there.
+    Created,
+    /// The backup has none; the present one, if any, stays.
+    NotInBackup,
+}
+
+/// What a restore did, or would do.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RestoreOutcome {
+    /// Whether nothing was changed.
+    pub dry_run: bool,
+    /// The backup that was put back.
+    pub backup: Backup,
+    /// Where the state before went.
+    pub secured: Secured,
+    /// How the content got to its place.
+    pub placement: Placement,
+    /// Rows of each table before and in the backup.
+    pub tables: Vec<TableRows>,
+    /// What became of the companion file.
+    pub companion: CompanionChange,
+    /// Whether another process wrote between the restore and the check of its result, so that row counts
+    /// could not be compared exactly.
+    pub written_since: bool,
+}
+
+/// Puts the content of `backup` back. The caller holds the [migration lock](crate::lock::MigrationLock).
+///
+/// In rollback-journal mode, readers and writers of the database wait while its pages are written; in
+/// write-ahead mode, only writers do. A run that is killed leaves the old or the new content whole.
+///
+/// The restored database has the backup's journal mode unless others have it open in write-ahead mode. If the
+/// live database is in write-ahead mode with another page size, it keeps its page size.
+///
+/// # Errors
+/// [`ErrorKind::BackupInvalid`] when the backup is not as its manifest says or is damaged;
+/// [`ErrorKind::Permission`], [`ErrorKind::DiskFull`] before anything is changed; [`ErrorKind::Busy`] when
+/// other processes keep the database locked for longer than the busy timeout.
+pub fn restore(
+    settings: &Settings,
+    backup: &Backup,
+    options: &RestoreOptions,
+    observer: &dyn Observer,
+) -> Result<RestoreOutcome> {
+    refuse_invalid(settings, backup, options, observer)?;
+    let wanted = match &backup.manifest {
+        Some(manifest) => manifest.database.contents.clone(),
+        None => read_contents(&*open_still(&backup.database)?)?,
+    };
+    let companion = companion_change(settings, backup)?;
+    let present = Present::look(settings)?;
+
+    let mut outcome = RestoreOutcome {
+        dry_run: options.dry_run,
+        backup: backup.clone(),
+        secured: Secured::Nothing,
+        placement: present.placement(),
+        tables: Vec::new(),
+        companion,
+        written_since: false,
+    };
+    if options.dry_run {
+        let now = match present {
+            Present::Database => contents_now(settings)?,
+            Present::Missing | Present::Damaged => None,
+        };
+        outcome.tables = table_rows(now.as_ref(), &wanted);
+        return Ok(outcome);
+    }
+
+    check_room(settings, backup)?;
+    remove_abandoned(&folder_of(&settings.database));
+    let (secured, now) = secure::secure(settings, present, &options.present, observer)?;
+    outcome.tables = table_rows(now.as_ref(), &wanted);
+    outcome.secured = secured;
+
+    let in_place = match present {
+        Present::Database => match in_place::put(settings, &backup.database, &wanted, observer) {
+            // What SQLite cannot even begin to write to was secured as it is.
+            Err(error) if is_damage(&error) && matches!(outcome.secured, Secured::Damaged { .. }) => None,
+            put => Some(put?),
+        },
+        Present::Missing | Present::Damaged => None,
+    };
+    match in_place {
+        Some(put) => outcome.written_since = put.written_since,
+        None => {
+            replace::replace_database(settings, &backup.database, observer)?;
+            outcome.placement = Placement::NewFile;
+        }
+    }
+    if let (Some(from), CompanionChange::Replaced | CompanionChange::Created) = (&backup.companion, companion)
+    {
+        replace::replace_companion(settings, from).map_err(|error| {
+            error
+                .with_truth("The database is restored; the companion file is not yet. Run the restore again.")
+                .with_hint(again(backup))
+        })?;
+    }
+    Ok(outcome)
+}
+
+/// What stands at the database's path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Present {
+    Missing,
+    /// Perhaps with damaged pages.
+    Database,
+    /// A regular file that is no database.
+    Damaged,
+}
+
+impl Present {
+    fn look(settings: &Settings) -> Result<Self> {
+        match inspect(&settings.database) {
+            Ok(FileState::Missing) => Ok(Self::Missing),
+            Ok(FileState::Empty | FileState::Database { .. }) => Ok(Self::Database),
+            Err(error) if error.kind() == ErrorKind::NotADatabase && settings.database.is_file() => {
+                Ok(Self::Damaged)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn placement(self) -> Placement {
+        match self {
+            Self::Database => Placement::InPlace,
+            Self::Missing | Self::Damaged => Placement::NewFile,
+        }
+    }
+}
+
+fn refuse_invalid(
+    settings: &Settings,
+    backup: &Backup,
+    options: &RestoreOptions,
+    observer: &dyn Observer,
+) -> Result<()> {
+    let same = |one: &Path, other: &Path| match (one.canonicalize(), other.canonicalize()) {
+        (Ok(one), Ok(other)) => one == other,
+        _ => one == other,
+    };
+    if same(&settings.database, &backup.database) {
+        return Err(Error::new(
+            ErrorKind::Usage,
+            format!(
+                "{} is the database itself, not a backup",
+                backup.database.display()
+            ),
+        )
+        .with_truth("Nothing was changed.")
+        .with_hint(Hint::tool(["backup", "list"])));
+    }
+    // Without a manifest, nothing but the copy itself can tell whether it is sound.
+    let full = backup.manifest.is_none();
+    let problems: Vec<_> = verify(backup, full, observer)?
+        .into_iter()
+        .filter(|problem| !(options.accept_without_manifest && problem.kind == ProblemKind::ManifestMissing))
+        .map(|problem| problem.message)
+        .collect();
+    if problems.is_empty() {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::BackupInvalid,
+        format!(
+            "the backup {} cannot be restored: {}",
+            backup.database.display(),
+            problems.join("; ")
+        ),
+    )
+    .with_truth("Nothing was changed.")
+    .with_hint(Hint::tool(["backup", "list"])))
+}
+
+/// Everything that can be known to fail is tried before anything is changed.
+fn check_room(settings: &Settings, backup: &Backup) -> Result<()> {
+    let length = |path: &Path| path.metadata().map_or(0, |metadata| metadata.len());
+    let folder = folder_of(&settings.database);
+    // The new pages, and the old ones in the journal.
+    let put = length(&backup.database) + length(&settings.database);
+    let companion = backup.companion.as_deref().map_or(0, length);
+    let secure = space_needed(settings)?;
+
+    std::fs::create_dir_all(&settings.backup_dir).on_file("make the folder", &settings.backup_dir)?;
+    if same_file_system(&folder, &settings.backup_dir) {
+        require_space(&folder, put + companion + secure, "the restore")?;
+    } else {
+        require_space(&folder, put + companion, "the restore")?;
+        require_space(
+            &settings.backup_dir,
+            secure,
+            "a backup of the state before the restore",
+        )?;
+    }
+    let companion_folder = folder_of(&settings.companion);
+    for folder in [&folder, &settings.backup_dir, &companion_folder] {
+        drop(WholeFile::create_in(folder)?);
+    }
+    Ok(())
+}
+
+fn contents_now(settings: &Settings) -> Result<Option<Contents>> {
+    let read = || read_contents(&*open_reader(&settings.database, settings.busy_timeout)?);
+    match read() {
+        Ok(contents) => Ok(Some(contents)),
+        Err(error) if is_damage(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn table_rows(now: Option<&Contents>, backup: &Contents) -> Vec<TableRows> {
+    let tables: BTreeSet<&String> = now
+        .iter()
+        .flat_map(|contents| contents.tables.keys())
+        .chain(backup.tables.keys())
+        .collect();
+    tables
+        .into_iter()
+        .map(|table| TableRows {
+            table: table.clone(),
+            now: now.and_then(|contents| contents.tables.get(table).copied()),
+            backup: backup.tables.get(table).copied(),
+        })
+        .collect()
+}
+
+fn companion_change(settings: &Settings, backup: &Backup) -> Result<CompanionChange> {
+    let Some(copy) = &backup.companion else {
+        return Ok(CompanionChange::NotInBackup);
+    };
+    if companion_bytes(&settings.companion)?.is_none() {
+        return Ok(CompanionChange::Created);
+    }
+    let digest = |path: &Path| digest_file(path, "", &Silent);
+    if digest(copy)? == digest(&settings.companion)? {
+        Ok(CompanionChange::Same)
+    } else {
+        Ok(CompanionChange::Replaced)
+    }
+}
+
+fn again(backup: &Backup) -> Hint {
+    Hint::tool(["restore".to_owned(), backup.database.display().to_string()])
+}

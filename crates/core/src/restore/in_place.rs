@@ -1,0 +1,213 @@
+//! Writes a backup's pages into the live file, as one transaction.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+use rusqlite::backup::{Backup, StepResult};
+
+use super::same_pages::same_pages;
+use crate::backup::{Contents, differing_rows, lossy_name, read_contents};
+use crate::connection::{open_still, open_writer, percent_encoded, with_suffix};
+use crate::disk::require_space;
+use crate::error::{Error, ErrorKind, Hint, IoContext, Result, SqliteContext};
+use crate::event::{Activity, Event, Observer};
+use crate::settings::{Settings, folder_of};
+use crate::whole_file::WholeFile;
+
+/// Pages between two progress events.
+const STEP_PAGES: i32 = 2048;
+/// Between two tries for the lock.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// How it went.
+#[derive(Debug)]
+pub(super) struct Put {
+    /// Whether another process wrote around the restore.
+    pub(super) written_since: bool,
+}
+
+/// Puts the pages of `backup` into the live file and checks the result.
+pub(super) fn put(
+    settings: &Settings,
+    backup: &Path,
+    wanted: &Contents,
+    observer: &dyn Observer,
+) -> Result<Put> {
+    let database = &settings.database;
+    let doing = || format!("restore {}", database.display());
+    let mut live = open_writer(database, settings.busy_timeout)?;
+    let source = open_still(backup)?;
+    let page_size = |connection: &Connection| {
+        connection
+            .pragma_query_value(None, "page_size", |row| row.get::<_, u32>(0))
+            .while_doing(doing())
+    };
+    let live_page_size = page_size(&live)?;
+    let backup_mode = journal_mode_in_header(backup)?;
+    // SQLite cannot change the page size of a database in write-ahead mode.
+    let converted = if journal_mode(&live)? == "wal" && live_page_size != page_size(&source)? {
+        Some(with_page_size(
+            &source,
+            backup,
+            live_page_size,
+            &folder_of(database),
+        )?)
+    } else {
+        None
+    };
+    let before = data_version(&live)?;
+    match &converted {
+        Some(converted) => {
+            let source = open_still(converted.path())?;
+            write_pages(settings, &source, &mut live, observer)?;
+        }
+        None => write_pages(settings, &source, &mut live, observer)?,
+    }
+    settle(&live, backup_mode)?;
+    check(&live, database, backup, wanted, before, converted.is_none())
+}
+
+/// The one transaction. The journal or log makes it all or nothing, also when the process is killed.
+fn write_pages(
+    settings: &Settings,
+    source: &Connection,
+    live: &mut Connection,
+    observer: &dyn Observer,
+) -> Result<()> {
+    let subject = lossy_name(&settings.database);
+    let doing = || format!("restore {}", settings.database.display());
+    let started = Instant::now();
+    let mut locked = false;
+    let backup = Backup::new(source, live).while_doing(doing())?;
+    loop {
+        match backup.step(STEP_PAGES) {
+            Ok(StepResult::Done) => break,
+            Ok(StepResult::More) => {
+                locked = true;
+                let progress = backup.progress();
+                let pages = |pages: i32| u64::try_from(pages).unwrap_or_default();
+                observer.observe(&Event::Progress {
+                    activity: Activity::Copy,
+                    subject: subject.clone(),
+                    done: pages(progress.pagecount - progress.remaining),
+                    total: Some(pages(progress.pagecount)),
+                });
+            }
+            // The first step takes the lock; afterwards nobody else can.
+            Ok(_) if !locked && started.elapsed() < settings.busy_timeout => std::thread::sleep(PAUSE),
+            Ok(_) => {
+                return Err(Error::new(
+                    ErrorKind::Busy,
+                    format!("cannot {}: other processes keep it locked", doing()),
+                )
+                .with_truth(format!(
+                    "Waited {} s; the database is as it was.",
+                    started.elapsed().as_secs()
+                ))
+                .with_hint(Hint::tool(["status"])));
+            }
+            Err(source) => {
+                return Err(Error::sqlite(doing(), source).with_truth("The database is as it was."));
+            }
+        }
+    }
+    drop(backup);
+    observer.observe(&Event::ProgressFinished {
+        activity: Activity::Copy,
+        subject,
+    });
+    Ok(())
+}
+
+/// Brings the log into the file and the journal mode back to the backup's, if nobody else has it open.
+fn settle(live: &Connection, wanted: &str) -> Result<()> {
+    let doing = "settle the restored database";
+    // The content is in place; whether others let it settle must not take long.
+    live.busy_timeout(Duration::from_millis(100)).while_doing(doing)?;
+    if journal_mode(live)? == "wal" {
+        // Blocked by readers, this is done by whoever closes the database last.
+        let _ = live.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        if wanted != "wal" {
+            let _ = live.query_row("PRAGMA journal_mode = DELETE", [], |_| Ok(()));
+        }
+    }
+    Ok(())
+}
+
+/// Compares what is there now with the backup: by bytes where nobody wrote since, else by SQLite's check.
+fn check(
+    live: &Connection,
+    database: &Path,
+    backup: &Path,
+    wanted: &Contents,
+    before: i64,
+    same_page_size: bool,
+) -> Result<Put> {
+    let doing = || format!("check the restored {}", database.display());
+    let snapshot = live.unchecked_transaction().while_doing(doing())?;
+    snapshot
+        .query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
+        .while_doing(doing())?;
+    let written_since = data_version(&snapshot)? != before;
+    let log = with_suffix(database, "-wal");
+    let log_is_empty = log.metadata().map_or(true, |log| log.len() == 0);
+    if same_page_size && log_is_empty && same_pages(database, backup)? {
+        return Ok(Put { written_since });
+    }
+    let damage: String = snapshot
+        .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+        .while_doing(doing())?;
+    let mut wrong: Vec<String> = (damage != "ok").then_some(damage).into_iter().collect();
+    if !written_since {
+        wrong.extend(differing_rows(wanted, &read_contents(&snapshot)?));
+    }
+    if wrong.is_empty() {
+        return Ok(Put { written_since });
+    }
+    Err(Error::new(
+        ErrorKind::VerificationFailed,
+        format!(
+            "the restored {} is not as in the backup: {}",
+            database.display(),
+            wrong.join("; ")
+        ),
+    )
+    .with_truth("The state before the restore is in the newest backup.")
+    .with_hint(Hint::tool(["backup", "list"])))
+}
+
+/// A copy of the backup with another page size and the same row ids.
+fn with_page_size(source: &Connection, backup: &Path, page_size: u32, folder: &Path) -> Result<WholeFile> {
+    let doing = || format!("change the page size of a copy of {}", backup.display());
+    let bytes = backup.metadata().on_file("look at", backup)?.len();
+    require_space(folder, bytes, "a copy of the backup")?;
+    let whole = WholeFile::create_in(folder)?;
+    source
+        .pragma_update(None, "page_size", page_size)
+        .while_doing(doing())?;
+    let target = format!("file:{}", percent_encoded(whole.path()));
+    source.execute("VACUUM INTO ?1", [target]).while_doing(doing())?;
+    Ok(whole)
+}
+
+/// Changes when another connection commits, never by this connection's own commits.
+fn data_version(connection: &Connection) -> Result<i64> {
+    connection
+        .pragma_query_value(None, "data_version", |row| row.get(0))
+        .while_doing("see whether others write")
+}
+
+fn journal_mode(connection: &Connection) -> Result<String> {
+    connection
+        .pragma_query_value(None, "journal_mode", |row| row.get(0))
+        .while_doing("read the journal mode")
+}
+
+fn journal_mode_in_header(backup: &Path) -> Result<&'static str> {
+    use crate::connection::{FileState, inspect};
+    Ok(match inspect(backup)? {
+        FileState::Database { wal: true } => "wal",
+        _ => "delete",
+    })
+}

@@ -1,0 +1,378 @@
+//! Takes migrations back one by one: each in one transaction, or in batches that end with one.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, params};
+
+use crate::catalog::{Catalog, RowChange, RowChangeKind};
+use crate::clock::timestamp;
+use crate::error::{Error, ErrorKind, Hint, Reached, Result, SqliteContext};
+use crate::event::{Activity, Event, Observer};
+use crate::history::History;
+use crate::position::Position;
+use crate::quote::identifier;
+use crate::runs::Run;
+use crate::schema_version;
+use crate::settings::Settings;
+use crate::state::Progress;
+use crate::step::checks::{Before, Change};
+use crate::step::{StepOutcome, millis};
+use crate::transaction::WriteTransaction;
+use crate::undo::Conflict;
+use crate::undo::records::{Fate, JournalReader, Selection};
+use crate::way_back::WayBack;
+
+use super::dropped::Dropped;
+use super::kept;
+use super::plan::{RollbackPlan, StepBack};
+
+/// Rows of a batch: a read and two writes each, far within the lock budget.
+const BATCH: u64 = 1000;
+/// Conflicts that an outcome lists.
+const LISTED: usize = 1000;
+
+/// What was done.
+#[derive(Debug, Default)]
+pub(super) struct Done {
+    pub(super) reverted: Vec<StepOutcome>,
+    pub(super) conflicts: Vec<Conflict>,
+    pub(super) kept: Vec<PathBuf>,
+}
+
+pub(super) fn execute(
+    catalog: &Catalog,
+    settings: &Settings,
+    connection: &Connection,
+    plan: &RollbackPlan,
+    run: &Run,
+    observer: &dyn Observer,
+) -> Result<Done> {
+    let mut back = Back {
+        settings,
+        connection,
+        plan,
+        run,
+        observer,
+        done: Done::default(),
+        committed: false,
+    };
+    for step in &plan.steps {
+        observer.observe(&Event::StepStarted {
+            version: step.recorded.version,
+            name: step.recorded.name.clone(),
+            down: true,
+            resumed: false,
+        });
+        match back.take_back(step) {
+            Ok(outcome) => {
+                back.committed = true;
+                observer.observe(&Event::StepFinished {
+                    version: outcome.version,
+                    name: outcome.name.clone(),
+                    down: true,
+                    duration_ms: outcome.duration_ms,
+                    rows_changed: outcome.rows_changed,
+                    max_lock_ms: outcome.max_lock_ms,
+                });
+                back.done.reverted.push(outcome);
+            }
+            Err(error) if back.committed => {
+                let version = step.recorded.version;
+                let reached = Position::of(catalog, version);
+                return Err(error
+                    .with_truth(format!(
+                        "The database is whole, at {reached}; run the same command again to go on."
+                    ))
+                    .with_reached(Reached {
+                        version,
+                        release: reached.release,
+                    }));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(back.done)
+}
+
+struct Back<'a> {
+    settings: &'a Settings,
+    connection: &'a Connection,
+    plan: &'a RollbackPlan,
+    run: &'a Run,
+    observer: &'a dyn Observer,
+    done: Done,
+    committed: bool,
+}
+
+impl Back<'_> {
+    fn take_back(&mut self, step: &StepBack) -> Result<StepOutcome> {
+        match &step.way_back {
+            WayBack::Statements => self.run_statements(step),
+            WayBack::Journal { table, column } => {
+                let selection = Selection::default();
+                let (table, column) = (table.clone(), column.clone());
+                let journal =
+                    JournalReader::new(self.connection, step.recorded.version, table, column, selection);
+                self.in_batches(step, &mut |back, _| back.undo_batch(&journal))
+            }
+            WayBack::Clear { table, column } => {
+                self.in_batches(step, &mut |back, cursor| back.clear_batch(table, column, cursor))
+            }
+            WayBack::Unknown(_) => Err(Error::new(
+                ErrorKind::NotReversible,
+                format!("{} cannot be taken back", step.stem),
+            )),
+        }
+    }
+
+    fn begin(&self, step: &StepBack) -> Result<WriteTransaction<'_>> {
+        let transaction = WriteTransaction::begin(self.connection, self.settings.busy_timeout)?;
+        let version = History::read(self.connection)?.unwrap_or_default().version();
+        if version != step.recorded.version {
+            return Err(Error::new(
+                ErrorKind::Busy,
+                format!(
+                    "another program changed the history: it is at V{version:03}, and {} was to go back",
+                    step.stem
+                ),
+            )
+            .with_hint(Hint::tool(["status"])));
+        }
+        Ok(transaction)
+    }
+
+    fn run_statements(&mut self, step: &StepBack) -> Result<StepOutcome> {
+        let started = Instant::now();
+        let transaction = self.begin(step)?;
+        let before = Before::read(self.connection, &step.effects)?;
+        let kept = kept::save(self.settings, self.connection, self.run, step)?;
+        self.connection
+            .execute_batch(&step.recorded.down_sql)
+            .while_doing(format_args!("take {} back", step.stem))?;
+        self.check(&before, step)?;
+        self.remove_records(step)?;
+        let held = transaction.commit()?;
+        self.done.kept.extend(kept);
+        Ok(outcome(step, started, held, 0))
+    }
+
+    fn check(&self, before: &Before, step: &StepBack) -> Result<()> {
+        let row_changes: Vec<RowChange> = step
+            .dropped
+            .iter()
+            .filter_map(|dropped| match dropped {
+                Dropped::Table(table) => Some(RowChange {
+                    table: table.clone(),
+                    kind: RowChangeKind::Removes,
+                }),
+                Dropped::Column { .. } => None,
+            })
+            .collect();
+        before.check(
+            self.connection,
+            &Change {
+                stem: &step.stem,
+                schema_before: &step.schema_before,
+                schema_after: &step.schema_after,
+                managed: &step.schema_before,
+                row_changes: &row_changes,
+            },
+        )?;
+        Ok(())
+    }
+
+    /// Removes every record of the migration, and the row of its release, which is no longer complete.
+    fn remove_records(&self, step: &StepBack) -> Result<()> {
+        let version = step.recorded.version;
+        for statement in [
+            "DELETE FROM refinery_schema_history WHERE version = ?1",
+            "DELETE FROM migration_steps WHERE version = ?1",
+        ] {
+            self.connection
+                .execute(statement, [version])
+                .while_doing("remove the records of a migration")?;
+        }
+        Progress::clear(self.connection, version)?;
+        if let Ok(release) = naming::Release::parse(&step.recorded.release) {
+            schema_version::remove(self.connection, release)?;
+        }
+        self.run.record(self.connection, self.settings, version - 1)
+    }
+
+    /// Runs batches until one says that nothing is left; the last also removes the records.
+    fn in_batches(
+        &mut self,
+        step: &StepBack,
+        batch: &mut dyn FnMut(&mut Self, Option<String>) -> Result<BatchBack>,
+    ) -> Result<StepOutcome> {
+        let started = Instant::now();
+        let version = step.recorded.version;
+        let mut progress =
+            Progress::read(self.connection)?.filter(|progress| progress.version == version && progress.down);
+        let mut longest = Duration::ZERO;
+        loop {
+            // The guard borrows the connection, not `self`, so that a batch may note conflicts.
+            let connection = self.connection;
+            let transaction = WriteTransaction::begin(connection, self.settings.busy_timeout)?;
+            self.require_version(step)?;
+            let before = Before::read(connection, &step.effects)?;
+            let done = batch(self, progress.as_ref().map(|progress| progress.cursor.clone()))?;
+            let next = Progress {
+                version,
+                down: true,
+                cursor: done.cursor.clone().unwrap_or_default(),
+                visited: done.visited + progress.as_ref().map_or(0, |progress| progress.visited),
+                changed: done.changed + progress.as_ref().map_or(0, |progress| progress.changed),
+                skipped: 0,
+                max_lock_us: 0,
+            };
+            self.check(&before, step)?;
+            let is_last = done.cursor.is_none();
+            if is_last {
+                self.remove_records(step)?;
+            } else {
+                next.write(connection, &timestamp(self.settings.clock.now()))?;
+            }
+            let held = transaction.commit()?;
+            self.committed = true;
+            longest = longest.max(held);
+            self.observer.observe(&Event::Progress {
+                activity: Activity::Rows,
+                subject: step.stem.clone(),
+                done: next.visited,
+                total: (step.rows > 0).then_some(step.rows.max(next.visited)),
+            });
+            if is_last {
+                self.observer.observe(&Event::ProgressFinished {
+                    activity: Activity::Rows,
+                    subject: step.stem.clone(),
+                });
+                return Ok(outcome(step, started, longest, next.changed));
+            }
+            std::thread::sleep(held.min(self.settings.lock_budget / 10));
+            progress = Some(next);
+        }
+    }
+
+    fn require_version(&self, step: &StepBack) -> Result<()> {
+        let version = History::read(self.connection)?.unwrap_or_default().version();
+        if version == step.recorded.version && self.plan.from.version >= version {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::Busy,
+            format!(
+                "another program changed the history: it is at V{version:03}, and {} was to go back",
+                step.stem
+            ),
+        )
+        .with_hint(Hint::tool(["status"])))
+    }
+
+    /// Puts the newest records back. What was edited since stays: it is valid before the migration, too.
+    fn undo_batch(&mut self, journal: &JournalReader<'_>) -> Result<BatchBack> {
+        let records = journal.batch(i64::MAX, BATCH)?;
+        let mut changed = 0;
+        for record in &records {
+            match journal.fate(record, false)? {
+                Fate::Revert => {
+                    journal.revert(record)?;
+                    changed += 1;
+                }
+                fate if self.done.conflicts.len() < LISTED => self.done.conflicts.push(Conflict {
+                    table: journal.table().to_owned(),
+                    key: record.key.clone(),
+                    why: match fate {
+                        Fate::Gone => "the row is gone".to_owned(),
+                        _ => "the value was changed after the migration".to_owned(),
+                    },
+                }),
+                _ => {}
+            }
+            self.connection
+                .prepare_cached("DELETE FROM migration_affected_records WHERE seq = ?1")
+                .and_then(|mut delete| delete.execute([record.seq]))
+                .while_doing("take a record from the journal")?;
+        }
+        let visited = records.len() as u64;
+        if visited < BATCH {
+            // What is left of this migration is records that single undos put back before.
+            let left = self
+                .connection
+                .prepare_cached(
+                    "DELETE FROM migration_affected_records WHERE seq IN \
+                     (SELECT seq FROM migration_affected_records WHERE migration = ?1 ORDER BY seq DESC LIMIT ?2)",
+                )
+                .and_then(|mut delete| delete.execute(params![journal.version(), BATCH]))
+                .while_doing("take undone records from the journal")? as u64;
+            let cursor = (left == BATCH).then(|| "journal".to_owned());
+            return Ok(BatchBack {
+                cursor,
+                visited,
+                changed,
+            });
+        }
+        Ok(BatchBack {
+            cursor: Some("journal".to_owned()),
+            visited,
+            changed,
+        })
+    }
+
+    fn clear_batch(&self, table: &str, column: &str, cursor: Option<String>) -> Result<BatchBack> {
+        let doing = format!("clear {table}.{column}");
+        let first = match cursor {
+            Some(cursor) => crate::data::parse_cursor(&cursor, table)?,
+            None => i64::MIN,
+        };
+        let (table, column) = (identifier(table), identifier(column));
+        let (last, visited): (Option<i64>, u64) = self
+            .connection
+            .prepare_cached(&format!(
+                "SELECT max(r), count(*) FROM \
+                 (SELECT _rowid_ AS r FROM {table} NOT INDEXED WHERE _rowid_ >= ?1 ORDER BY _rowid_ LIMIT ?2)"
+            ))
+            .and_then(|mut select| {
+                select.query_row(params![first, BATCH], |row| Ok((row.get(0)?, row.get(1)?)))
+            })
+            .while_doing(&doing)?;
+        let Some(last) = last else {
+            return Ok(BatchBack {
+                cursor: None,
+                visited: 0,
+                changed: 0,
+            });
+        };
+        let changed = self
+            .connection
+            .prepare_cached(&format!(
+                "UPDATE {table} NOT INDEXED SET {column} = NULL WHERE _rowid_ BETWEEN ?1 AND ?2 AND {column} IS NOT NULL"
+            ))
+            .and_then(|mut update| update.execute(params![first, last]))
+            .while_doing(&doing)? as u64;
+        Ok(BatchBack {
+            cursor: last.checked_add(1).map(|next| next.to_string()),
+            visited,
+            changed,
+        })
+    }
+}
+
+/// What a batch on the way back did.
+struct BatchBack {
+    cursor: Option<String>,
+    visited: u64,
+    changed: u64,
+}
+
+fn outcome(step: &StepBack, started: Instant, held: Duration, rows_changed: u64) -> StepOutcome {
+    StepOutcome {
+        version: step.recorded.version,
+        name: step.recorded.name.clone(),
+        duration_ms: millis(started.elapsed()),
+        rows_changed,
+        rows_skipped: 0,
+        max_lock_ms: millis(held),
+    }
+}

@@ -1,0 +1,330 @@
+//! `undo`: puts single records back that a journaled data step changed.
+
+pub(crate) mod records;
+
+use rusqlite::Connection;
+use serde::Serialize;
+
+use crate::apply::resolved;
+use crate::clock::timestamp;
+use crate::connection;
+use crate::error::{Error, ErrorKind, Hint, Result, SqliteContext};
+use crate::event::{Event, Observer};
+use crate::history::History;
+use crate::lock::MigrationLock;
+use crate::run_log::RunLog;
+use crate::runs::{self, Run};
+use crate::settings::Settings;
+use crate::transaction::WriteTransaction;
+use crate::way_back::WayBack;
+use records::{Fate, JournalReader, Record, Selection};
+
+/// Records of one batch. Each costs a read and two writes by row id: far within the lock budget.
+const BATCH: u64 = 500;
+/// Records and conflicts that an outcome lists; more are only counted.
+const LISTED: usize = 1000;
+
+/// What an undo is asked for.
+#[derive(Debug, Clone, Default)]
+pub struct UndoOptions {
+    /// Only the records with these keys.
+    pub keys: Vec<String>,
+    /// Only the records whose row meets this condition, an SQL expression over the table.
+    pub condition: Option<String>,
+    /// Tells what would happen and changes nothing.
+    pub dry_run: bool,
+    /// Puts records back even when they were edited since.
+    pub force: bool,
+}
+
+/// A record that was put back, or would be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Reverted {
+    /// The table.
+    pub table: String,
+    /// The column.
+    pub column: String,
+    /// The record's key, as text.
+    pub key: String,
+    /// The value before the undo.
+    pub from: String,
+    /// The value after it.
+    pub to: String,
+}
+
+/// A record that was left as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Conflict {
+    /// The table.
+    pub table: String,
+    /// The record's key, as text.
+    pub key: String,
+    /// Why it was left.
+    pub why: String,
+}
+
+/// What an undo did.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct UndoOutcome {
+    /// The run's name; `None` for a dry run.
+    pub run: Option<String>,
+    /// The first thousand records that were put back.
+    pub reverted: Vec<Reverted>,
+    /// How many were put back.
+    pub reverted_count: u64,
+    /// The first thousand records that were left.
+    pub conflicts: Vec<Conflict>,
+    /// How many were left.
+    pub conflict_count: u64,
+    /// Records of the migration that could still be put back.
+    pub remaining: u64,
+}
+
+/// Puts records back that migration `version` changed.
+///
+/// # Errors
+/// [`ErrorKind::NotReversible`] when the migration keeps no journal or it was pruned;
+/// [`ErrorKind::Usage`] when it is not applied, a key is unknown, or the condition is not an expression.
+pub fn undo(
+    settings: &Settings,
+    version: u32,
+    options: &UndoOptions,
+    observer: &dyn Observer,
+) -> Result<UndoOutcome> {
+    let settings = &resolved(settings)?;
+    if options.dry_run {
+        let reader = connection::open_reader(&settings.database, settings.busy_timeout)?;
+        return Undo::prepare(&reader, version, options)?.preview();
+    }
+    let Some(_lock) = MigrationLock::acquire(settings, "undo", observer, || Ok(false))? else {
+        return Err(Error::new(ErrorKind::Locked, "the migration lock was not taken"));
+    };
+    let writer = connection::open_writer(&settings.database, settings.busy_timeout)?;
+    let undo = Undo::prepare(&writer, version, options)?;
+    let run = Run::begin(settings, "undo", undo.at, undo.at);
+    let log = RunLog::create(settings, &run, observer);
+    log.observe(&Event::RunStarted {
+        run: run.name.clone(),
+        command: run.command.clone(),
+        from: run.from,
+        to: run.to,
+        time_zone: settings.time_zone.to_string(),
+    });
+    let outcome = undo.run(settings, &run);
+    log.observe(&Event::RunFinished {
+        run: run.name.clone(),
+        version: undo.at,
+        error: outcome.as_ref().err().map(Error::kind),
+    });
+    outcome
+}
+
+struct Undo<'a> {
+    connection: &'a Connection,
+    options: &'a UndoOptions,
+    journal: JournalReader<'a>,
+    at: u32,
+}
+
+impl<'a> Undo<'a> {
+    fn prepare(connection: &'a Connection, version: u32, options: &'a UndoOptions) -> Result<Self> {
+        let history = History::read(connection)?.unwrap_or_default();
+        let steps = runs::read_steps(connection)?;
+        let Some(step) = steps.into_iter().find(|step| step.version == version) else {
+            return Err(Error::new(
+                ErrorKind::Usage,
+                format!("V{version:03} is not applied to this database"),
+            )
+            .with_truth(format!(
+                "It is at V{:03}. Nothing was changed.",
+                history.version()
+            ))
+            .with_hint(Hint::tool(["history"])));
+        };
+        let WayBack::Journal { table, column } = WayBack::parse(&step.way_back) else {
+            return Err(Error::new(
+                ErrorKind::NotReversible,
+                format!(
+                    "V{version:03}__{} keeps no old values: single records cannot be put back",
+                    step.name
+                ),
+            )
+            .with_truth("Nothing was changed.")
+            .with_hint(Hint::tool([
+                "rollback",
+                "--to",
+                &(version - 1).to_string(),
+                "--dry-run",
+            ])));
+        };
+        let selection = Selection::new(connection, &table, &options.keys, options.condition.as_deref())?;
+        let journal = JournalReader::new(connection, version, table, column, selection);
+        if step.rows_changed > 0 && journal.is_empty()? {
+            return Err(Error::new(
+                ErrorKind::NotReversible,
+                format!(
+                    "the journal of V{version:03}__{} was pruned: its old values are gone",
+                    step.name
+                ),
+            )
+            .with_truth("Nothing was changed.")
+            .with_hint(Hint::tool(["backup", "list"])));
+        }
+        journal.refuse_unknown_keys(&options.keys)?;
+        Ok(Self {
+            connection,
+            options,
+            journal,
+            at: history.version(),
+        })
+    }
+
+    fn preview(&self) -> Result<UndoOutcome> {
+        let mut outcome = UndoOutcome::default();
+        let mut after = i64::MAX;
+        loop {
+            let records = self.journal.batch(after, BATCH)?;
+            let Some(last) = records.last() else { break };
+            after = last.seq;
+            for record in &records {
+                self.note(
+                    &mut outcome,
+                    record,
+                    self.journal.fate(record, self.options.force)?,
+                )?;
+            }
+        }
+        outcome.remaining = self.journal.remaining()?;
+        Ok(outcome)
+    }
+
+    fn run(&self, settings: &Settings, run: &Run) -> Result<UndoOutcome> {
+        let mut outcome = UndoOutcome {
+            run: Some(run.name.clone()),
+            ..UndoOutcome::default()
+        };
+        let mut after = i64::MAX;
+        loop {
+            let transaction = WriteTransaction::begin(self.connection, settings.busy_timeout)?;
+            let records = self.journal.batch(after, BATCH)?;
+            let Some(last) = records.last() else {
+                run.record(self.connection, settings, self.at)?;
+                transaction.commit()?;
+                break;
+            };
+            after = last.seq;
+            for record in &records {
+                let fate = self.journal.fate(record, self.options.force)?;
+                self.note(&mut outcome, record, fate)?;
+                if fate == Fate::Revert {
+                    self.journal.revert(record)?;
+                    self.connection
+                        .prepare_cached("UPDATE migration_affected_records SET undone_by = ?2 WHERE seq = ?1")
+                        .and_then(|mut update| update.execute(rusqlite::params![record.seq, run.name]))
+                        .while_doing("record what was undone")?;
+                }
+            }
+            run.record(self.connection, settings, self.at)?;
+            let held = transaction.commit()?;
+            // As long free as held: a server that waits gets its turn.
+            std::thread::sleep(held.min(settings.lock_budget));
+        }
+        outcome.remaining = self.journal.remaining()?;
+        Ok(outcome)
+    }
+
+    fn note(&self, outcome: &mut UndoOutcome, record: &Record, fate: Fate) -> Result<()> {
+        match fate {
+            Fate::Revert => {
+                outcome.reverted_count += 1;
+                if outcome.reverted.len() < LISTED {
+                    outcome.reverted.push(self.journal.describe(record)?);
+                }
+            }
+            Fate::Edited | Fate::Gone => {
+                outcome.conflict_count += 1;
+                if outcome.conflicts.len() < LISTED {
+                    outcome.conflicts.push(Conflict {
+                        table: self.journal.table().to_owned(),
+                        key: record.key.clone(),
+                        why: match fate {
+                            Fate::Gone => "the row is gone".to_owned(),
+                            _ => "the value was changed after the migration".to_owned(),
+                        },
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What pruning the journal removed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Pruned {
+    /// The migration's number.
+    pub version: u32,
+    /// Old values removed, or that would be.
+    pub records: u64,
+    /// Of these, records that can no longer be put back one by one.
+    pub no_longer_undoable: u64,
+}
+
+/// Removes old values of `version`, or of every migration, and tells what can no longer be undone.
+///
+/// # Errors
+/// When SQLite refuses.
+pub fn prune(
+    settings: &Settings,
+    version: Option<u32>,
+    dry_run: bool,
+    observer: &dyn Observer,
+) -> Result<Vec<Pruned>> {
+    let settings = &resolved(settings)?;
+    let Some(_lock) = MigrationLock::acquire(settings, "log prune", observer, || Ok(false))? else {
+        return Err(Error::new(ErrorKind::Locked, "the migration lock was not taken"));
+    };
+    let writer = connection::open_writer(&settings.database, settings.busy_timeout)?;
+    if !crate::tool_tables::exists(&writer, crate::tool_tables::JOURNAL)? {
+        return Ok(Vec::new());
+    }
+    let doing = "read the journal";
+    let mut select = writer
+        .prepare(
+            "SELECT migration, count(*), sum(undone_by IS NULL) FROM migration_affected_records \
+             WHERE ?1 IS NULL OR migration = ?1 GROUP BY migration ORDER BY migration",
+        )
+        .while_doing(doing)?;
+    let pruned: Vec<Pruned> = select
+        .query_map([version], |row| {
+            Ok(Pruned {
+                version: row.get(0)?,
+                records: row.get(1)?,
+                no_longer_undoable: row.get(2)?,
+            })
+        })
+        .and_then(Iterator::collect)
+        .while_doing(doing)?;
+    if !dry_run {
+        for migration in &pruned {
+            loop {
+                let transaction = WriteTransaction::begin(&writer, settings.busy_timeout)?;
+                let removed = writer
+                    .execute(
+                        "DELETE FROM migration_affected_records WHERE seq IN \
+                         (SELECT seq FROM migration_affected_records WHERE migration = ?1 ORDER BY seq LIMIT 5000)",
+                        [migration.version],
+                    )
+                    .while_doing("prune the journal")?;
+                transaction.commit()?;
+                if removed == 0 {
+                    break;
+                }
+            }
+        }
+        observer.observe(&Event::Warning {
+            message: format!("the journal was pruned at {}", timestamp(settings.clock.now())),
+        });
+    }
+    Ok(pruned)
+}

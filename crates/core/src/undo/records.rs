@@ -1,0 +1,301 @@
+//! Records of the journal, newest first, compared with the rows they came from.
+
+use std::cell::RefCell;
+
+use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
+use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
+
+use crate::data::key_text;
+use crate::error::{Error, ErrorKind, Hint, Result, SqliteContext};
+use crate::quote::identifier;
+
+use super::Reverted;
+
+/// One record of the journal that was not undone yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Record {
+    pub(crate) seq: i64,
+    pub(crate) rowid: i64,
+    pub(crate) key: String,
+}
+
+/// What can become of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// Its row still has the value that the migration wrote, or force was asked for.
+    Revert,
+    /// Its row has another value now.
+    Edited,
+    /// Its row is gone.
+    Gone,
+}
+
+/// Which records of a migration are meant.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Selection {
+    keys: Vec<String>,
+    condition: Option<String>,
+}
+
+impl Selection {
+    /// Checks the condition: it must be one expression that only reads.
+    pub(crate) fn new(
+        connection: &Connection,
+        table: &str,
+        keys: &[String],
+        condition: Option<&str>,
+    ) -> Result<Self> {
+        if let Some(condition) = condition {
+            check_condition(connection, table, condition)?;
+        }
+        Ok(Self {
+            keys: keys.to_vec(),
+            condition: condition.map(str::to_owned),
+        })
+    }
+}
+
+/// Compiles the condition where nothing but reading is allowed.
+fn check_condition(connection: &Connection, table: &str, condition: &str) -> Result<()> {
+    let refused = |source: Option<rusqlite::Error>| {
+        let error = Error::new(
+            ErrorKind::Usage,
+            format!("`{condition}` is not a condition over {table}"),
+        )
+        .with_truth("Nothing was changed.")
+        .with_hint(Hint::tool(["schema", "show"]));
+        match source {
+            Some(source) => error.with_source(source),
+            None => error,
+        }
+    };
+    // A copy of the schema in memory: the authorizer needs a connection of its own.
+    let mut scratch = crate::expected::replay(&crate::expected::read(connection)?)?;
+    scratch
+        .authorizer(Some(|context: AuthContext<'_>| match context.action {
+            AuthAction::Function {
+                function_name: "load_extension",
+            } => Authorization::Deny,
+            AuthAction::Select
+            | AuthAction::Read { .. }
+            | AuthAction::Function { .. }
+            | AuthAction::Recursive => Authorization::Allow,
+            _ => Authorization::Deny,
+        }))
+        .while_doing("check the condition")?;
+    // The first form refuses a second statement or an unbalanced parenthesis; a line comment at the end
+    // cannot swallow what follows, since what follows stands on a line of its own.
+    scratch
+        .prepare(&format!("SELECT\n{condition}\nFROM {}", identifier(table)))
+        .map_err(|e| refused(Some(e)))?;
+    let whole = scratch
+        .prepare(&format!(
+            "SELECT 1 FROM {} WHERE (\n{condition}\n)",
+            identifier(table)
+        ))
+        .map_err(|e| refused(Some(e)))?;
+    if whole.parameter_count() > 0 {
+        Err(refused(None))
+    } else {
+        Ok(())
+    }
+}
+
+/// Reads the journal of one migration over one column.
+pub(crate) struct JournalReader<'a> {
+    connection: &'a Connection,
+    version: u32,
+    table: String,
+    column: String,
+    selection: Selection,
+    cache: RefCell<Option<String>>,
+}
+
+impl<'a> JournalReader<'a> {
+    pub(crate) fn new(
+        connection: &'a Connection,
+        version: u32,
+        table: String,
+        column: String,
+        selection: Selection,
+    ) -> Self {
+        Self {
+            connection,
+            version,
+            table,
+            column,
+            selection,
+            cache: RefCell::new(None),
+        }
+    }
+
+    pub(crate) fn version(&self) -> u32 {
+        self.version
+    }
+
+    pub(crate) fn table(&self) -> &str {
+        &self.table
+    }
+
+    /// The next records before `seq`, newest first.
+    pub(crate) fn batch(&self, seq: i64, limit: u64) -> Result<Vec<Record>> {
+        let doing = "read the journal";
+        let sql = self.select();
+        let mut select = self.connection.prepare_cached(&sql).while_doing(doing)?;
+        let mut values: Vec<rusqlite::types::Value> = vec![i64::from(self.version).into(), seq.into()];
+        values.push(i64::try_from(limit).unwrap_or(i64::MAX).into());
+        values.extend(self.selection.keys.iter().cloned().map(Into::into));
+        let mut rows = select.query(params_from_iter(values)).while_doing(doing)?;
+        let mut records = Vec::new();
+        while let Some(row) = rows.next().while_doing(doing)? {
+            let rowid = row.get(1).while_doing(doing)?;
+            records.push(Record {
+                seq: row.get(0).while_doing(doing)?,
+                rowid,
+                key: key_text(row.get_ref(2).while_doing(doing)?, rowid),
+            });
+        }
+        Ok(records)
+    }
+
+    fn select(&self) -> String {
+        if let Some(sql) = self.cache.borrow().as_ref() {
+            return sql.clone();
+        }
+        let mut sql = "SELECT j.seq, j.row_id, j.id FROM migration_affected_records AS j \
+             WHERE j.migration = ?1 AND j.seq < ?2 AND j.undone_by IS NULL"
+            .to_owned();
+        if !self.selection.keys.is_empty() {
+            let marks: Vec<String> = (0..self.selection.keys.len())
+                .map(|index| format!("?{}", index + 4))
+                .collect();
+            sql.push_str(&format!(" AND j.id IN ({})", marks.join(", ")));
+        }
+        if let Some(condition) = &self.selection.condition {
+            sql.push_str(&format!(
+                " AND j.row_id IN (SELECT _rowid_ FROM {} WHERE _rowid_ = j.row_id AND (\n{condition}\n))",
+                identifier(&self.table)
+            ));
+        }
+        sql.push_str(" ORDER BY j.seq DESC LIMIT ?3");
+        *self.cache.borrow_mut() = Some(sql.clone());
+        sql
+    }
+
+    /// What can become of the record now.
+    pub(crate) fn fate(&self, record: &Record, force: bool) -> Result<Fate> {
+        let sql = format!(
+            "SELECT t.{column} IS j.new_value FROM migration_affected_records AS j \
+             JOIN {table} AS t ON t._rowid_ = j.row_id AND t.{key} IS j.id WHERE j.seq = ?1",
+            column = identifier(&self.column),
+            table = identifier(&self.table),
+            key = self.key_column()?,
+        );
+        let is_same: Option<bool> = self
+            .connection
+            .prepare_cached(&sql)
+            .and_then(|mut select| select.query_row([record.seq], |row| row.get(0)).optional())
+            .while_doing("compare a record with the journal")?;
+        Ok(match is_same {
+            None => Fate::Gone,
+            Some(is_same) if is_same || force => Fate::Revert,
+            Some(_) => Fate::Edited,
+        })
+    }
+
+    /// The column that the journal knows records by: the one that its values came from.
+    fn key_column(&self) -> Result<String> {
+        let key: Option<String> = self
+            .connection
+            .prepare_cached("SELECT name FROM pragma_table_info(?1) WHERE pk = 1")
+            .and_then(|mut select| select.query_row([&self.table], |row| row.get(0)).optional())
+            .while_doing("find the key of the table")?;
+        Ok(identifier(&key.unwrap_or_else(|| "_rowid_".to_owned())))
+    }
+
+    /// Puts the old value back.
+    pub(crate) fn revert(&self, record: &Record) -> Result<()> {
+        let sql = format!(
+            "UPDATE {} SET {} = (SELECT old_value FROM migration_affected_records WHERE seq = ?1) WHERE _rowid_ = ?2",
+            identifier(&self.table),
+            identifier(&self.column)
+        );
+        self.connection
+            .prepare_cached(&sql)
+            .and_then(|mut update| update.execute(params![record.seq, record.rowid]))
+            .while_doing(format_args!("put back {}.{}", self.table, self.column))?;
+        Ok(())
+    }
+
+    /// The record with its values, as people read them.
+    pub(crate) fn describe(&self, record: &Record) -> Result<Reverted> {
+        let sql = format!(
+            "SELECT t.{column}, j.old_value FROM migration_affected_records AS j \
+             LEFT JOIN {table} AS t ON t._rowid_ = j.row_id WHERE j.seq = ?1",
+            column = identifier(&self.column),
+            table = identifier(&self.table),
+        );
+        self.connection
+            .prepare_cached(&sql)
+            .and_then(|mut select| {
+                select.query_row([record.seq], |row| {
+                    Ok(Reverted {
+                        table: self.table.clone(),
+                        column: self.column.clone(),
+                        key: record.key.clone(),
+                        from: key_text(row.get_ref(0)?, record.rowid),
+                        to: key_text(row.get_ref(1)?, record.rowid),
+                    })
+                })
+            })
+            .while_doing("read a record of the journal")
+    }
+
+    /// Whether the journal has nothing of the migration at all, undone or not.
+    pub(crate) fn is_empty(&self) -> Result<bool> {
+        self.connection
+            .query_row(
+                "SELECT NOT EXISTS (SELECT 1 FROM migration_affected_records WHERE migration = ?1)",
+                [self.version],
+                |row| row.get(0),
+            )
+            .while_doing("read the journal")
+    }
+
+    /// Records that are not undone yet, whatever the selection.
+    pub(crate) fn remaining(&self) -> Result<u64> {
+        self.connection
+            .query_row(
+                "SELECT count(*) FROM migration_affected_records WHERE migration = ?1 AND undone_by IS NULL",
+                [self.version],
+                |row| row.get(0),
+            )
+            .while_doing("read the journal")
+    }
+
+    /// Refuses keys that the migration never changed: a slip of the keyboard must not pass for success.
+    pub(crate) fn refuse_unknown_keys(&self, keys: &[String]) -> Result<()> {
+        for key in keys {
+            let is_known: bool = self
+                .connection
+                .query_row(
+                    "SELECT EXISTS (SELECT 1 FROM migration_affected_records WHERE migration = ?1 AND id = ?2)",
+                    params![self.version, key],
+                    |row| row.get(0),
+                )
+                .while_doing("look for a record in the journal")?;
+            if !is_known {
+                return Err(Error::new(
+                    ErrorKind::Usage,
+                    format!(
+                        "V{:03} changed no record of {} with the key `{key}`",
+                        self.version, self.table
+                    ),
+                )
+                .with_truth("Nothing was changed.")
+                .with_hint(Hint::tool(["undo", &self.version.to_string(), "--dry-run"])));
+            }
+        }
+        Ok(())
+    }
+}

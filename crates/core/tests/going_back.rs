@@ -1,0 +1,352 @@
+//! Going back: by stored statements, by the journal, by a restore point, and record by record.
+
+mod common;
+
+use bridge_migrate_core::apply::{MigrateOptions, migrate};
+use bridge_migrate_core::catalog::Catalog;
+use bridge_migrate_core::error::ErrorKind;
+use bridge_migrate_core::event::Silent;
+use bridge_migrate_core::plan::PlanOptions;
+use bridge_migrate_core::rollback::{RollbackOptions, Strategy, plan, rollback};
+use bridge_migrate_core::undo::{UndoOptions, prune, undo};
+use bridge_migrate_core::{Release, Target};
+use common::{Place, catalog, migration, notes};
+
+const ROWS: &str = "INSERT INTO notes (id, body, reply_to) VALUES ('a', 'one', NULL), ('b', 'two', 'a'), \
+     (NULL, 'three', 'a'), ('d', 'FOUR', NULL)";
+
+/// A database at version 4 whose rows were written at version 1.
+fn migrated() -> Place {
+    let place = Place::new();
+    let options = MigrateOptions {
+        plan: PlanOptions {
+            target: Target::Version(1),
+            ..PlanOptions::default()
+        },
+        ..MigrateOptions::default()
+    };
+    migrate(&catalog(), &place.settings, options, &Silent).unwrap();
+    place.open().execute_batch(ROWS).unwrap();
+    migrate(&catalog(), &place.settings, MigrateOptions::default(), &Silent).unwrap();
+    place
+}
+
+fn back_to(version: u32, strategy: Strategy) -> RollbackOptions {
+    RollbackOptions {
+        target: Target::Version(version),
+        strategy,
+    }
+}
+
+fn bodies(place: &Place) -> Vec<String> {
+    place.strings("SELECT coalesce(id, '-') || '=' || body FROM notes ORDER BY rowid")
+}
+
+#[test]
+fn down_takes_every_migration_back_and_keeps_what_was_written_since() {
+    let place = migrated();
+    assert_eq!(bodies(&place), ["a=ONE", "b=TWO", "-=THREE", "d=FOUR"]);
+    place
+        .open()
+        .execute_batch("INSERT INTO notes (id, body) VALUES ('new', 'later'); UPDATE notes SET body = 'edited' WHERE id = 'b'")
+        .unwrap();
+    let outcome = rollback(
+        &catalog(),
+        &place.settings,
+        back_to(1, Strategy::Down),
+        &mut |_| false,
+        &Silent,
+    )
+    .unwrap();
+    assert_eq!(
+        outcome
+            .reverted
+            .iter()
+            .map(|step| step.version)
+            .collect::<Vec<_>>(),
+        [4, 3, 2]
+    );
+    assert_eq!(
+        bodies(&place),
+        ["a=one", "b=edited", "-=three", "d=FOUR", "new=later"]
+    );
+    assert_eq!(outcome.conflicts.len(), 1);
+    assert_eq!(outcome.conflicts[0].key, "b");
+    assert_eq!(
+        place.strings("SELECT version FROM schema_version ORDER BY applied_at DESC LIMIT 1"),
+        ["1.0.0"]
+    );
+    assert_eq!(
+        place.strings("SELECT group_concat(name, ' ') FROM pragma_table_info('notes')"),
+        ["id body reply_to"]
+    );
+    assert_eq!(
+        place.strings("SELECT CAST(count(*) AS TEXT) FROM migration_affected_records"),
+        ["0"]
+    );
+
+    migrate(&catalog(), &place.settings, MigrateOptions::default(), &Silent).unwrap();
+    assert_eq!(
+        bodies(&place),
+        ["a=ONE", "b=EDITED", "-=THREE", "d=FOUR", "new=LATER"]
+    );
+}
+
+#[test]
+fn restore_brings_the_restore_point_back_and_says_what_it_loses() {
+    let place = migrated();
+    place
+        .open()
+        .execute_batch("INSERT INTO notes (id, body) VALUES ('new', 'later')")
+        .unwrap();
+    let asked = plan(&catalog(), &place.settings, back_to(1, Strategy::Restore)).unwrap();
+    assert!(
+        asked
+            .loses
+            .iter()
+            .any(|loss| loss.subject == "notes" && loss.count == 1),
+        "{:?}",
+        asked.loses
+    );
+    let refused = rollback(
+        &catalog(),
+        &place.settings,
+        back_to(1, Strategy::Restore),
+        &mut |_| false,
+        &Silent,
+    )
+    .unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::ConfirmationNeeded);
+    rollback(
+        &catalog(),
+        &place.settings,
+        back_to(1, Strategy::Restore),
+        &mut |_| true,
+        &Silent,
+    )
+    .unwrap();
+    assert_eq!(bodies(&place), ["a=one", "b=two", "-=three", "d=FOUR"]);
+    assert_eq!(
+        place.strings("SELECT version FROM schema_version ORDER BY applied_at DESC LIMIT 1"),
+        ["1.0.0"]
+    );
+}
+
+#[test]
+fn what_is_dropped_is_kept_and_can_be_reclaimed() {
+    let with_colours = || {
+        let mut migrations = notes();
+        migrations.push(migration(
+            5,
+            "colours",
+            Release::new(1, 2, 0),
+            "ALTER TABLE notes ADD COLUMN colour TEXT DEFAULT 'white'; CREATE TABLE palette (name TEXT PRIMARY KEY);",
+            "DROP TABLE palette; ALTER TABLE notes DROP COLUMN colour;",
+        ));
+        Catalog::new("Notes", migrations).unwrap()
+    };
+    let place = migrated();
+    migrate(
+        &with_colours(),
+        &place.settings,
+        MigrateOptions::default(),
+        &Silent,
+    )
+    .unwrap();
+    place
+        .open()
+        .execute_batch(
+            "UPDATE notes SET colour = 'red' WHERE id IS NULL; UPDATE notes SET colour = NULL WHERE id = 'a'; \
+             INSERT INTO palette VALUES ('red'), (CAST(x'ff' AS TEXT))",
+        )
+        .unwrap();
+    let mut shown = Vec::new();
+    // An older program, which does not know V005, takes it back by what the database recorded.
+    let outcome = rollback(
+        &catalog(),
+        &place.settings,
+        back_to(4, Strategy::Auto),
+        &mut |plan| {
+            shown = plan.loses.iter().map(ToString::to_string).collect();
+            true
+        },
+        &Silent,
+    )
+    .unwrap();
+    assert_eq!(
+        shown,
+        [
+            "notes.colour: 2 values that are not the default, kept in a file",
+            "palette: 2 rows, kept in a file"
+        ]
+    );
+    assert_eq!(outcome.kept.len(), 1);
+    assert_eq!(
+        place.strings("SELECT name FROM sqlite_schema WHERE name = 'palette'"),
+        Vec::<String>::new()
+    );
+
+    let options = MigrateOptions {
+        reclaim: true,
+        ..MigrateOptions::default()
+    };
+    migrate(&with_colours(), &place.settings, options, &Silent).unwrap();
+    assert_eq!(
+        place
+            .strings("SELECT coalesce(id, '-') || '=' || coalesce(colour, 'NULL') FROM notes ORDER BY rowid"),
+        ["a=NULL", "b=white", "-=red", "d=white"]
+    );
+    assert_eq!(
+        place.strings("SELECT hex(name) FROM palette ORDER BY rowid"),
+        ["726564", "FF"]
+    );
+}
+
+#[test]
+fn single_records_go_back_unless_they_were_edited_since() {
+    let place = migrated();
+    place
+        .open()
+        .execute_batch("UPDATE notes SET body = 'edited' WHERE id = 'b'")
+        .unwrap();
+    let options = UndoOptions {
+        dry_run: true,
+        ..UndoOptions::default()
+    };
+    let preview = undo(&place.settings, 3, &options, &Silent).unwrap();
+    assert_eq!(
+        (preview.reverted_count, preview.conflict_count, preview.remaining),
+        (2, 1, 3)
+    );
+    assert_eq!(
+        bodies(&place),
+        ["a=ONE", "b=edited", "-=THREE", "d=FOUR"],
+        "a dry run changes nothing"
+    );
+
+    let only_a = UndoOptions {
+        keys: vec!["a".to_owned()],
+        ..UndoOptions::default()
+    };
+    let done = undo(&place.settings, 3, &only_a, &Silent).unwrap();
+    assert_eq!((done.reverted_count, done.remaining), (1, 2));
+    assert_eq!(
+        (done.reverted[0].from.as_str(), done.reverted[0].to.as_str()),
+        ("ONE", "one")
+    );
+    assert_eq!(bodies(&place), ["a=one", "b=edited", "-=THREE", "d=FOUR"]);
+
+    let nobody = UndoOptions {
+        condition: Some("id IS NULL -- the odd ones".to_owned()),
+        ..UndoOptions::default()
+    };
+    assert_eq!(
+        undo(&place.settings, 3, &nobody, &Silent).unwrap().reverted_count,
+        1
+    );
+    let everything = undo(&place.settings, 3, &UndoOptions::default(), &Silent).unwrap();
+    assert_eq!((everything.reverted_count, everything.conflict_count), (0, 1));
+    let forced = UndoOptions {
+        force: true,
+        ..UndoOptions::default()
+    };
+    assert_eq!(undo(&place.settings, 3, &forced, &Silent).unwrap().remaining, 0);
+    assert_eq!(bodies(&place), ["a=one", "b=two", "-=three", "d=FOUR"]);
+
+    rollback(
+        &catalog(),
+        &place.settings,
+        back_to(2, Strategy::Auto),
+        &mut |_| false,
+        &Silent,
+    )
+    .unwrap();
+    assert_eq!(bodies(&place), ["a=one", "b=two", "-=three", "d=FOUR"]);
+    assert_eq!(
+        place.strings("SELECT CAST(count(*) AS TEXT) FROM migration_affected_records"),
+        ["0"]
+    );
+}
+
+#[test]
+fn conditions_that_do_more_than_read_are_refused() {
+    let place = migrated();
+    for condition in [
+        "1); DELETE FROM notes; --",
+        "1) OR (SELECT 1",
+        "(DELETE FROM notes)",
+        "no_such_column = 1",
+        "?1 = 'a'",
+        "",
+        "1; SELECT 1",
+        "load_extension('x')",
+        "1 /*",
+    ] {
+        let options = UndoOptions {
+            condition: Some(condition.to_owned()),
+            ..UndoOptions::default()
+        };
+        let error = undo(&place.settings, 3, &options, &Silent).map(|outcome| outcome.reverted_count);
+        assert!(
+            matches!(&error, Err(error) if error.kind() == ErrorKind::Usage),
+            "{condition}: {error:?}"
+        );
+    }
+    assert_eq!(bodies(&place), ["a=ONE", "b=TWO", "-=THREE", "d=FOUR"]);
+}
+
+#[test]
+fn ways_that_are_closed_say_why() {
+    let place = migrated();
+    let kind = |result: Result<_, bridge_migrate_core::error::Error>| {
+        let result: Result<bridge_migrate_core::undo::UndoOutcome, _> = result;
+        result.unwrap_err().kind()
+    };
+    assert_eq!(
+        kind(undo(&place.settings, 2, &UndoOptions::default(), &Silent)),
+        ErrorKind::NotReversible
+    );
+    assert_eq!(
+        kind(undo(&place.settings, 9, &UndoOptions::default(), &Silent)),
+        ErrorKind::Usage
+    );
+    let unknown = UndoOptions {
+        keys: vec!["zz".to_owned()],
+        ..UndoOptions::default()
+    };
+    assert_eq!(
+        kind(undo(&place.settings, 3, &unknown, &Silent)),
+        ErrorKind::Usage
+    );
+
+    let pruned = prune(&place.settings, Some(3), false, &Silent).unwrap();
+    assert_eq!((pruned[0].records, pruned[0].no_longer_undoable), (3, 3));
+    assert_eq!(
+        kind(undo(&place.settings, 3, &UndoOptions::default(), &Silent)),
+        ErrorKind::NotReversible
+    );
+    let error = rollback(
+        &catalog(),
+        &place.settings,
+        back_to(2, Strategy::Down),
+        &mut |_| true,
+        &Silent,
+    )
+    .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotReversible, "{error}");
+    assert!(error.message().contains("pruned"), "{error}");
+
+    place
+        .open()
+        .execute_batch("ALTER TABLE notes DROP COLUMN thread")
+        .unwrap();
+    let error = rollback(
+        &catalog(),
+        &place.settings,
+        back_to(1, Strategy::Down),
+        &mut |_| true,
+        &Silent,
+    )
+    .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Sqlite, "{error}");
+}
