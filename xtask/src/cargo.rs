@@ -52,12 +52,17 @@ pub(crate) fn build<const N: usize>(
 ) -> Result<[PathBuf; N], Error> {
     let mut cargo = command(project, "cargo");
     cargo
-        .args(["build", "--locked", "--quiet", "--message-format=json"])
+        .args([
+            "build",
+            "--locked",
+            "--quiet",
+            "--message-format=json-render-diagnostics",
+        ])
         .args(arguments)
         .stderr(Stdio::inherit());
     let output = output(&mut cargo)?;
     if !output.status.success() {
-        return Err(Error::new(format!("cargo {} failed", arguments.join(" "))).hint("cargo check"));
+        return Err(Error::new("the program does not build").hint("cargo check --workspace --all-targets"));
     }
     let messages = String::from_utf8_lossy(&output.stdout);
     let mut found = Vec::new();
