@@ -59,7 +59,8 @@ def compare(original, migrated):
                 value = utc(before[changing]) if converts else after[changing]
                 before = (*before[:changing], value, *before[changing + 1 :])
             expect(before == after, f"{table}, row {before[0]} is not as it was")
-        print(f"{table}: {len(new)} rows, as they were")
+        note = ", their timestamps in UTC" if converts else ""
+        print(f"{table}: {len(new)} rows, as they were{note}")
 
 
 def threads(migrated):

@@ -16,8 +16,11 @@ use crate::source;
 /// The strategy's own question, as servers ask it.
 const STRATEGY_QUERY: &str = "SELECT version FROM schema_version ORDER BY applied_at DESC LIMIT 1";
 
-/// Two messages of each kind that the migrations touch.
-const SAMPLE_QUERY: &str = "SELECT timestamp, substr(text, 1, 40) FROM messages WHERE rowid <= 8";
+/// Some messages, as the server left them and as they are afterwards.
+const MESSAGES_BEFORE: &str =
+    "SELECT substr(id, 1, 8), substr(reply_to, 1, 8), timestamp FROM messages WHERE rowid BETWEEN 21 AND 32";
+const MESSAGES_AFTER: &str = "SELECT substr(id, 1, 8), substr(reply_to, 1, 8), timestamp, substr(thread_id, 1, 8) \
+                              FROM messages WHERE rowid BETWEEN 21 AND 32";
 
 /// Makes the database and tells its story.
 ///
@@ -82,7 +85,7 @@ impl Story {
     fn tell(&self, newest: &str) -> Result<(), Error> {
         chapter("A server has used this database for months. Nothing records its version.");
         self.bridge_migrate(&["status"])?;
-        self.ask(SAMPLE_QUERY)?;
+        self.ask(MESSAGES_BEFORE)?;
 
         chapter("What would happen? Nothing is written to find out.");
         let before = self.digest()?;
@@ -97,7 +100,7 @@ impl Story {
         self.bridge_migrate(&["migrate"])?;
         self.bridge_migrate(&["status"])?;
         self.bridge_migrate(&["history"])?;
-        self.ask(SAMPLE_QUERY)?;
+        self.ask(MESSAGES_AFTER)?;
 
         chapter("Servers ask in the words of the strategy.");
         self.expect_version(newest)?;
@@ -119,7 +122,7 @@ impl Story {
 
     fn bridge_migrate(&self, arguments: &[&str]) -> Result<(), Error> {
         let line = format!("bridge-migrate {}", arguments.join(" "));
-        say(&format!("$ {line}"));
+        say(&format!("\n$ {line}"));
         let mut command = Command::new(&self.program);
         for (name, _) in std::env::vars_os() {
             if name == "DATABASE_PATH" || name.to_string_lossy().starts_with("BRIDGE_") {
@@ -131,12 +134,12 @@ impl Story {
     }
 
     fn ask(&self, sql: &str) -> Result<(), Error> {
-        say(&format!("sql> {sql}"));
+        say(&format!("\nsql> {sql}"));
         self.run(Command::new(&self.query).arg("data/collab.db").arg(sql), sql)
     }
 
     fn expect_version(&self, newest: &str) -> Result<(), Error> {
-        say(&format!("sql> {STRATEGY_QUERY}"));
+        say(&format!("\nsql> {STRATEGY_QUERY}"));
         let mut command = Command::new(&self.query);
         let output = cargo::output(
             command
