@@ -21,6 +21,7 @@ pub(crate) use companion::companion_bytes;
 pub use contents::Contents;
 pub(crate) use contents::read_contents;
 pub(crate) use create::space_needed;
+pub(crate) use create::create_untouched;
 pub use create::{BackupFacts, Created, create};
 pub use list::{find, list, load};
 pub use manifest::{CompanionEntry, DatabaseEntry, Manifest};
