@@ -162,8 +162,8 @@ impl<'a> Pair<'a> {
         definition: &TableDefinition,
         rebuilt: &[String],
     ) -> Result<Self> {
-        let detail = TableDetail::read(connection, table)
-            .while_doing(format_args!("read the columns of {table}"))?;
+        let detail =
+            TableDetail::read(connection, table).while_doing(format_args!("read the columns of {table}"))?;
         let mut keys: Vec<_> = detail
             .columns
             .iter()
@@ -230,7 +230,12 @@ impl<'a> Pair<'a> {
                     (0..common.len()).map(|index| row.get(index)).collect()
                 })
                 .while_doing(doing())?;
-            changes.extend(common.into_iter().zip(counts).map(|(name, rows)| (name, false, rows)));
+            changes.extend(
+                common
+                    .into_iter()
+                    .zip(counts)
+                    .map(|(name, rows)| (name, false, rows)),
+            );
         }
         Ok(changes
             .into_iter()

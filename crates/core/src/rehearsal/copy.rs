@@ -37,8 +37,11 @@ impl Copy {
     pub(super) fn make(settings: &Settings, bytes: u64, observer: &dyn Observer) -> Result<Self> {
         let parent = place_for(settings, bytes)?;
         remove_abandoned(&parent);
-        let folder = tempfile::Builder::new()
-            .prefix(PREFIX)
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(PREFIX);
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
+        let folder = builder
             .tempdir_in(&parent)
             .map_err(|source| Error::io("make a folder in", &parent, source))?;
         let owner_path = folder.path().join(OWNER);
@@ -112,7 +115,11 @@ fn place_for(settings: &Settings, bytes: u64) -> Result<PathBuf> {
     if available(&temporary).is_ok_and(|free| free >= bytes) {
         return Ok(temporary);
     }
-    require_space(if writable { backups } else { &temporary }, bytes, "the rehearsal")?;
+    require_space(
+        if writable { backups } else { &temporary },
+        bytes,
+        "the rehearsal",
+    )?;
     Ok(temporary)
 }
 
@@ -165,7 +172,9 @@ mod tests {
         let young = make("young", true);
         let owner = File::open(alive.join(OWNER)).unwrap();
         owner.try_lock().unwrap();
-        [&dead, &alive, &kept].map(|folder| old(folder));
+        for folder in [&dead, &alive, &kept] {
+            old(folder);
+        }
         remove_abandoned(parent.path());
         assert!(!dead.exists());
         assert!(alive.exists() && kept.exists() && young.exists());

@@ -133,10 +133,16 @@ mod tests {
 
     #[test]
     fn types_and_borders_between_values_count() {
-        let forms = ["1, 2", "1.0, 2", "'1', 2", "x'31', 2", "NULL, 2", "'12', ''", "'1', '2'"];
+        let forms = [
+            "1, 2", "1.0, 2", "'1', 2", "x'31', 2", "NULL, 2", "'12', ''", "'1', '2'",
+        ];
         for (index, one) in forms.iter().enumerate() {
             for other in forms.iter().skip(index + 1) {
-                assert_ne!(content(&[(*one).to_owned()]), content(&[(*other).to_owned()]), "{one} {other}");
+                assert_ne!(
+                    content(&[(*one).to_owned()]),
+                    content(&[(*other).to_owned()]),
+                    "{one} {other}"
+                );
             }
         }
     }
