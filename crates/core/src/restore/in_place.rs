@@ -14,6 +14,7 @@ use crate::connection::{open_still, open_writer, percent_encoded, with_suffix};
 use crate::disk::require_space;
 use crate::error::{Error, ErrorKind, Hint, IoContext, Result, SqliteContext};
 use crate::event::{Activity, Event, Observer};
+use crate::raw_file::read_at;
 use crate::settings::{Settings, folder_of};
 use crate::whole_file::WholeFile;
 
@@ -42,19 +43,15 @@ pub(super) fn put(
     let doing = || format!("restore {}", database.display());
     let mut live = open_writer(database, settings.busy_timeout)?;
     let source = open_still(backup)?;
-    let page_size = |connection: &Connection| {
-        connection
-            .pragma_query_value(None, "page_size", |row| row.get::<_, u32>(0))
-            .while_doing(doing())
-    };
-    let live_page_size = page_size(&live)?;
+    let live_page_size = page_size(&live).while_doing(doing())?;
     let backup_mode = journal_mode_in_header(backup)?;
     // SQLite cannot change the page size of a database in write-ahead mode.
-    let converted = if journal_mode(&live)? == "wal" && live_page_size != page_size(&source)? {
-        Some(with_page_size(backup, live_page_size, &folder_of(database))?)
-    } else {
-        None
-    };
+    let converted =
+        if journal_mode(&live)? == "wal" && live_page_size != page_size(&source).while_doing(doing())? {
+            Some(with_page_size(backup, live_page_size, &folder_of(database))?)
+        } else {
+            None
+        };
     let before = data_version(&live)?;
     match &converted {
         Some(converted) => {
@@ -76,6 +73,7 @@ fn write_pages(
 ) -> Result<()> {
     let subject = lossy_name(&settings.database);
     let doing = || format!("restore {}", settings.database.display());
+    let page_size = u64::from(page_size(source).while_doing(doing())?);
     let started = Instant::now();
     let mut locked = false;
     let backup = Backup::new(source, live).while_doing(doing())?;
@@ -85,12 +83,12 @@ fn write_pages(
             Ok(StepResult::More) => {
                 locked = true;
                 let progress = backup.progress();
-                let pages = |pages: i32| u64::try_from(pages).unwrap_or_default();
+                let bytes = |pages: i32| u64::try_from(pages).unwrap_or_default() * page_size;
                 observer.observe(&Event::Progress {
                     activity: Activity::Copy,
                     subject: subject.clone(),
-                    done: pages(progress.pagecount - progress.remaining),
-                    total: Some(pages(progress.pagecount)),
+                    done: bytes(progress.pagecount - progress.remaining),
+                    total: Some(bytes(progress.pagecount)),
                 });
             }
             // The first step takes the lock; afterwards nobody else can.
@@ -209,6 +207,10 @@ fn without_wal(backup: &Path, folder: &Path) -> Result<WholeFile> {
     Ok(whole)
 }
 
+fn page_size(connection: &Connection) -> rusqlite::Result<u32> {
+    connection.pragma_query_value(None, "page_size", |row| row.get(0))
+}
+
 /// Changes when another connection commits, never by this connection's own commits.
 fn data_version(connection: &Connection) -> Result<i64> {
     connection
@@ -223,9 +225,9 @@ fn journal_mode(connection: &Connection) -> Result<String> {
 }
 
 fn journal_mode_in_header(backup: &Path) -> Result<&'static str> {
-    use crate::connection::{FileState, inspect};
-    Ok(match inspect(backup)? {
-        FileState::Database { wal: true } => "wal",
-        _ => "delete",
-    })
+    let mut mode = [0];
+    File::open(backup)
+        .and_then(|file| read_at(&file, JOURNAL_MODE_AT, &mut mode))
+        .on_file("read", backup)?;
+    Ok(if mode == [2] { "wal" } else { "delete" })
 }
