@@ -18,6 +18,8 @@ use crate::raw_file::read_at;
 use crate::settings::{Settings, folder_of};
 use crate::whole_file::WholeFile;
 
+/// The page cache in KiB: as large as flat memory allows.
+const CACHE_KIB: i64 = 24 * 1024;
 /// Pages between two progress events.
 const STEP_PAGES: i32 = 2048;
 /// Where the header says which journal is used: 1 for rollback, 2 for write-ahead.
@@ -30,6 +32,8 @@ const PAUSE: Duration = Duration::from_millis(5);
 pub(super) struct Put {
     /// Whether another process wrote around the restore.
     pub(super) written_since: bool,
+    /// How long other processes were kept out.
+    pub(super) lock_held: Duration,
 }
 
 /// Puts the pages of `backup` into the live file and checks the result.
@@ -43,6 +47,9 @@ pub(super) fn put(
     let doing = || format!("restore {}", database.display());
     let mut live = open_writer(database, settings.busy_timeout)?;
     let source = open_still(backup)?;
+    // Each time the cache is full, the journal is put on disk while everybody waits.
+    live.pragma_update(None, "cache_size", -CACHE_KIB)
+        .while_doing(doing())?;
     let live_page_size = page_size(&live).while_doing(doing())?;
     let backup_mode = journal_mode_in_header(backup)?;
     // SQLite cannot change the page size of a database in write-ahead mode.
@@ -53,35 +60,44 @@ pub(super) fn put(
             None
         };
     let before = data_version(&live)?;
-    match &converted {
+    let lock_held = match &converted {
         Some(converted) => {
             let source = open_still(converted.path())?;
-            write_pages(settings, &source, &mut live, observer)?;
+            write_pages(settings, &source, &mut live, observer)?
         }
         None => write_pages(settings, &source, &mut live, observer)?,
-    }
+    };
     settle(&live, backup_mode)?;
-    check(&live, database, backup, wanted, before, converted.is_none())
+    let written_since = check(&live, database, backup, wanted, before, converted.is_none())?;
+    Ok(Put {
+        written_since,
+        lock_held,
+    })
 }
 
-/// The one transaction. The journal or log makes it all or nothing, also when the process is killed.
+/// The one transaction, and how long it kept others out. The journal or log makes it all or nothing, also when
+/// the process is killed.
 fn write_pages(
     settings: &Settings,
     source: &Connection,
     live: &mut Connection,
     observer: &dyn Observer,
-) -> Result<()> {
+) -> Result<Duration> {
     let subject = lossy_name(&settings.database);
     let doing = || format!("restore {}", settings.database.display());
     let page_size = u64::from(page_size(source).while_doing(doing())?);
     let started = Instant::now();
-    let mut locked = false;
+    let mut locked_at = None;
     let backup = Backup::new(source, live).while_doing(doing())?;
     loop {
+        let step_started = Instant::now();
         match backup.step(STEP_PAGES) {
-            Ok(StepResult::Done) => break,
+            Ok(StepResult::Done) => {
+                locked_at.get_or_insert(step_started);
+                break;
+            }
             Ok(StepResult::More) => {
-                locked = true;
+                locked_at.get_or_insert(step_started);
                 let progress = backup.progress();
                 let bytes = |pages: i32| u64::try_from(pages).unwrap_or_default() * page_size;
                 observer.observe(&Event::Progress {
@@ -92,7 +108,9 @@ fn write_pages(
                 });
             }
             // The first step takes the lock; afterwards nobody else can.
-            Ok(_) if !locked && started.elapsed() < settings.busy_timeout => std::thread::sleep(PAUSE),
+            Ok(_) if locked_at.is_none() && started.elapsed() < settings.busy_timeout => {
+                std::thread::sleep(PAUSE)
+            }
             Ok(_) => {
                 return Err(Error::new(
                     ErrorKind::Busy,
@@ -110,11 +128,12 @@ fn write_pages(
         }
     }
     drop(backup);
+    let lock_held = locked_at.map_or(Duration::ZERO, |at| at.elapsed());
     observer.observe(&Event::ProgressFinished {
         activity: Activity::Copy,
         subject,
     });
-    Ok(())
+    Ok(lock_held)
 }
 
 /// Brings the log into the file and the journal mode back to the backup's, if nobody else has it open.
@@ -133,6 +152,7 @@ fn settle(live: &Connection, wanted: &str) -> Result<()> {
 }
 
 /// Compares what is there now with the backup: by bytes where nobody wrote since, else by SQLite's check.
+/// Says whether somebody wrote since.
 fn check(
     live: &Connection,
     database: &Path,
@@ -140,7 +160,7 @@ fn check(
     wanted: &Contents,
     before: i64,
     same_page_size: bool,
-) -> Result<Put> {
+) -> Result<bool> {
     let doing = || format!("check the restored {}", database.display());
     let snapshot = live.unchecked_transaction().while_doing(doing())?;
     snapshot
@@ -150,7 +170,7 @@ fn check(
     let log = with_suffix(database, "-wal");
     let log_is_empty = log.metadata().map_or(true, |log| log.len() == 0);
     if same_page_size && log_is_empty && same_pages(database, backup)? {
-        return Ok(Put { written_since });
+        return Ok(written_since);
     }
     let damage: String = snapshot
         .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
@@ -160,7 +180,7 @@ fn check(
         wrong.extend(differing_rows(wanted, &read_contents(&snapshot)?));
     }
     if wrong.is_empty() {
-        return Ok(Put { written_since });
+        return Ok(written_since);
     }
     Err(Error::new(
         ErrorKind::VerificationFailed,
