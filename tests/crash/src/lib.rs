@@ -16,6 +16,7 @@
 )]
 
 pub mod disk;
+pub mod faults;
 pub mod options;
 pub mod prover;
 pub mod scenario;

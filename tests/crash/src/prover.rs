@@ -93,7 +93,9 @@ pub struct Prover {
     pub trace: Trace,
     /// What must hold at any moment.
     pub truth: Truth,
-    /// The content after an undisturbed run.
+    /// The database after an undisturbed run.
+    pub after: Place,
+    /// The content of that.
     pub final_content: String,
 }
 
@@ -119,6 +121,7 @@ impl Prover {
             scenario,
             trace,
             truth,
+            after,
             final_content,
         }
     }

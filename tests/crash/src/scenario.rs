@@ -82,7 +82,7 @@ pub struct Scenario {
 }
 
 impl Scenario {
-    /// Prepares the database.
+    /// Prepares a database on which every data step takes several batches.
     ///
     /// # Panics
     /// When that fails.
@@ -91,6 +91,18 @@ impl Scenario {
             Command::Rollback | Command::Undo => BACK,
             _ => UP,
         };
+        Self::with(command, wal, seed, messages, odd_timestamps)
+    }
+
+    /// Prepares a database on which only the way up takes several batches.
+    ///
+    /// # Panics
+    /// When that fails.
+    pub fn small(command: Command, wal: bool, seed: u64) -> Self {
+        Self::with(command, wal, seed, UP.0, UP.1)
+    }
+
+    fn with(command: Command, wal: bool, seed: u64, messages: u64, odd_timestamps: u8) -> Self {
         let population = Population {
             seed,
             odd_timestamps,
@@ -198,6 +210,24 @@ impl Scenario {
                 restore(&settings, backup, &RestoreOptions::default(), observer).map(drop)
             }
         }
+    }
+
+    /// Migrates up to a version.
+    ///
+    /// # Panics
+    /// When that fails.
+    pub fn migrate_to(&self, database: &Path, version: u32) {
+        let mut options = without_backup();
+        options.plan.target = Target::Version(version);
+        apply::migrate(&self.catalog, &settings(database), options, &Silent).unwrap();
+    }
+
+    /// Records something else than the command.
+    pub fn record_by(&self, run: impl FnOnce(&Path)) -> Trace {
+        let place = self.place();
+        let watching = Watching::recording(&place.database());
+        run(&place.database());
+        watching.finish()
     }
 
     /// Runs the command undisturbed and records it; the second is the place with the database after it.
