@@ -149,6 +149,11 @@ fn open_for_writing(path: &Path, busy_timeout: Duration, flags: OpenFlags) -> Re
         .with_truth("Nothing was changed.")
         .with_hint(Hint::shell(format!("ls -l {}", shell_quote(path)))));
     }
+    // With the default, FULL, a power cut soon after a commit can bring the rollback journal back, and with it
+    // the state before: a step that was reported and logged as done would be gone.
+    connection
+        .pragma_update(None, "synchronous", "EXTRA")
+        .while_doing(doing())?;
     // SQLite ignores this pragma inside a transaction, and its bundled build has foreign keys on.
     connection
         .pragma_update(None, "foreign_keys", false)
