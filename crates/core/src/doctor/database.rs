@@ -71,7 +71,7 @@ pub struct SchemaObject {
     pub name: String,
     /// Whether it is the application's or the tool's own, exactly as the program knows it.
     pub is_known: bool,
-    /// Its normal form; values of objects that are not known are left out.
+    /// Its statement; in normal form when it is known, else with the values left out.
     pub sql: String,
 }
 
@@ -203,7 +203,8 @@ fn read_schema(catalog: &Catalog, connection: &Connection, facts: &mut DatabaseF
         let sql = if is_known {
             object.normal.clone()
         } else {
-            without_values(&object.normal, is_name)
+            // Not the normal form, in which a text in double quotes looks like a name.
+            without_values(&object.sql, is_name)
         };
         facts.schema.push(SchemaObject {
             kind: object.kind,

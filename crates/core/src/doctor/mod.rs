@@ -125,7 +125,7 @@ pub fn gather(catalog: &Catalog, settings: &Settings, observer: &dyn Observer) -
         Ok(facts) => (Some(facts), None),
         Err(error) => (None, Some(error.kind())),
     };
-    let names = redact::Names::new(catalog, database.as_ref());
+    let names = redact::Names::new(catalog, settings, database.as_ref());
     let findings = verify(catalog, settings, VerifyOptions::default(), observer)
         .unwrap_or_default()
         .into_iter()

@@ -7,6 +7,7 @@ use crate::expected;
 use crate::finding::Finding;
 use crate::schema::token::{TokenKind, tokenize};
 use crate::schema::{Object, ObjectKind, Snapshot, TableDefinition};
+use crate::settings::{Settings, folder_of};
 use crate::verify::codes;
 
 use super::BundledFinding;
@@ -41,14 +42,27 @@ pub(super) fn without_values(sql: &str, is_name: impl Fn(&str) -> bool) -> Strin
     plain
 }
 
-/// The names and statements that may be shown.
+/// How SQLite begins to speak of a schema that it cannot read.
+const MALFORMED: &str = "malformed database schema";
+
+/// Findings that repeat a definition in normal form, where a text in double quotes looks like a name, or a text
+/// that a row holds. The schema is in the bundle anyway.
+const WITHHELD: [&str; 4] = [
+    codes::DRIFT.code,
+    codes::UNRECOGNIZED.code,
+    codes::DIVERGENT.code,
+    codes::RESTORE_POINT_GONE.code,
+];
+
+/// The names that may be shown, and the folders that may not.
 pub(super) struct Names {
     names: BTreeSet<String>,
+    folders: Vec<String>,
 }
 
 impl Names {
     /// Those of the catalog, and those that the database's tables and columns have.
-    pub(super) fn new(catalog: &Catalog, database: Option<&DatabaseFacts>) -> Self {
+    pub(super) fn new(catalog: &Catalog, settings: &Settings, database: Option<&DatabaseFacts>) -> Self {
         let mut names: BTreeSet<String> = BTreeSet::new();
         for schema in expected::schemas(catalog).unwrap_or_default() {
             names.extend(names_of(&schema));
@@ -56,7 +70,20 @@ impl Names {
         if let Some(database) = database {
             names.extend(database.names.iter().cloned());
         }
-        Self { names }
+        let mut folders: Vec<String> = [
+            folder_of(&settings.database),
+            settings.backup_dir.clone(),
+            settings.log_dir.clone(),
+            folder_of(&settings.companion),
+            std::env::temp_dir(),
+        ]
+        .iter()
+        .map(|folder| folder.to_string_lossy().into_owned())
+        .filter(|folder| folder.len() > 1)
+        .collect();
+        // A folder inside another goes first.
+        folders.sort_by_key(|folder| std::cmp::Reverse(folder.len()));
+        Self { names, folders }
     }
 
     /// The finding with every value left out.
@@ -64,14 +91,15 @@ impl Names {
         let is_name = |name: &str| self.names.contains(&name.to_ascii_lowercase());
         let mut message = finding.message;
         // SQLite quotes from the statement, or from whatever lies where the schema was.
-        if let Some(at) = message.find("malformed database schema") {
+        if let Some(at) = message.find(MALFORMED) {
             message.truncate(at);
-            message.push_str("malformed database schema");
+            message.push_str(MALFORMED);
         }
-        let is_known_name = finding.code == codes::DIVERGENT.code || finding.code == codes::UNRECOGNIZED.code;
-        if is_known_name {
-            // These repeat a name or a claim that a row holds.
-            message = "the text of this finding repeats a row and is left out".to_owned();
+        for folder in &self.folders {
+            message = message.replace(folder, "");
+        }
+        if WITHHELD.contains(&finding.code) {
+            message = "what it says is left out".to_owned();
         }
         BundledFinding {
             code: finding.code,

@@ -61,7 +61,7 @@ fn journal(subject: &Subject<'_>, steps: &[RecordedStep], report: &mut Report) -
             report.add(
                 &codes::JOURNAL_DIFFERS,
                 stem.clone(),
-                format!("{elsewhere} of its journal rows are not of {table}.{column}"),
+                format!("{elsewhere} of its journal rows are of another table or column"),
             );
         }
         if all == 0 && step.rows_changed > 0 {
