@@ -104,15 +104,13 @@ impl History {
             ))
             .with_hint(Hint::tool(["rollback", "--to", &last.to_string(), "--dry-run"])));
         }
-        let mut expected = 1;
-        for applied in &self.applied {
+        for (expected, applied) in (1..).zip(&self.applied) {
             if applied.version != expected {
                 return Err(divergent(format!(
                     "V{expected:03} was never applied, but V{:03} was",
                     applied.version
                 )));
             }
-            expected += 1;
             if let Some(why) = applied.divergence(catalog)? {
                 return Err(divergent(why));
             }
