@@ -1,5 +1,12 @@
 //! The checklist: each box can fail, and says what it rests on.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test ends so"
+)]
+
 mod common;
 
 use std::fs::File;

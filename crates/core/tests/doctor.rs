@@ -1,5 +1,12 @@
 //! `doctor`: secrets and texts are planted everywhere, and none comes out.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test ends so"
+)]
+
 mod common;
 
 use bridge_migrate_core::apply::{MigrateOptions, migrate};

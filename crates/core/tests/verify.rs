@@ -1,5 +1,12 @@
 //! `verify`: what it finds, that it reads only, and that no damage makes it panic.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test ends so"
+)]
+
 mod common;
 
 use std::collections::BTreeMap;
