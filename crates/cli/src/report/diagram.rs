@@ -62,12 +62,12 @@ fn others(differences: &[Difference]) -> String {
             };
             (object != Table).then(|| {
                 format!(
-                    "<li><b class=\"{}\">{}{object} {}</b> on <code>{}</code><br><code class=\"quiet\">{}</code></li>\n",
+                    "<li><b class=\"{}\">{}{object} {}</b> on <code>{}</code>{}</li>\n",
                     mark.tone(),
                     mark.sign(),
                     escape(name),
                     escape(table),
-                    escape(sql)
+                    definition(sql)
                 )
             })
         })
@@ -76,6 +76,15 @@ fn others(differences: &[Difference]) -> String {
         String::new()
     } else {
         format!("<h3>Indexes, triggers and views</h3>\n<ul class=\"plain\">\n{items}</ul>\n")
+    }
+}
+
+/// A short statement in sight, a long one when asked.
+fn definition(sql: &str) -> String {
+    if sql.chars().count() <= 100 {
+        format!("<br><code class=\"quiet\">{}</code>", escape(sql))
+    } else {
+        html::details("SQL", &html::code(sql))
     }
 }
 

@@ -20,6 +20,23 @@ pub(super) fn escape(text: &str) -> String {
         })
 }
 
+/// A sentence in which names stand between backticks.
+pub(super) fn prose(text: &str) -> String {
+    let parts: Vec<&str> = text.split('`').collect();
+    // One without its partner is a character like any other.
+    if parts.len().is_multiple_of(2) {
+        return escape(text);
+    }
+    parts
+        .iter()
+        .enumerate()
+        .map(|(index, part)| match index % 2 {
+            0 => escape(part),
+            _ => format!("<code>{}</code>", escape(part)),
+        })
+        .collect()
+}
+
 /// A section with a heading and a name to link to.
 pub(super) fn section(id: &str, heading: &str, content: &str) -> String {
     format!(
@@ -68,6 +85,12 @@ pub(super) fn code(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_between_backticks_are_code() {
+        assert_eq!(prose("a `b<` c"), "a <code>b&lt;</code> c");
+        assert_eq!(prose("a ` c"), "a ` c");
+    }
 
     #[test]
     fn nothing_of_a_text_becomes_markup() {

@@ -12,6 +12,8 @@ pub(super) const LINE: u64 = 20;
 const GAP: u64 = 62;
 /// Between two tables.
 const SPACE: u64 = 20;
+/// With more columns than these the text of a page becomes too small to read.
+const MOST_COLUMNS: u64 = 4;
 /// Room around everything.
 const MARGIN: u64 = 6;
 
@@ -35,44 +37,51 @@ pub(super) fn height(card: &Card) -> u64 {
     HEAD + card.lines.len() as u64 * LINE + 6
 }
 
-/// Finds a place for every table.
+/// Finds a place for every table: in as few columns as fit on a page, which then are as short as they can be.
 pub(super) fn layout(cards: &[Card]) -> Layout {
     let levels = levels(cards);
     let tallest = cards.iter().map(height).max().unwrap_or(0);
     let total: u64 = cards.iter().map(|card| height(card) + SPACE).sum();
-    // Four columns fill a page.
-    let limit = tallest.max(total / 4 + tallest / 2);
+    let columns = MOST_COLUMNS.max(levels.iter().map(|level| *level as u64 + 1).max().unwrap_or(0));
+    let mut limit = tallest;
+    loop {
+        let (layout, used) = place(cards, &levels, limit);
+        // At the height of all tables together each level has one column.
+        if used <= columns || limit >= total {
+            return layout;
+        }
+        limit += LINE;
+    }
+}
+
+/// Places level after level, each in columns up to the height `limit`, and tells how many columns there are.
+fn place(cards: &[Card], levels: &[usize], limit: u64) -> (Layout, u64) {
     let mut places = vec![Place { x: 0, y: 0 }; cards.len()];
-    let mut column = 0;
     let mut bottom = 0;
     let mut used = 0;
     for level in 0..=levels.iter().copied().max().unwrap_or(0) {
-        let mut y = MARGIN;
-        let mut first = true;
+        // The first table of a level begins a column.
+        let mut y = u64::MAX;
         let members = levels.iter().zip(cards).zip(places.iter_mut());
         for ((_, card), place) in members.filter(|((own, _), _)| **own == level) {
-            if !first && y + height(card) > limit + MARGIN {
-                column += 1;
+            if y.saturating_add(height(card)) > limit + MARGIN {
+                used += 1;
                 y = MARGIN;
             }
-            first = false;
             *place = Place {
-                x: MARGIN + column * (WIDTH + GAP),
+                x: MARGIN + (used - 1) * (WIDTH + GAP),
                 y,
             };
             y += height(card) + SPACE;
             bottom = bottom.max(y);
-            used = column + 1;
-        }
-        if !first {
-            column += 1;
         }
     }
-    Layout {
+    let layout = Layout {
         places,
-        width: MARGIN * 2 + used * (WIDTH + GAP) - if used > 0 { GAP } else { 0 },
+        width: MARGIN * 2 + used * WIDTH + used.saturating_sub(1) * GAP,
         height: bottom + MARGIN,
-    }
+    };
+    (layout, used)
 }
 
 /// How many parents stand left of each table, at most. Tables that refer to each other in a circle stop

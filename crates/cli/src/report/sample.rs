@@ -70,7 +70,7 @@ pub(crate) fn failed() -> Rehearsal {
         findings: vec![Finding::error(
             "RH101",
             "V005__normalize_timestamps",
-            "V005__normalize_timestamps changes rows that it does not declare: messages: 5 rows before, 4 after",
+            "changes rows that it does not declare: messages: 5 rows before, 4 after",
             "correct the migration and rehearse again",
         )],
         error: Some(bridge_migrate_core::error::ErrorKind::ConservationViolated),

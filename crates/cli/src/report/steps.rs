@@ -2,7 +2,7 @@
 
 use bridge_migrate_core::rehearsal::{Rehearsal, RehearsedStep};
 
-use super::html::{self, code, details, escape};
+use super::html::{self, code, details, escape, prose};
 use crate::render::counted;
 
 /// One box for each step.
@@ -21,7 +21,7 @@ fn step(step: &RehearsedStep) -> String {
         escape(&step.name),
         escape(&step.release.to_string()),
         escape(step.phase.as_str()),
-        escape(&step.summary),
+        prose(&step.summary),
     );
     let mut numbers = Vec::new();
     if let Some(measures) = step.up {

@@ -38,7 +38,7 @@ pub(super) fn section(rehearsal: &Rehearsal) -> String {
             .release
             .map_or_else(String::new, |release| format!("{release}, "));
         facts.insert(
-            3,
+            4,
             (
                 "Adopted as",
                 format!("{release}V{:03}: the schema matches", adoption.version),

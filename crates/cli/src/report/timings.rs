@@ -31,7 +31,7 @@ pub(super) fn section(rehearsal: &Rehearsal) -> String {
          <p class=\"legend\"><span><i class=\"up\"></i>up</span><span><i class=\"back\"></i>back</span></p>\n\
          <h3>How long each step makes writers wait at most</h3>\n{}\
          <p class=\"legend\"><span><i class=\"up\"></i>within the budget of {budget}</span>\
-         <span><i class=\"over\"></i>beyond it</span></p>\n{}",
+         <span><i class=\"over\"></i>beyond it</span></p>\n<h3>In numbers</h3>\n{}",
         durations(rehearsal),
         locks(rehearsal),
         numbers(rehearsal),
@@ -97,7 +97,12 @@ fn locks(rehearsal: &Rehearsal) -> String {
     };
     let x = LEFT + length(budget, longest);
     let bottom = rehearsal.steps.len() as u64 * PITCH + 4;
-    let line = format!("<line class=\"budget\" x1=\"{x}\" y1=\"0\" x2=\"{x}\" y2=\"{bottom}\"/>");
+    let line = format!(
+        "<line class=\"budget\" x1=\"{x}\" y1=\"0\" x2=\"{x}\" y2=\"{bottom}\"/>\
+         <text class=\"bad\" x=\"{}\" y=\"14\">budget {}</text>",
+        x + 6,
+        escape(&duration(budget))
+    );
     drawing(
         rehearsal,
         "Longest write lock of each step against the budget",

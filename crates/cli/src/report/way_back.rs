@@ -2,7 +2,7 @@
 
 use bridge_migrate_core::rehearsal::{Rehearsal, RehearsedStep};
 
-use super::html::{self, code, details, escape};
+use super::html::{self, code, details, escape, prose};
 use crate::render::{counted, duration};
 
 /// The way back, in the order in which it is gone.
@@ -50,6 +50,6 @@ fn way(step: &RehearsedStep) -> String {
         step.version,
         escape(&step.name),
         escape(&how),
-        escape(&step.rollback),
+        prose(&step.rollback),
     )
 }

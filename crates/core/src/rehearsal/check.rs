@@ -121,7 +121,12 @@ impl Check {
 
     /// Ended by an error, which says of the copy what it would say of the database.
     pub(super) fn ended(name: CheckName, subject: &str, error: &Error) -> Self {
-        let mut message = error.message().to_owned();
+        // Most errors begin with the step's name, which the finding has as its subject.
+        let message = error.message();
+        let mut message = message
+            .strip_prefix(subject)
+            .map_or(message, str::trim_start)
+            .to_owned();
         let mut cause = std::error::Error::source(error);
         while let Some(next) = cause {
             message.push_str(&format!(": {next}"));

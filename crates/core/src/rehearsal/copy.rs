@@ -2,11 +2,14 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use chrono::{DateTime, Utc};
 use tempfile::TempDir;
 
 use crate::backup::{self, BackupFacts, file_name};
+use crate::clock::Clock;
 use crate::disk::{available, require_space};
 use crate::error::{Error, IoContext, Result};
 use crate::event::Observer;
@@ -55,6 +58,10 @@ impl Copy {
             companion: folder.path().join(file_name(&settings.companion)?),
             backup_dir: folder.path().join("backups"),
             log_dir: folder.path().join("logs"),
+            clock: Arc::new(StandingClock {
+                now: settings.clock.now(),
+                chance: Arc::clone(&settings.clock),
+            }),
             ..settings.clone()
         };
         let source = Settings {
@@ -99,6 +106,24 @@ impl Copy {
         let _ = std::fs::remove_file(self.folder.path().join(OWNER));
         let _kept = self.folder.keep();
         self.settings.database
+    }
+}
+
+/// A clock that stands still: what a migration makes of the time, such as when it imported something, must not
+/// tell its two runs apart.
+#[derive(Debug)]
+struct StandingClock {
+    now: DateTime<Utc>,
+    chance: Arc<dyn Clock>,
+}
+
+impl Clock for StandingClock {
+    fn now(&self) -> DateTime<Utc> {
+        self.now
+    }
+
+    fn nonce(&self) -> u32 {
+        self.chance.nonce()
     }
 }
 
