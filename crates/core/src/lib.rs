@@ -10,6 +10,7 @@ pub mod backup;
 pub mod catalog;
 pub mod clock;
 pub mod connection;
+pub mod contracts;
 pub mod data;
 pub mod digest;
 pub mod disk;

@@ -8,6 +8,7 @@ use naming::{Release, Target};
 
 pub use migration::{Import, ImportedRows, Migration, RowChange, RowChangeKind};
 
+use crate::contracts::Contract;
 use crate::error::{Error, ErrorKind, Hint, Result};
 
 /// All migrations compiled into a program, in order and without gaps from 1.
@@ -16,6 +17,7 @@ pub struct Catalog {
     application: &'static str,
     migrations: Vec<Migration>,
     server_created_tables: &'static [&'static str],
+    contracts: Vec<Contract>,
 }
 
 impl Catalog {
@@ -56,6 +58,7 @@ impl Catalog {
             application,
             migrations,
             server_created_tables: &[],
+            contracts: Vec::new(),
         })
     }
 
@@ -65,6 +68,19 @@ impl Catalog {
     pub fn with_server_created_tables(mut self, tables: &'static [&'static str]) -> Self {
         self.server_created_tables = tables;
         self
+    }
+
+    /// What the servers of each release run; lint and rehearsal see to it that the schema serves them.
+    #[must_use]
+    pub fn with_contracts(mut self, mut contracts: Vec<Contract>) -> Self {
+        contracts.sort_by_key(|contract| contract.release);
+        self.contracts = contracts;
+        self
+    }
+
+    /// What the servers of each release run, oldest release first.
+    pub fn contracts(&self) -> &[Contract] {
+        &self.contracts
     }
 
     /// The application whose databases these migrations are for.
