@@ -8,12 +8,13 @@ use crate::Report;
 use crate::checks;
 use crate::error::Error;
 use crate::project::{self, Project};
+use crate::tool_checks;
 
 /// Something that must be put right before the change can be merged.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Finding {
     /// Stable, for people to search for: `XT1` names, `XT2` seals, `XT3` golden SQL, `XT4` documentation,
-    /// `XT5` log.
+    /// `XT5` log, `XT6` schema version, `XT7` formatting, `XT8` behaviour.
     pub(crate) code: &'static str,
     /// The file that it is about.
     pub(crate) subject: String,
@@ -46,9 +47,19 @@ struct Check {
     run: fn(&Subject<'_>) -> Result<Vec<Finding>, Error>,
 }
 
-/// In the order in which they are reported. A check that compiles or runs migrations belongs at the end: it
-/// takes the longest and says the least when a name is wrong.
-const CHECKS: [Check; 5] = [
+/// What is checked, and whether anything is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// Names and text: works while a migration does not compile, and takes no time.
+    Text,
+    /// Everything.
+    Full,
+    /// Everything, after the golden SQL was written anew.
+    Bless,
+}
+
+/// In the order in which they are reported.
+const TEXT_CHECKS: [Check; 6] = [
     Check {
         name: "names and sequence",
         run: checks::names,
@@ -69,13 +80,33 @@ const CHECKS: [Check; 5] = [
         name: "migration log",
         run: checks::log,
     },
+    Check {
+        name: "schema version",
+        run: checks::schema_version,
+    },
+];
+
+/// They come last: they take the longest and say the least when a name is wrong.
+const TOOL_CHECKS: [Check; 2] = [
+    Check {
+        name: "formatting",
+        run: tool_checks::formatting,
+    },
+    Check {
+        name: "up, down and up again; SQL as stored",
+        run: tool_checks::behaviour,
+    },
 ];
 
 /// Runs every check and reports each.
 ///
 /// # Errors
-/// When a file cannot be read; a finding is not an error.
-pub(crate) fn check(project: &Project) -> Result<Report, Error> {
+/// When a file cannot be read, a program cannot be started, or golden SQL that is to be written cannot be; a
+/// finding is not an error.
+pub(crate) fn check(project: &Project, extent: Extent) -> Result<Report, Error> {
+    if extent == Extent::Bless {
+        tool_checks::bless(project)?;
+    }
     let file_names = project::file_names(&project.migrations_dir())?;
     let mut names: Vec<MigrationName> = file_names
         .iter()
@@ -94,7 +125,8 @@ pub(crate) fn check(project: &Project) -> Result<Report, Error> {
 
     let mut lines = Vec::new();
     let mut count = 0_usize;
-    for check in &CHECKS {
+    let tool_checks: &[Check] = if extent == Extent::Text { &[] } else { &TOOL_CHECKS };
+    for check in TEXT_CHECKS.iter().chain(tool_checks) {
         let found = (check.run)(&subject)?;
         lines.push(format!(
             "{:<6} {}",
@@ -124,7 +156,7 @@ mod tests {
     use crate::test_project::TestProject;
 
     fn codes(project: &Project) -> Vec<String> {
-        let report = check(project).unwrap();
+        let report = check(project, Extent::Text).unwrap();
         let codes: Vec<String> = report
             .lines
             .iter()
@@ -138,7 +170,7 @@ mod tests {
 
     #[test]
     fn a_finished_project_passes() {
-        let report = check(&TestProject::finished()).unwrap();
+        let report = check(&TestProject::finished(), Extent::Text).unwrap();
         assert!(report.passed);
         assert_eq!(
             report.lines,
@@ -148,6 +180,7 @@ mod tests {
                 "ok     golden SQL",
                 "ok     documentation",
                 "ok     migration log",
+                "ok     schema version",
                 "2 migrations, nothing to put right",
             ]
         );
@@ -179,7 +212,7 @@ mod tests {
             "migrations/V002__b.rs",
             &(project.text("migrations/V002__b.rs") + "// more\n"),
         );
-        let report = check(&project).unwrap();
+        let report = check(&project, Extent::Text).unwrap();
         assert_eq!(
             report.lines[2],
             "      XT202 migrations/V002__b.rs: was edited after it was sealed\n             fix: undo the change and \
@@ -188,14 +221,20 @@ mod tests {
         assert_eq!(report.lines.last().unwrap(), "1 finding");
     }
 
+    fn edit_log(project: &TestProject, old: &str, new: &str) {
+        let text = project.text("MIGRATIONS.md");
+        assert!(text.contains(old), "{text}");
+        project.write("MIGRATIONS.md", &text.replace(old, new));
+    }
+
     #[test]
     fn each_mistake_has_its_code() {
         type Mistake = fn(&TestProject);
-        let mistakes: [(&[&str], Mistake); 12] = [
+        let mistakes: [(&[&str], Mistake); 15] = [
             (&["XT101"], |p| p.write("migrations/V3__x.rs", "")),
             (&["XT205"], |p| p.write("migrations/migrations.lock", "damaged\n")),
             (&["XT201", "XT201"], |p| p.remove("migrations/migrations.lock")),
-            (&["XT203", "XT303", "XT503"], |p| {
+            (&["XT203", "XT303", "XT503", "XT601"], |p| {
                 p.remove("migrations/V002__b.rs")
             }),
             (&["XT301"], |p| p.remove("migrations/golden/V001__a.sql")),
@@ -203,24 +242,26 @@ mod tests {
                 p.write("migrations/golden/V001__a.sql", "-- PENDING: run it\n")
             }),
             (&["XT303"], |p| p.write("migrations/golden/V009__old.sql", "")),
-            (&["XT202", "XT401", "XT403"], |p| {
+            (&["XT202", "XT401", "XT403", "XT603"], |p| {
                 p.write("migrations/V002__b.rs", "fn migration() {}\n")
             }),
-            (&["XT202", "XT401"], |p| {
+            (&["XT202", "XT401", "XT603"], |p| {
                 p.write(
                     "migrations/V002__b.rs",
                     "//! # Why\n//!\n//! # Rollback\n//! It.\n",
                 )
             }),
-            (&["XT504"], |p| p.remove("MIGRATIONS.md")),
-            (&["XT501"], |p| {
-                p.write("MIGRATIONS.md", "## Migration log\n\n### V001 a\n\nDone.\n")
+            (&["XT504", "XT602"], |p| p.remove("MIGRATIONS.md")),
+            (&["XT501"], |p| edit_log(p, "\n### V002 b\n\nDone.\n", "")),
+            (&["XT502"], |p| edit_log(p, "### V002 b\n\nDone.", "### V002 b\n")),
+            (&["XT502"], |p| {
+                edit_log(p, "### V002 b\n\nDone.", "### V002 b\n\nPENDING")
             }),
-            (&["XT502", "XT502"], |p| {
-                p.write(
-                    "MIGRATIONS.md",
-                    "## Migration log\n\n### V001 a\n\n### V002 b\n\nPENDING\n",
-                );
+            (&["XT601"], |p| {
+                edit_log(p, "**Version**: 1.1.0", "**Version**: 1.0.0")
+            }),
+            (&["XT602"], |p| {
+                edit_log(p, "**Version**: 1.1.0", "**Version**: unknown")
             }),
         ];
         for (expected, mistake) in mistakes {

@@ -3,6 +3,7 @@
 use naming::MigrationName;
 
 use crate::check::{Finding, Subject};
+use crate::current_version;
 use crate::error::Error;
 use crate::migration_log;
 use crate::project;
@@ -186,4 +187,39 @@ pub(crate) fn log(subject: &Subject<'_>) -> Result<Vec<Finding>, Error> {
         }
     }
     Ok(found)
+}
+
+/// The code's own version is the newest migration's release by construction; what people read must say the same.
+pub(crate) fn schema_version(subject: &Subject<'_>) -> Result<Vec<Finding>, Error> {
+    let project = subject.project;
+    let Some((newest, text)) = subject.migrations.last() else {
+        return Ok(Vec::new());
+    };
+    let Some(release) = source::release(text) else {
+        return Ok(vec![Finding {
+            code: "XT603",
+            subject: project.show(&project.migration(newest)),
+            message: "names no release".to_owned(),
+            fix: "write it as in `Definition::new(\"1.1.0\", Phase::Expand)`".to_owned(),
+        }]);
+    };
+    let document = project::read_if_there(&project.log())?.unwrap_or_default();
+    let stated = current_version::stated(&document);
+    let (code, message) = match stated {
+        Some(stated) if stated == release => return Ok(Vec::new()),
+        Some(stated) => (
+            "XT601",
+            format!("says that the current version is {stated}; {newest} belongs to {release}"),
+        ),
+        None => ("XT602", "does not say the current version".to_owned()),
+    };
+    Ok(vec![Finding {
+        code,
+        subject: project.show(&project.log()),
+        message,
+        fix: format!(
+            "write `**Version**: {release}` under `{}`",
+            current_version::HEADING
+        ),
+    }])
 }

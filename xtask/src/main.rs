@@ -1,10 +1,13 @@
 //! The developers' commands: `cargo xtask …`.
 //!
-//! They read file names and text, never compiled migrations, so that scaffolding works while a migration does
-//! not compile.
+//! They read file names and text, and run cargo and the program for the rest, so that scaffolding works while a
+//! migration does not compile.
 
+mod cargo;
 mod check;
 mod checks;
+mod current_version;
+mod demo;
 mod error;
 mod migration_log;
 mod new_migration;
@@ -15,6 +18,7 @@ mod source;
 mod template;
 #[cfg(test)]
 mod test_project;
+mod tool_checks;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -22,6 +26,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use naming::{Phase, Release, Target};
 
+use crate::check::Extent;
 use crate::error::Error;
 use crate::new_migration::Request;
 use crate::project::Project;
@@ -56,8 +61,24 @@ enum Command {
         #[arg(long, value_name = "VNNN", value_parser = parse_migration)]
         unseal: Vec<u32>,
     },
-    /// Checks names, seals, golden SQL, documentation and log entries
-    Check,
+    /// Checks the migrations: names, seals, documentation, log, version, formatting, SQL, up and down
+    Check {
+        /// Write each migration's golden SQL first
+        #[arg(long, conflicts_with = "text_only")]
+        bless: bool,
+        /// Check names and text only; works while a migration does not compile
+        #[arg(long)]
+        text_only: bool,
+    },
+    /// Makes a 1.0.0 database in a temporary folder, and shows how it is migrated and restored
+    Demo {
+        /// How many messages the database has
+        #[arg(long, default_value_t = 20_000)]
+        messages: u64,
+        /// Keep the folder, and say where it is
+        #[arg(long)]
+        keep: bool,
+    },
 }
 
 /// What a command has to say, and whether it found everything as it should be.
@@ -82,7 +103,15 @@ fn run(command: Command) -> Result<Report, Error> {
         }
         Command::Seal { check: true, .. } => seal::compare(&project),
         Command::Seal { check: false, unseal } => seal::seal(&project, &unseal),
-        Command::Check => check::check(&project),
+        Command::Check { bless, text_only } => {
+            let extent = match (bless, text_only) {
+                (true, _) => Extent::Bless,
+                (false, true) => Extent::Text,
+                (false, false) => Extent::Full,
+            };
+            check::check(&project, extent)
+        }
+        Command::Demo { messages, keep } => demo::demo(&project, messages, keep),
     }
 }
 

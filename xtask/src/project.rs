@@ -43,6 +43,10 @@ impl Project {
             })
     }
 
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
     pub(crate) fn migrations_dir(&self) -> PathBuf {
         self.root.join("migrations")
     }

@@ -5,14 +5,13 @@ use naming::{MigrationName, Phase, Release};
 /// The migration's file: it compiles, works, and says what is still to be written.
 pub(crate) fn migration(name: &MigrationName, release: Release, phase: Phase) -> String {
     let title = title(name);
-    let phase = match phase {
-        Phase::Expand => "Expand",
-        Phase::Backfill => "Backfill",
-        Phase::Contract => "Contract",
+    let example = match phase {
+        Phase::Expand => schema_example(name, release, "Expand"),
+        Phase::Contract => schema_example(name, release, "Contract"),
+        Phase::Backfill => data_example(release),
     };
-    let table = example_table(name);
     format!(
-        r#"//! {title}.
+        "//! {title}.
 //!
 //! # Why
 //! PENDING: what needs this change, and what would go wrong without it.
@@ -20,7 +19,14 @@ pub(crate) fn migration(name: &MigrationName, release: Release, phase: Phase) ->
 //! # Rollback
 //! PENDING: what going back does, and what it loses.
 
-use crate::authoring::*;
+{example}"
+    )
+}
+
+fn schema_example(name: &MigrationName, release: Release, phase: &str) -> String {
+    let table = example_table(name);
+    format!(
+        r#"use crate::authoring::{{Definition, Phase, text}};
 
 // PENDING: replace this example; `down` undoes all that `up` does.
 const TABLE: &str = "{table}";
@@ -35,6 +41,35 @@ pub(crate) fn migration() -> Definition {{
         .down(|m| {{
             m.drop_table(TABLE);
         }})
+}}
+"#
+    )
+}
+
+/// Rows are moved apart from schema changes, in batches.
+fn data_example(release: Release) -> String {
+    format!(
+        r#"use crate::authoring::{{Definition, Phase, Rewrite, Rewritten, TimeZone}};
+
+pub(crate) fn migration() -> Definition {{
+    // PENDING: replace this example: what becomes of the values, in which table, known by which key, in which
+    // column. Their old values are kept, and going back puts them back.
+    Definition::new("{release}", Phase::Backfill).data(Rewrite::new(
+        "without spaces around it",
+        "rooms",
+        "room_id",
+        "topic",
+        rewrite,
+    ))
+}}
+
+fn rewrite(value: &str, _: &TimeZone) -> Rewritten {{
+    let trimmed = value.trim();
+    if trimmed == value {{
+        Rewritten::Keep
+    }} else {{
+        Rewritten::Change(trimmed.to_owned())
+    }}
 }}
 "#
     )
@@ -68,24 +103,56 @@ fn title(name: &MigrationName) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+    use std::{env, fs};
+
     use super::*;
     use crate::source;
+
+    /// The suite `scaffold` compiles and runs these files: the template is what the compiler has seen.
+    #[test]
+    fn the_template_is_what_is_compiled_and_run() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/scaffold");
+        for (number, text, phase) in [
+            (1, "made_to_expand", Phase::Expand),
+            (2, "made_to_backfill", Phase::Backfill),
+        ] {
+            let name = MigrationName::new(number, text).unwrap();
+            let template = migration(&name, Release::new(1, 3, 0), phase);
+            let path = folder.join(name.file_name());
+            if env::var_os("BLESS").is_some() {
+                fs::write(&path, &template).unwrap();
+            }
+            let compiled = fs::read_to_string(&path).unwrap().replace("\r\n", "\n");
+            assert_eq!(
+                compiled, template,
+                "BLESS=1 cargo test -p xtask, then cargo test --workspace"
+            );
+        }
+    }
 
     #[test]
     fn the_template_is_found_unfinished_and_names_its_release() {
         let name = MigrationName::new(10, "add_room_topic").unwrap();
-        let text = migration(&name, Release::new(1, 3, 0), Phase::Contract);
-        assert!(text.starts_with("//! Add room topic.\n"), "{text}");
-        assert!(
-            text.contains("Definition::new(\"1.3.0\", Phase::Contract)"),
-            "{text}"
-        );
-        assert_eq!(source::release(&text), Some(Release::new(1, 3, 0)));
-        for heading in ["Why", "Rollback"] {
+        for (phase, word) in [
+            (Phase::Expand, "Expand"),
+            (Phase::Backfill, "Backfill"),
+            (Phase::Contract, "Contract"),
+        ] {
+            let text = migration(&name, Release::new(1, 3, 0), phase);
+            assert!(text.starts_with("//! Add room topic.\n"), "{text}");
             assert!(
-                source::section(&text, heading).unwrap().contains(source::PENDING),
-                "{heading}"
+                text.contains(&format!("Definition::new(\"1.3.0\", Phase::{word})")),
+                "{text}"
             );
+            assert!(text.contains(&format!("// {}", source::PENDING_MARK)), "{text}");
+            assert_eq!(source::release(&text), Some(Release::new(1, 3, 0)));
+            for heading in ["Why", "Rollback"] {
+                assert!(
+                    source::section(&text, heading).unwrap().contains(source::PENDING),
+                    "{heading}"
+                );
+            }
         }
     }
 

@@ -31,7 +31,8 @@ impl TestProject {
     /// A project of two migrations with which every check is content.
     pub(crate) fn finished() -> Self {
         let test = Self::empty();
-        let mut log = "# Migrations\n\n## Migration log\n".to_owned();
+        let mut log = "# Migrations\n\n## Current schema version\n\n**Version**: 1.1.0\n\n## Migration log\n"
+            .to_owned();
         for (stem, release) in [("V001__a", "1.0.0"), ("V002__b", "1.1.0")] {
             test.write(
                 &format!("migrations/{stem}.rs"),

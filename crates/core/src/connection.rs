@@ -232,6 +232,7 @@ pub fn open_reader(path: &Path, busy_timeout: Duration) -> Result<Reader> {
     match opened {
         Ok(reader) => Ok(reader),
         Err(error) if exists("-journal") && is_hot_journal(&error) => open_private_copy(path, busy_timeout),
+        Err(error) if exists("-wal") && is_torn_index(&error) => open_private_copy(path, busy_timeout),
         Err(error) => Err(cannot_open(path, error)),
     }
 }
@@ -271,6 +272,15 @@ fn is_hot_journal(error: &rusqlite::Error) -> bool {
     matches!(
         error.sqlite_error_code(),
         Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::SystemIoFailure)
+    )
+}
+
+/// Whether a process that was killed while it wrote left an index of the log that only a writer can repair.
+fn is_torn_index(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode;
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::FileLockingProtocolFailed | ErrorCode::ReadOnly | ErrorCode::CannotOpen)
     )
 }
 

@@ -1,5 +1,12 @@
 //! Backups, as operators and servers meet them.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test ends so"
+)]
+
 mod support;
 
 use std::collections::BTreeSet;
@@ -12,7 +19,7 @@ use bridge_migrate_core::backup::{
 use bridge_migrate_core::connection::{create_writer, open_still, open_writer};
 use bridge_migrate_core::error::ErrorKind;
 use bridge_migrate_core::event::Silent;
-use support::{SERVER_TIMEOUT, Server, Site, child, child_value, counts, counts_of};
+use support::{SERVER_TIMEOUT, Server, Site, StopOnDrop, child, child_value, counts, counts_of};
 
 fn problems(backup: &Backup) -> Vec<ProblemKind> {
     let problems = verify(backup, false, &Silent).unwrap();
@@ -65,7 +72,10 @@ fn a_backup_has_every_byte_of_the_database_and_its_companion() {
     assert_eq!(manifest["database"]["tables"]["notes"], 1000);
     assert_eq!(manifest["database"]["bytes"], before.len());
     assert_eq!(manifest["companion"]["bytes"], 14);
-    assert_eq!(list(&site.settings).unwrap(), [created.backup.clone()]);
+    assert_eq!(
+        list(&site.settings).unwrap(),
+        std::slice::from_ref(&created.backup)
+    );
     assert_eq!(verify(&created.backup, true, &Silent).unwrap(), []);
 }
 
@@ -225,11 +235,11 @@ fn a_companion_that_is_being_rewritten_is_never_copied_half() {
                 std::thread::sleep(Duration::from_millis(120));
             }
         });
+        let _stop = StopOnDrop(&stop);
         for _ in 0..5 {
             let backup = site.backup();
             assert_eq!(std::fs::read_to_string(backup.companion.unwrap()).unwrap(), whole);
         }
-        stop.store(true, std::sync::atomic::Ordering::Relaxed);
     });
 }
 
@@ -401,7 +411,7 @@ fn names_need_not_be_text() {
         connection.execute_batch("CREATE TABLE t (x)").unwrap();
         std::fs::write(&site.settings.companion, "{}").unwrap();
         let backup = site.backup();
-        assert_eq!(list(&site.settings).unwrap(), [backup.clone()]);
+        assert_eq!(list(&site.settings).unwrap(), std::slice::from_ref(&backup));
         assert_eq!(problems(&backup), []);
         assert!(backup.companion.unwrap().exists());
     }

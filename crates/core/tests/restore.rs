@@ -1,5 +1,12 @@
 //! Restoring, while others have the database open, and when things go wrong.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test ends so"
+)]
+
 mod support;
 
 use std::os::unix::fs::PermissionsExt;
@@ -16,7 +23,7 @@ use bridge_migrate_core::restore::{
 };
 use bridge_migrate_core::rusqlite::Connection;
 use bridge_migrate_core::settings::Settings;
-use support::{SERVER_TIMEOUT, Server, Site, child, child_value, counts, counts_of};
+use support::{SERVER_TIMEOUT, Server, Site, StopOnDrop, child, child_value, counts, counts_of};
 
 fn put_back(site: &Site, backup: &Backup) -> Result<RestoreOutcome> {
     restore(&site.settings, backup, &RestoreOptions::default(), &Silent)
@@ -148,12 +155,13 @@ fn processes_that_have_the_database_open_see_the_old_or_the_new_state_whole() {
                     })
                 })
                 .collect();
+            let stop_readers = StopOnDrop(&stop);
             for backup in [&full, &small, &full, &small, &full] {
                 let outcome = put_back(&site, backup).unwrap();
                 assert_eq!(outcome.placement, Placement::InPlace);
                 assert!(!outcome.written_since, "nobody writes");
             }
-            stop.store(true, Ordering::Relaxed);
+            drop(stop_readers);
             for reader in readers {
                 let [old, new] = reader.join().unwrap();
                 assert!(

@@ -273,3 +273,95 @@ fn finished(database: &Path, observer: &dyn Observer) {
         subject: lossy_name(database),
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::backup::{BackupFacts, create::create_with};
+    use crate::connection::{create_writer, open_still};
+    use crate::event::Silent;
+
+    const NEVER_HOLD: [Limits; 2] = [
+        Limits {
+            hold: Duration::from_secs(2),
+            plain_bytes: 0,
+        },
+        Limits {
+            hold: Duration::ZERO,
+            plain_bytes: u64::MAX,
+        },
+    ];
+
+    /// Ends the writer, also when the test fails.
+    struct StopOnDrop<'a>(&'a AtomicBool);
+
+    impl Drop for StopOnDrop<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn database(settings: &Settings) -> Connection {
+        let connection = create_writer(&settings.database, Duration::from_secs(5)).unwrap();
+        connection
+            .execute_batch(
+                "CREATE TABLE a (x); CREATE TABLE b (x); BEGIN;
+                 WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
+                 INSERT INTO a SELECT hex(randomblob(200)) FROM n;
+                 INSERT INTO b SELECT * FROM a; COMMIT;",
+            )
+            .unwrap();
+        connection
+    }
+
+    #[test]
+    fn a_copy_made_without_the_lock_is_the_file_when_nobody_wrote() {
+        for limits in NEVER_HOLD {
+            let folder = tempfile::tempdir().unwrap();
+            let settings = Settings::new(folder.path().join("a.db"));
+            drop(database(&settings));
+            let created = create_with(&settings, &BackupFacts::default(), limits, &Silent).unwrap();
+            let bytes = |path: &Path| std::fs::read(path).unwrap();
+            assert!(bytes(&created.backup.database) == bytes(&settings.database));
+        }
+    }
+
+    #[test]
+    fn a_copy_made_without_the_lock_is_of_one_moment_although_others_wrote() {
+        for limits in NEVER_HOLD {
+            let folder = tempfile::tempdir().unwrap();
+            let settings = Settings::new(folder.path().join("a.db"));
+            let writer = database(&settings);
+            let stop = AtomicBool::new(false);
+            let written = AtomicUsize::new(0);
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    let writer = writer;
+                    while !stop.load(Ordering::Relaxed) {
+                        writer
+                            .execute_batch(
+                                "BEGIN IMMEDIATE; INSERT INTO a VALUES (zeroblob(5000)); UPDATE a SET x = 'y' WHERE rowid = 3;
+                                 INSERT INTO b VALUES (1); COMMIT;",
+                            )
+                            .unwrap();
+                        written.fetch_add(1, Ordering::Relaxed);
+                    }
+                });
+                let _stop = StopOnDrop(&stop);
+                for _ in 0..4 {
+                    let before = written.load(Ordering::Relaxed);
+                    let created = create_with(&settings, &BackupFacts::default(), limits, &Silent).unwrap();
+                    assert!(written.load(Ordering::Relaxed) > before, "the writer went on");
+                    let copy = open_still(&created.backup.database).unwrap();
+                    let count = |table: &str| -> i64 {
+                        copy.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0))
+                            .unwrap()
+                    };
+                    assert_eq!(count("a"), count("b"));
+                }
+            });
+        }
+    }
+}

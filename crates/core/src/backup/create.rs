@@ -73,14 +73,24 @@ pub(super) fn create_with(
     let now = settings.clock.now();
     let whole = WholeFile::create_in(folder)?;
     let lock_held = copy_database(settings, &whole, limits, observer)?;
-    let companion = copy_companion(&settings.companion, folder)?;
-    let (database, checked) = whole.verified(|whole| {
-        let checked = check_copy(whole.path(), Depth::Quick, Some(whole.file()), observer)?;
-        match checked.damage.first() {
-            Some(damage) => Err(damaged(&settings.database, damage)),
-            None => Ok(checked),
-        }
-    })?;
+    let (companion, database) = std::thread::scope(|scope| {
+        let companion = scope.spawn(|| copy_companion(&settings.companion, folder));
+        let database = whole.verified(|whole| {
+            let checked = check_copy(whole.path(), Depth::Quick, Some(whole.file()), observer)?;
+            match checked.damage.first() {
+                Some(damage) => Err(damaged(&settings.database, damage)),
+                None => Ok(checked),
+            }
+        });
+        (companion.join(), database)
+    });
+    let (database, checked) = database?;
+    let companion = companion.map_err(|_| {
+        Error::new(
+            ErrorKind::Io,
+            format!("the copy of {} ended early", settings.companion.display()),
+        )
+    })??;
     let Checked { digest, contents, .. } = checked;
     let contents = contents.ok_or_else(|| damaged(&settings.database, "its tables cannot be read"))?;
     let (companion, companion_digest) = companion.unzip();

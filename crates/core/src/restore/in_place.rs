@@ -14,9 +14,12 @@ use crate::connection::{open_still, open_writer, percent_encoded, with_suffix};
 use crate::disk::require_space;
 use crate::error::{Error, ErrorKind, Hint, IoContext, Result, SqliteContext};
 use crate::event::{Activity, Event, Observer};
+use crate::raw_file::read_at;
 use crate::settings::{Settings, folder_of};
 use crate::whole_file::WholeFile;
 
+/// The page cache in KiB: as large as flat memory allows.
+const CACHE_KIB: i64 = 24 * 1024;
 /// Pages between two progress events.
 const STEP_PAGES: i32 = 2048;
 /// Where the header says which journal is used: 1 for rollback, 2 for write-ahead.
@@ -29,6 +32,8 @@ const PAUSE: Duration = Duration::from_millis(5);
 pub(super) struct Put {
     /// Whether another process wrote around the restore.
     pub(super) written_since: bool,
+    /// How long other processes were kept out.
+    pub(super) lock_held: Duration,
 }
 
 /// Puts the pages of `backup` into the live file and checks the result.
@@ -42,59 +47,70 @@ pub(super) fn put(
     let doing = || format!("restore {}", database.display());
     let mut live = open_writer(database, settings.busy_timeout)?;
     let source = open_still(backup)?;
-    let page_size = |connection: &Connection| {
-        connection
-            .pragma_query_value(None, "page_size", |row| row.get::<_, u32>(0))
-            .while_doing(doing())
-    };
-    let live_page_size = page_size(&live)?;
+    // Each time the cache is full, the journal is put on disk while everybody waits.
+    live.pragma_update(None, "cache_size", -CACHE_KIB)
+        .while_doing(doing())?;
+    let live_page_size = page_size(&live).while_doing(doing())?;
     let backup_mode = journal_mode_in_header(backup)?;
     // SQLite cannot change the page size of a database in write-ahead mode.
-    let converted = if journal_mode(&live)? == "wal" && live_page_size != page_size(&source)? {
-        Some(with_page_size(backup, live_page_size, &folder_of(database))?)
-    } else {
-        None
-    };
+    let converted =
+        if journal_mode(&live)? == "wal" && live_page_size != page_size(&source).while_doing(doing())? {
+            Some(with_page_size(backup, live_page_size, &folder_of(database))?)
+        } else {
+            None
+        };
     let before = data_version(&live)?;
-    match &converted {
+    let lock_held = match &converted {
         Some(converted) => {
             let source = open_still(converted.path())?;
-            write_pages(settings, &source, &mut live, observer)?;
+            write_pages(settings, &source, &mut live, observer)?
         }
         None => write_pages(settings, &source, &mut live, observer)?,
-    }
+    };
     settle(&live, backup_mode)?;
-    check(&live, database, backup, wanted, before, converted.is_none())
+    let written_since = check(&live, database, backup, wanted, before, converted.is_none())?;
+    Ok(Put {
+        written_since,
+        lock_held,
+    })
 }
 
-/// The one transaction. The journal or log makes it all or nothing, also when the process is killed.
+/// The one transaction, and how long it kept others out. The journal or log makes it all or nothing, also when
+/// the process is killed.
 fn write_pages(
     settings: &Settings,
     source: &Connection,
     live: &mut Connection,
     observer: &dyn Observer,
-) -> Result<()> {
+) -> Result<Duration> {
     let subject = lossy_name(&settings.database);
     let doing = || format!("restore {}", settings.database.display());
+    let page_size = u64::from(page_size(source).while_doing(doing())?);
     let started = Instant::now();
-    let mut locked = false;
+    let mut locked_at = None;
     let backup = Backup::new(source, live).while_doing(doing())?;
     loop {
+        let step_started = Instant::now();
         match backup.step(STEP_PAGES) {
-            Ok(StepResult::Done) => break,
+            Ok(StepResult::Done) => {
+                locked_at.get_or_insert(step_started);
+                break;
+            }
             Ok(StepResult::More) => {
-                locked = true;
+                locked_at.get_or_insert(step_started);
                 let progress = backup.progress();
-                let pages = |pages: i32| u64::try_from(pages).unwrap_or_default();
+                let bytes = |pages: i32| u64::try_from(pages).unwrap_or_default() * page_size;
                 observer.observe(&Event::Progress {
                     activity: Activity::Copy,
                     subject: subject.clone(),
-                    done: pages(progress.pagecount - progress.remaining),
-                    total: Some(pages(progress.pagecount)),
+                    done: bytes(progress.pagecount - progress.remaining),
+                    total: Some(bytes(progress.pagecount)),
                 });
             }
             // The first step takes the lock; afterwards nobody else can.
-            Ok(_) if !locked && started.elapsed() < settings.busy_timeout => std::thread::sleep(PAUSE),
+            Ok(_) if locked_at.is_none() && started.elapsed() < settings.busy_timeout => {
+                std::thread::sleep(PAUSE)
+            }
             Ok(_) => {
                 return Err(Error::new(
                     ErrorKind::Busy,
@@ -112,11 +128,12 @@ fn write_pages(
         }
     }
     drop(backup);
+    let lock_held = locked_at.map_or(Duration::ZERO, |at| at.elapsed());
     observer.observe(&Event::ProgressFinished {
         activity: Activity::Copy,
         subject,
     });
-    Ok(())
+    Ok(lock_held)
 }
 
 /// Brings the log into the file and the journal mode back to the backup's, if nobody else has it open.
@@ -135,6 +152,7 @@ fn settle(live: &Connection, wanted: &str) -> Result<()> {
 }
 
 /// Compares what is there now with the backup: by bytes where nobody wrote since, else by SQLite's check.
+/// Says whether somebody wrote since.
 fn check(
     live: &Connection,
     database: &Path,
@@ -142,7 +160,7 @@ fn check(
     wanted: &Contents,
     before: i64,
     same_page_size: bool,
-) -> Result<Put> {
+) -> Result<bool> {
     let doing = || format!("check the restored {}", database.display());
     let snapshot = live.unchecked_transaction().while_doing(doing())?;
     snapshot
@@ -152,7 +170,7 @@ fn check(
     let log = with_suffix(database, "-wal");
     let log_is_empty = log.metadata().map_or(true, |log| log.len() == 0);
     if same_page_size && log_is_empty && same_pages(database, backup)? {
-        return Ok(Put { written_since });
+        return Ok(written_since);
     }
     let damage: String = snapshot
         .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
@@ -162,7 +180,7 @@ fn check(
         wrong.extend(differing_rows(wanted, &read_contents(&snapshot)?));
     }
     if wrong.is_empty() {
-        return Ok(Put { written_since });
+        return Ok(written_since);
     }
     Err(Error::new(
         ErrorKind::VerificationFailed,
@@ -209,6 +227,10 @@ fn without_wal(backup: &Path, folder: &Path) -> Result<WholeFile> {
     Ok(whole)
 }
 
+fn page_size(connection: &Connection) -> rusqlite::Result<u32> {
+    connection.pragma_query_value(None, "page_size", |row| row.get(0))
+}
+
 /// Changes when another connection commits, never by this connection's own commits.
 fn data_version(connection: &Connection) -> Result<i64> {
     connection
@@ -223,9 +245,9 @@ fn journal_mode(connection: &Connection) -> Result<String> {
 }
 
 fn journal_mode_in_header(backup: &Path) -> Result<&'static str> {
-    use crate::connection::{FileState, inspect};
-    Ok(match inspect(backup)? {
-        FileState::Database { wal: true } => "wal",
-        _ => "delete",
-    })
+    let mut mode = [0];
+    File::open(backup)
+        .and_then(|file| read_at(&file, JOURNAL_MODE_AT, &mut mode))
+        .on_file("read", backup)?;
+    Ok(if mode == [2] { "wal" } else { "delete" })
 }

@@ -119,6 +119,15 @@ pub fn counts_of(copy: &Path) -> (i64, i64) {
     counts(&open_still(copy).unwrap())
 }
 
+/// Ends what other threads do until a flag is set, also when the test fails.
+pub struct StopOnDrop<'a>(pub &'a AtomicBool);
+
+impl Drop for StopOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// A server that writes a note and its twin all the while, with a new connection each time.
 pub struct Server {
     stop: Arc<AtomicBool>,

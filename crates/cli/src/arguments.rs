@@ -1,0 +1,180 @@
+//! The arguments, as clap reads them. The commands' own arguments stand beside the commands.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use serde::Deserialize;
+
+use crate::commands::{
+    adopt, backup, completions, history, log, man, migrate, plan, restore, schema, status, tokens, wait,
+};
+
+/// Takes the database of the Claude Multi-Agent Bridge from release to release.
+///
+/// No lost row, no half-applied migration, no surprise, and the server keeps running.
+///
+/// A TARGET is `latest`, a migration (`5`, `V005`), a release (`1.1.0`: its last migration), or `-1`/`+1` from
+/// where the database is.
+#[derive(Debug, Parser)]
+#[command(name = "bridge-migrate", version, after_long_help = EXIT_CODES, propagate_version = true)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) global: GlobalOptions,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+   0  done, or nothing to do
+   1  refused or failed, nothing changed
+   2  wrong use
+   3  failed after some steps were committed: the database is whole, at the version that the error names
+   4  another process holds the migration lock past the timeout
+   5  the database is newer than this program
+   6  verification found damage, drift or divergence
+  10  `status --exit-code` with migrations pending";
+
+/// Options of every command.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct GlobalOptions {
+    /// The database [env: DATABASE_PATH] [default: data/collab.db]
+    #[arg(long, global = true, value_name = "PATH")]
+    pub(crate) db: Option<PathBuf>,
+    /// The token file [env: BRIDGE_TOKENS] [default: tokens.json beside the database]
+    #[arg(long, global = true, value_name = "PATH")]
+    pub(crate) tokens: Option<PathBuf>,
+    /// Where backups go [env: BRIDGE_BACKUP_DIR] [default: beside the database]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) backup_dir: Option<PathBuf>,
+    /// Where the logs of runs go [env: BRIDGE_LOG_DIR] [default: logs]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) log_dir: Option<PathBuf>,
+    /// What a timestamp without an offset means: local, UTC or an IANA name [env: BRIDGE_TIMEZONE] [default:
+    /// local]
+    #[arg(long, global = true, value_name = "ZONE")]
+    pub(crate) timezone: Option<String>,
+    /// A bridge-migrate.toml with these options as keys; paths in it are relative to its folder
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Writes one JSON object to standard output, and nothing else
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Says nothing but answers and errors
+    #[arg(long, short, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// Says more: every batch, and where the files are
+    #[arg(long, short, global = true)]
+    pub(crate) verbose: bool,
+    /// When to use colors [default: auto]
+    #[arg(long, global = true, value_name = "WHEN")]
+    pub(crate) color: Option<Color>,
+    /// Shows no progress bars
+    #[arg(long, global = true)]
+    pub(crate) no_progress: bool,
+}
+
+/// When to use colors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Color {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    /// Also into files and pipes.
+    Always,
+    /// Not at all.
+    Never,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Status(status::Arguments),
+    Plan(plan::Arguments),
+    Migrate(migrate::Arguments),
+    Adopt(adopt::Arguments),
+    #[command(subcommand)]
+    Backup(backup::Action),
+    Restore(restore::Arguments),
+    History(history::Arguments),
+    Log(log::Arguments),
+    Wait(wait::Arguments),
+    #[command(subcommand)]
+    Tokens(tokens::Action),
+    #[command(subcommand)]
+    Schema(schema::Action),
+    Completions(completions::Arguments),
+    Man(man::Arguments),
+}
+
+impl Command {
+    /// The name, as people type it and scripts read it.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Status(_) => "status",
+            Self::Plan(_) => "plan",
+            Self::Migrate(_) => "migrate",
+            Self::Adopt(_) => "adopt",
+            Self::Backup(action) => action.name(),
+            Self::Restore(_) => "restore",
+            Self::History(_) => "history",
+            Self::Log(_) => "log",
+            Self::Wait(_) => "wait",
+            Self::Tokens(action) => action.name(),
+            Self::Schema(action) => action.name(),
+            Self::Completions(_) => "completions",
+            Self::Man(_) => "man",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_grammar_contradicts_itself_nowhere() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_target_may_begin_with_a_sign() {
+        for target in ["-1", "+1", "1.1.0", "V005", "latest"] {
+            let parsed = Arguments::try_parse_from(["bridge-migrate", "plan", "--to", target]);
+            assert!(parsed.is_ok(), "{target}");
+        }
+        let error = Arguments::try_parse_from(["bridge-migrate", "plan", "--to", "newest"]).unwrap_err();
+        assert!(error.to_string().contains("`newest` is not a target"), "{error}");
+    }
+
+    #[test]
+    fn global_options_stand_before_or_behind_the_command() {
+        for line in [
+            ["bridge-migrate", "--json", "--db", "x.db", "status"],
+            ["bridge-migrate", "status", "--db", "x.db", "--json"],
+        ] {
+            let parsed = Arguments::try_parse_from(line).unwrap();
+            assert!(parsed.global.json);
+            assert_eq!(parsed.global.db, Some(PathBuf::from("x.db")));
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_path_need_not_be_text() {
+        use std::ffi::{OsStr, OsString};
+        use std::os::unix::ffi::OsStrExt;
+        let path = OsStr::from_bytes(b"caf\xe9.db");
+        let line = [
+            OsString::from("bridge-migrate"),
+            "--db".into(),
+            path.to_owned(),
+            "status".into(),
+        ];
+        let parsed = Arguments::try_parse_from(line).unwrap();
+        assert_eq!(parsed.global.db, Some(PathBuf::from(path)));
+    }
+}

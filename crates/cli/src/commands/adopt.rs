@@ -1,0 +1,37 @@
+//! `adopt`: takes an unversioned database into management.
+
+use bridge_migrate_core::adoption::AdoptionOptions;
+use bridge_migrate_core::{Release, apply};
+
+use super::migrate::{after_success, report};
+use crate::context::Context;
+use crate::exit_code;
+use crate::failure::Failure;
+
+/// Takes an unversioned database into management, only on an exact match
+///
+/// `migrate` does this too, before its first step. Tables, indexes, views and triggers of your own stay.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// The release that the database must turn out to have
+    #[arg(long, value_parser = Release::parse)]
+    release: Option<Release>,
+    /// Accepts columns that no release has; they stay
+    #[arg(long)]
+    accept_additions: bool,
+}
+
+pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failure> {
+    let options = AdoptionOptions {
+        release: arguments.release,
+        accept_additions: arguments.accept_additions,
+    };
+    let console = context.console();
+    let outcome = apply::adopt(&context.catalog()?, &context.settings, options, &console)?;
+    let report = report(context, &outcome, Vec::new());
+    context
+        .output
+        .report_done(&report)
+        .map_err(|error| after_success(error, &outcome))?;
+    Ok(exit_code::DONE)
+}

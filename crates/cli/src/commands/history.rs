@@ -1,0 +1,22 @@
+//! `history`: what was applied, when, by whom, how long, with which tool.
+
+use bridge_migrate_core::runs::{read_runs, read_steps};
+
+use crate::context::Context;
+use crate::exit_code;
+use crate::failure::Failure;
+use crate::render::history::HistoryReport;
+
+/// Shows what was applied: when, by which run, how long it took, with which tool
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {}
+
+pub(crate) fn run(context: &Context, Arguments {}: &Arguments) -> Result<u8, Failure> {
+    let reader = context.reader()?;
+    let report = HistoryReport {
+        applied: read_steps(&reader)?,
+        runs: read_runs(&reader)?,
+    };
+    context.output.report(&report)?;
+    Ok(exit_code::DONE)
+}

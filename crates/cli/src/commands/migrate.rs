@@ -1,0 +1,103 @@
+//! `migrate`: lock, adopt if needed, back up, apply, verify, record.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bridge_migrate_core::apply::{self, MigrateOptions, MigrateOutcome};
+use bridge_migrate_core::error::{Error, Reached};
+use bridge_migrate_core::run_log;
+
+use super::plan::Way;
+use crate::context::Context;
+use crate::exit_code;
+use crate::failure::Failure;
+use crate::progress::SkippedRow;
+use crate::render::adoption::AdoptionReport;
+use crate::render::backup::BackupFiles;
+use crate::render::migrate::MigrateReport;
+
+/// Takes the database to the target: locks, adopts if needed, backs up, applies, verifies, records
+///
+/// Servers keep running meanwhile. When nothing is to be done no lock is taken and no byte changes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    way: Way,
+    /// Makes no backup first
+    #[arg(long)]
+    no_backup: bool,
+    /// How long to wait for another process that is migrating [default: 300]
+    #[arg(long, value_name = "SECONDS")]
+    lock_timeout: Option<u32>,
+    /// Refuses beforehand when a value cannot be converted, instead of leaving it as it is
+    #[arg(long)]
+    strict: bool,
+    /// Puts back what earlier rollbacks of the same migrations dropped
+    #[arg(long)]
+    reclaim: bool,
+}
+
+pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failure> {
+    let catalog = context.catalog()?;
+    let mut settings = context.settings.clone();
+    if let Some(seconds) = arguments.lock_timeout {
+        settings.lock_timeout = Duration::from_secs(seconds.into());
+    }
+    if context.would_make_folder() {
+        // Nothing is made for a target that does not exist.
+        catalog.resolve(arguments.way.to, 0)?;
+        context.make_folder()?;
+    }
+    let options = MigrateOptions {
+        plan: arguments.way.options(),
+        without_backup: arguments.no_backup,
+        strict: arguments.strict,
+        reclaim: arguments.reclaim,
+    };
+    let console = context.console();
+    let outcome = apply::migrate(&catalog, &settings, options, &console)?;
+    let report = report(context, &outcome, console.into_skipped());
+    context
+        .output
+        .report_done(&report)
+        .map_err(|error| after_success(error, &outcome))?;
+    Ok(exit_code::DONE)
+}
+
+/// The answer, from what the engine did.
+pub(super) fn report(context: &Context, outcome: &MigrateOutcome, skipped: Vec<SkippedRow>) -> MigrateReport {
+    MigrateReport {
+        from: outcome.from.into(),
+        to: outcome.to.into(),
+        adopted: outcome.adopted.as_ref().map(AdoptionReport::from),
+        applied: outcome.applied.clone(),
+        backup: outcome
+            .backup
+            .as_ref()
+            .map(|created| BackupFiles::from(&created.backup)),
+        waited_ms: super::milliseconds(outcome.waited),
+        run: outcome.run.clone(),
+        pending: outcome.pending,
+        skipped,
+        log: log_of(context, outcome),
+    }
+}
+
+/// The run's log, if it has one: a log that could not be written was warned of.
+fn log_of(context: &Context, outcome: &MigrateOutcome) -> Option<PathBuf> {
+    let run = outcome.run.as_deref()?;
+    run_log::find(&context.settings, Some(run)).ok()
+}
+
+/// An answer that cannot be written must not read as if nothing had happened.
+pub(super) fn after_success(error: Error, outcome: &MigrateOutcome) -> Error {
+    if outcome.run.is_none() {
+        return error;
+    }
+    error
+        .with_truth(format!("The run succeeded: the database is at {}.", outcome.to))
+        .with_reached(Reached {
+            version: outcome.to.version,
+            release: outcome.to.release,
+        })
+}

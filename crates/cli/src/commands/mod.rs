@@ -1,0 +1,44 @@
+//! One file for each command: its arguments, the call of the engine, and the answer.
+
+pub(crate) mod adopt;
+pub(crate) mod backup;
+pub(crate) mod completions;
+pub(crate) mod history;
+pub(crate) mod log;
+pub(crate) mod man;
+pub(crate) mod migrate;
+pub(crate) mod plan;
+pub(crate) mod restore;
+pub(crate) mod schema;
+pub(crate) mod status;
+pub(crate) mod tokens;
+pub(crate) mod wait;
+
+use std::time::Duration;
+
+use crate::arguments::Command;
+use crate::context::Context;
+use crate::failure::Failure;
+
+/// Runs a command, and gives the exit code of its success.
+pub(crate) fn run(context: &Context, command: Command) -> Result<u8, Failure> {
+    match command {
+        Command::Status(arguments) => status::run(context, &arguments),
+        Command::Plan(arguments) => plan::run(context, &arguments),
+        Command::Migrate(arguments) => migrate::run(context, &arguments),
+        Command::Adopt(arguments) => adopt::run(context, &arguments),
+        Command::Backup(action) => backup::run(context, &action),
+        Command::Restore(arguments) => restore::run(context, &arguments),
+        Command::History(arguments) => history::run(context, &arguments),
+        Command::Log(arguments) => log::run(context, &arguments),
+        Command::Wait(arguments) => wait::run(context, &arguments),
+        Command::Tokens(action) => tokens::run(context, &action),
+        Command::Schema(action) => schema::run(context, &action),
+        Command::Completions(arguments) => completions::run(context, &arguments),
+        Command::Man(arguments) => man::run(context, &arguments),
+    }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

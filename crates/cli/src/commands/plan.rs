@@ -1,0 +1,118 @@
+//! `plan`: the steps that `migrate` would take.
+
+use bridge_migrate_core::adoption::AdoptionOptions;
+use bridge_migrate_core::plan::{self, Plan, PlanOptions, Start, Step};
+use bridge_migrate_core::{Phase, Target, apply};
+
+use crate::context::Context;
+use crate::exit_code;
+use crate::failure::Failure;
+use crate::render::adoption::AdoptionReport;
+use crate::render::plan::{PlanReport, PlannedStep};
+
+/// Shows the steps that `migrate` would take, what each locks and copies, and the disk it needs
+///
+/// Opens the database for reading only.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    way: Way,
+    /// Shows the statements too
+    #[arg(long)]
+    sql: bool,
+}
+
+/// Where to go, and which part of the way.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Way {
+    /// Where to go: `latest`, a migration, a release, or +1
+    #[arg(long, value_name = "TARGET", default_value = "latest", allow_hyphen_values = true,
+        value_parser = Target::parse)]
+    pub(crate) to: Target,
+    /// Only the next steps of one phase
+    #[arg(long, value_name = "PHASE", default_value = "all")]
+    phase: PhaseChoice,
+}
+
+/// Which steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum PhaseChoice {
+    /// Adds what new servers need; old and new servers both work
+    Expand,
+    /// Moves data in batches while servers run
+    Backfill,
+    /// Removes what only old servers needed
+    Contract,
+    /// Every phase
+    All,
+}
+
+impl Way {
+    /// What the engine is asked for.
+    pub(crate) fn options(&self) -> PlanOptions {
+        PlanOptions {
+            target: self.to,
+            phase: match self.phase {
+                PhaseChoice::Expand => Some(Phase::Expand),
+                PhaseChoice::Backfill => Some(Phase::Backfill),
+                PhaseChoice::Contract => Some(Phase::Contract),
+                PhaseChoice::All => None,
+            },
+            adoption: AdoptionOptions::default(),
+        }
+    }
+}
+
+pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failure> {
+    let catalog = context.catalog()?;
+    let options = arguments.way.options();
+    let plan = if context.would_make_folder() {
+        // Where `migrate` makes the folder there is no database to read.
+        plan::plan(&catalog, &context.settings, None, options)?
+    } else {
+        apply::plan(&catalog, &context.settings, options)?
+    };
+    context.output.report(&report(context, plan, arguments.sql))?;
+    Ok(exit_code::DONE)
+}
+
+fn report(context: &Context, plan: Plan, shows_sql: bool) -> PlanReport {
+    let is_fresh = plan.start == Start::Fresh;
+    let backs_up = !is_fresh && !plan.is_empty();
+    PlanReport {
+        shows_sql,
+        from: plan.from.into(),
+        to: plan.to.into(),
+        fresh: is_fresh,
+        adopts: match &plan.start {
+            Start::Adopt(adoption) => Some(AdoptionReport::from(&**adoption)),
+            Start::Managed | Start::Fresh => None,
+        },
+        steps: plan.steps.into_iter().map(planned).collect(),
+        timezone: plan.time_zone.to_string(),
+        timezone_name: plan.time_zone.resolved_name(),
+        disk_needed_bytes: plan.disk_needed_bytes,
+        backup_dir: backs_up.then(|| context.settings.backup_dir.to_string_lossy().into_owned()),
+        lock_budget_ms: super::milliseconds(context.settings.lock_budget),
+        path: plan.database,
+    }
+}
+
+fn planned(step: Step) -> PlannedStep {
+    PlannedStep {
+        version: step.version,
+        name: step.name,
+        release: step.release.to_string(),
+        phase: step.phase.to_string(),
+        summary: step.summary,
+        sql: step.sql,
+        data: step.data,
+        rebuilds: step.rebuilds,
+        rows: step.rows,
+        resumes_at: step.resumes_at,
+        batched: step.batched,
+        lock_ms: step.lock_ms,
+        over_budget: step.over_budget,
+        rollback: step.rollback,
+    }
+}

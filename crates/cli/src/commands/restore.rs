@@ -1,0 +1,58 @@
+//! `restore`: puts a backup's content back.
+
+use std::ffi::OsString;
+
+use bridge_migrate_core::apply::resolved;
+use bridge_migrate_core::backup::{self, BackupFacts};
+use bridge_migrate_core::error::{Error, ErrorKind};
+use bridge_migrate_core::lock::MigrationLock;
+use bridge_migrate_core::restore::{RestoreOptions, restore};
+
+use crate::context::Context;
+use crate::exit_code;
+use crate::failure::Failure;
+use crate::render::restore::RestoreReport;
+
+/// Puts the database and the token file back as a backup has them
+///
+/// The present state is secured in a backup first. Servers see the old or the new content whole.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// The backup: `latest`, its stamp (20260222_153045), or a file of it
+    backup: OsString,
+    /// Only says what would change
+    #[arg(long)]
+    dry_run: bool,
+    /// Accepts a plain copy of a database, without a manifest, if a full check finds it sound
+    #[arg(long)]
+    accept_without_manifest: bool,
+}
+
+pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failure> {
+    let settings = resolved(&context.settings)?;
+    let backup = backup::find(&settings, &arguments.backup)?;
+    let console = context.console();
+    let mut options = RestoreOptions {
+        dry_run: arguments.dry_run,
+        accept_without_manifest: arguments.accept_without_manifest,
+        present: BackupFacts::default(),
+    };
+    // A dry run only reads, and must not wait for others.
+    let lock = if arguments.dry_run {
+        None
+    } else {
+        let lock = MigrationLock::acquire(&settings, "restore", &console, || Ok(false))?;
+        if lock.is_none() {
+            return Err(Error::new(ErrorKind::Locked, "the migration lock was not taken").into());
+        }
+        options.present = super::backup::facts(context, "before restore");
+        lock
+    };
+    let outcome = restore(&settings, &backup, &options, &console)?;
+    drop(lock);
+    drop(console);
+    context
+        .output
+        .report_done(&RestoreReport::new(&outcome, settings.companion))?;
+    Ok(exit_code::DONE)
+}

@@ -1,0 +1,72 @@
+//! `status`: where the database stands.
+
+use bridge_migrate_core::state::Progress;
+use bridge_migrate_core::status::{self, Pending, Presence as Found, Status};
+
+use crate::context::Context;
+use crate::exit_code;
+use crate::failure::Failure;
+use crate::render::adoption::AdoptionReport;
+use crate::render::backup::BackupEntry;
+use crate::render::status::{Interrupted, PendingMigration, Presence, StatusReport};
+
+/// Shows release, version, what is pending, drift, the lock, the last run and the last backup
+///
+/// Opens the database for reading only: not one byte of it or its folder changes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Ends with 10 when migrations are pending
+    #[arg(long)]
+    exit_code: bool,
+}
+
+pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failure> {
+    let status = status::status(&context.catalog()?, &context.settings)?;
+    let report = report(status);
+    context.output.report(&report)?;
+    if arguments.exit_code && !report.pending.is_empty() {
+        return Ok(exit_code::PENDING);
+    }
+    Ok(exit_code::DONE)
+}
+
+fn report(status: Status) -> StatusReport {
+    let (presence, adoptable, unrecognized) = match &status.presence {
+        Found::Missing => (Presence::Missing, None, None),
+        Found::Empty => (Presence::Empty, None, None),
+        Found::Managed => (Presence::Managed, None, None),
+        Found::Adoptable(adoption) => (Presence::Adoptable, Some(AdoptionReport::from(&**adoption)), None),
+        Found::Unrecognized(why) => (Presence::Unrecognized, None, Some(why.clone())),
+    };
+    StatusReport {
+        path: status.database,
+        position: status.position.into(),
+        managed: status.presence == Found::Managed,
+        presence,
+        adoptable,
+        unrecognized,
+        pending: status.pending.into_iter().map(pending).collect(),
+        drift: status.drift.into_iter().map(Into::into).collect(),
+        interrupted: status.interrupted.as_ref().map(interrupted),
+        lock: status.lock,
+        last_run: status.last_run,
+        last_backup: status.last_backup.as_ref().map(BackupEntry::from),
+    }
+}
+
+fn pending(migration: Pending) -> PendingMigration {
+    PendingMigration {
+        version: migration.version,
+        name: migration.name,
+        release: migration.release.to_string(),
+        phase: migration.phase.to_string(),
+    }
+}
+
+fn interrupted(progress: &Progress) -> Interrupted {
+    Interrupted {
+        version: progress.version,
+        down: progress.down,
+        rows_visited: progress.visited,
+    }
+}

@@ -1,0 +1,57 @@
+//! `tokens import` and `tokens verify`: the token file and the database.
+
+use bridge_migrate::tokens::compare;
+use bridge_migrate_core::error::{Error, ErrorKind, Hint};
+use bridge_migrate_core::import::import_again;
+
+use crate::context::Context;
+use crate::exit_code;
+use crate::failure::Failure;
+use crate::render::tokens::{ComparedReport, ImportedReport};
+
+/// The token file into the database again, or compares both
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Action {
+    /// Adds the tokens that came since; changes nothing else, so it can be run at any time
+    Import,
+    /// Compares the token file with the database, in numbers; ends with 6 when they differ
+    Verify,
+}
+
+impl Action {
+    /// The command's name.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Import => "tokens import",
+            Self::Verify => "tokens verify",
+        }
+    }
+}
+
+pub(crate) fn run(context: &Context, action: &Action) -> Result<u8, Failure> {
+    match action {
+        Action::Import => {
+            let console = context.console();
+            let added = import_again(&context.catalog()?, &context.settings, &console)?;
+            context.output.report_done(&ImportedReport { added })?;
+        }
+        Action::Verify => {
+            let comparison = compare(&*context.reader()?, &context.settings)?;
+            let report = ComparedReport {
+                equal: comparison.is_equal(),
+                comparison,
+            };
+            if !report.equal {
+                let error = Error::new(
+                    ErrorKind::VerificationFailed,
+                    "the token file and the database differ",
+                )
+                .with_truth("Nothing was changed. The import adds what is only in the file.")
+                .with_hint(Hint::tool(["tokens", "import"]));
+                return Err(context.output.findings(&report, error));
+            }
+            context.output.report(&report)?;
+        }
+    }
+    Ok(exit_code::DONE)
+}

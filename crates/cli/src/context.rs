@@ -1,0 +1,93 @@
+//! What every command works with: settings for the engine, and streams.
+
+use std::ffi::OsString;
+
+use bridge_migrate_core::apply::resolved;
+use bridge_migrate_core::catalog::Catalog;
+use bridge_migrate_core::connection::{self, Reader};
+use bridge_migrate_core::error::{Error, ErrorKind, Hint, IoContext, Result};
+use bridge_migrate_core::settings::{Settings, folder_of};
+use bridge_migrate_core::time_zone::TimeZone;
+
+use crate::arguments::{Command, GlobalOptions};
+use crate::config::Config;
+use crate::output::Output;
+use crate::progress::Console;
+
+/// What a command works with.
+#[derive(Debug)]
+pub(crate) struct Context {
+    /// For the engine.
+    pub(crate) settings: Settings,
+    /// Whether nobody named a database, so that its folder may be made.
+    is_default_database: bool,
+    /// Streams, and how to write on them.
+    pub(crate) output: Output,
+}
+
+impl Context {
+    /// Takes flags, environment and file together.
+    pub(crate) fn new(global: GlobalOptions, command: &Command) -> Result<Self> {
+        let config = Config::decide(&global, |name| std::env::var_os(name))?;
+        let mut settings = Settings::new(&config.database);
+        if let Some(name) = &config.timezone {
+            settings.time_zone = TimeZone::parse(name).map_err(|unknown| {
+                Error::new(ErrorKind::Usage, unknown.to_string())
+                    .with_truth("Nothing was changed.")
+                    .with_hint(Hint::tool(["plan", "--timezone", "UTC"]))
+            })?;
+        }
+        let output = Output::new(&config, command.name(), given(global));
+        settings.companion = config.tokens.unwrap_or(settings.companion);
+        settings.backup_dir = config.backup_dir.unwrap_or(settings.backup_dir);
+        settings.log_dir = config.log_dir.unwrap_or(settings.log_dir);
+        Ok(Self {
+            settings,
+            is_default_database: config.is_default_database,
+            output,
+        })
+    }
+
+    /// Whether `migrate` makes the database's folder: only where the Bridge keeps it by default.
+    pub(crate) fn would_make_folder(&self) -> bool {
+        self.is_default_database && !folder_of(&self.settings.database).exists()
+    }
+
+    /// Makes the database's folder.
+    pub(crate) fn make_folder(&self) -> Result<()> {
+        let folder = folder_of(&self.settings.database);
+        std::fs::create_dir_all(&folder).on_file("make the folder", &folder)
+    }
+
+    /// The Bridge's migrations.
+    pub(crate) fn catalog(&self) -> Result<Catalog> {
+        bridge_migrate::catalog()
+    }
+
+    /// Shows what happens while the engine works.
+    pub(crate) fn console(&self) -> Console<'_> {
+        Console::new(&self.output)
+    }
+
+    /// The database, for reading only.
+    pub(crate) fn reader(&self) -> Result<Reader> {
+        let settings = resolved(&self.settings)?;
+        connection::open_reader(&settings.database, settings.busy_timeout)
+    }
+}
+
+/// The options that a hint has to repeat: those that decide which files a command is about.
+pub(crate) fn given(global: GlobalOptions) -> Vec<OsString> {
+    [
+        ("--config", global.config.map(OsString::from)),
+        ("--db", global.db.map(OsString::from)),
+        ("--tokens", global.tokens.map(OsString::from)),
+        ("--backup-dir", global.backup_dir.map(OsString::from)),
+        ("--log-dir", global.log_dir.map(OsString::from)),
+        ("--timezone", global.timezone.map(OsString::from)),
+    ]
+    .into_iter()
+    .filter_map(|(name, value)| Some([OsString::from(name), value?]))
+    .flatten()
+    .collect()
+}

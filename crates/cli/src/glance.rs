@@ -1,0 +1,88 @@
+//! What can be told of arguments that do not parse: enough to answer a script in the form it asked for.
+
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+
+use clap::CommandFactory;
+
+use crate::arguments::Arguments;
+use crate::config::{DATABASE_VARIABLE, DEFAULT_DATABASE};
+
+/// A first look at arguments, without rules.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Glance {
+    /// Whether `--json` is among them.
+    pub(crate) json: bool,
+    /// The command, if one is named.
+    pub(crate) command: Option<String>,
+    /// What follows `--db`.
+    db: Option<OsString>,
+}
+
+impl Glance {
+    /// Looks at arguments, the first of which is the program's name.
+    pub(crate) fn at(arguments: &[OsString]) -> Self {
+        let mut glance = Self::default();
+        let mut rest = arguments.iter().skip(1).take_while(|argument| *argument != "--");
+        while let Some(argument) = rest.next() {
+            let text = argument.to_string_lossy();
+            if argument == "--json" {
+                glance.json = true;
+            } else if argument == "--db" {
+                glance.db = rest.next().cloned();
+            } else if let Some(value) = text.strip_prefix("--db=") {
+                glance.db = Some(value.into());
+            } else if glance.command.is_none() && is_command(argument) {
+                glance.command = Some(text.into_owned());
+            }
+        }
+        glance
+    }
+
+    /// The database that the arguments, the environment or the default name.
+    pub(crate) fn database(&self) -> PathBuf {
+        self.db
+            .clone()
+            .or_else(|| std::env::var_os(DATABASE_VARIABLE).filter(|value| !value.is_empty()))
+            .map_or_else(|| PathBuf::from(DEFAULT_DATABASE), PathBuf::from)
+    }
+}
+
+fn is_command(argument: &OsStr) -> bool {
+    Arguments::command()
+        .get_subcommands()
+        .any(|command| argument == command.get_name())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn glance(line: &str) -> Glance {
+        let arguments: Vec<OsString> = line.split(' ').map(Into::into).collect();
+        Glance::at(&arguments)
+    }
+
+    #[test]
+    fn a_wrong_line_still_tells_what_it_is_about() {
+        let found = glance("bridge-migrate --nonsense migrate --db x.db --json --to");
+        assert!(found.json);
+        assert_eq!(found.command.as_deref(), Some("migrate"));
+        assert_eq!(found.database(), PathBuf::from("x.db"));
+        assert_eq!(
+            glance("bridge-migrate --db=y.db").database(),
+            PathBuf::from("y.db")
+        );
+    }
+
+    #[test]
+    fn what_follows_two_dashes_is_no_option() {
+        assert!(!glance("bridge-migrate log -- --json").json);
+    }
+
+    #[test]
+    fn the_value_of_an_option_is_not_taken_for_the_command() {
+        let found = glance("bridge-migrate --db migrate status --nonsense");
+        assert_eq!(found.command.as_deref(), Some("status"));
+    }
+}

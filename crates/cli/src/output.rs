@@ -1,0 +1,223 @@
+//! The streams: answers on standard output, everything else beside it, and a pipe that closes early is no error.
+
+use std::ffi::OsString;
+use std::io::{self, ErrorKind as IoKind, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+use anstream::{AutoStream, ColorChoice};
+use bridge_migrate_core::error::{Error, ErrorKind, Result};
+use serde::Serialize;
+
+use crate::arguments::{Color, GlobalOptions};
+use crate::config::{Config, DATABASE_VARIABLE, DEFAULT_DATABASE};
+use crate::context::given;
+use crate::failure::Failure;
+use crate::json::{self, DatabaseKey};
+use crate::render::error::render_error;
+use crate::render::safe;
+use crate::{exit_code, hint};
+
+/// What a command answers: to scripts by its keys, to people by its text.
+pub(crate) trait Report: Serialize {
+    /// The text for people, with a line break at its end unless there is nothing to say.
+    fn render(&self) -> String;
+
+    /// Which key of the JSON object names the database that the command is about.
+    fn database_key(&self) -> DatabaseKey {
+        DatabaseKey::Database
+    }
+}
+
+/// Where and how to write.
+#[derive(Debug)]
+pub(crate) struct Output {
+    command: String,
+    database: String,
+    given: Vec<OsString>,
+    json: bool,
+    quiet: bool,
+    verbose: bool,
+    no_progress: bool,
+    color: ColorChoice,
+}
+
+impl Output {
+    /// As all options together say.
+    pub(crate) fn new(config: &Config, command: &str, given: Vec<OsString>) -> Self {
+        Self {
+            command: command.to_owned(),
+            database: config.database.to_string_lossy().into_owned(),
+            given,
+            json: config.json,
+            quiet: config.quiet,
+            verbose: config.verbose,
+            no_progress: config.no_progress,
+            color: choice(config.color),
+        }
+    }
+
+    /// As the flags alone say, while the rest is not known yet.
+    pub(crate) fn from_flags(flags: &GlobalOptions, command: &str) -> Self {
+        let database = flags
+            .db
+            .clone()
+            .or_else(|| std::env::var_os(DATABASE_VARIABLE).map(PathBuf::from))
+            .unwrap_or_else(|| PathBuf::from(DEFAULT_DATABASE));
+        Self {
+            // A zone that is no zone must not be given again.
+            given: given(GlobalOptions {
+                timezone: None,
+                ..flags.clone()
+            }),
+            json: flags.json,
+            quiet: flags.quiet,
+            verbose: flags.verbose,
+            no_progress: flags.no_progress,
+            color: choice(flags.color.unwrap_or(Color::Auto)),
+            ..Self::for_scripts(command.to_owned(), database)
+        }
+    }
+
+    /// For a script whose arguments could not be read.
+    pub(crate) fn for_scripts(command: String, database: PathBuf) -> Self {
+        Self {
+            command,
+            database: database.to_string_lossy().into_owned(),
+            given: Vec::new(),
+            json: true,
+            quiet: false,
+            verbose: false,
+            no_progress: true,
+            color: ColorChoice::Auto,
+        }
+    }
+
+    /// Whether people asked for more.
+    pub(crate) fn is_verbose(&self) -> bool {
+        self.verbose
+    }
+
+    /// Whether to draw progress bars: for people who are looking.
+    pub(crate) fn shows_progress(&self) -> bool {
+        !self.no_progress && !self.quiet && !self.json && io::stderr().is_terminal()
+    }
+
+    /// Writes the answer.
+    ///
+    /// # Errors
+    /// When standard output cannot be written, other than by being closed.
+    pub(crate) fn report(&self, report: &impl Report) -> Result<()> {
+        if self.json {
+            let line = json::success(&self.command, &self.database, report.database_key(), report)
+                .map_err(|error| cannot_write(error.into()))?;
+            self.answer(&line)
+        } else {
+            self.answer(&report.render())
+        }
+    }
+
+    /// As [`Output::report`], for a command whose success is its answer: nothing is said when people want
+    /// quiet.
+    ///
+    /// # Errors
+    /// As [`Output::report`].
+    pub(crate) fn report_done(&self, report: &impl Report) -> Result<()> {
+        if self.quiet && !self.json {
+            return Ok(());
+        }
+        self.report(report)
+    }
+
+    /// Tells what was found, as a failure: people read it now, scripts get it beside the error.
+    pub(crate) fn findings(&self, report: &impl Report, error: Error) -> Failure {
+        if !self.json
+            && let Err(error) = self.answer(&report.render())
+        {
+            return error.into();
+        }
+        Failure {
+            error,
+            report: serde_json::to_value(report).ok(),
+        }
+    }
+
+    /// Tells people what is going on; what cannot be written is lost, since a run must not fail for it.
+    pub(crate) fn say(&self, line: &str) {
+        if self.quiet {
+            return;
+        }
+        let line = format!("{line}\n");
+        let _ = if self.json {
+            self.write_aside(&line)
+        } else {
+            self.write_answer(&line)
+        };
+    }
+
+    /// Tells people something that does not belong to the answer.
+    pub(crate) fn note(&self, line: &str) {
+        if !self.quiet {
+            let _ = self.write_aside(&format!("{line}\n"));
+        }
+    }
+
+    /// Tells of a failure, and gives the exit code.
+    pub(crate) fn fail(&self, failure: &Failure) -> u8 {
+        let error = &failure.error;
+        let hint = hint::command_line(error.hint(), &self.given);
+        // What cannot be written is lost: there is no third stream to say so.
+        let _ = self.write_aside(&render_error(error, &hint));
+        if self.json
+            && let Ok(line) = json::failure(
+                &self.command,
+                &self.database,
+                error,
+                &hint,
+                failure.report.as_ref(),
+            )
+        {
+            let _ = self.write_answer(&line);
+        }
+        exit_code::of(error)
+    }
+
+    fn answer(&self, text: &str) -> Result<()> {
+        match self.write_answer(text) {
+            // Whoever read has read enough.
+            Err(error) if error.kind() == IoKind::BrokenPipe => Ok(()),
+            result => result.map_err(cannot_write),
+        }
+    }
+
+    fn write_answer(&self, text: &str) -> io::Result<()> {
+        // JSON needs no look at the terminal.
+        let color = if self.json { ColorChoice::Never } else { self.color };
+        write_to(AutoStream::new(io::stdout().lock(), color), text)
+    }
+
+    fn write_aside(&self, text: &str) -> io::Result<()> {
+        write_to(AutoStream::new(io::stderr().lock(), self.color), text)
+    }
+}
+
+fn write_to(mut stream: impl Write, text: &str) -> io::Result<()> {
+    stream.write_all(text.as_bytes())?;
+    stream.flush()
+}
+
+fn choice(color: Color) -> ColorChoice {
+    match color {
+        Color::Auto => ColorChoice::Auto,
+        Color::Always => ColorChoice::Always,
+        Color::Never => ColorChoice::Never,
+    }
+}
+
+fn cannot_write(source: io::Error) -> Error {
+    Error::new(ErrorKind::Io, "cannot write to standard output").with_source(source)
+}
+
+/// A path as people read it, with what could move a cursor made visible.
+pub(crate) fn shown(path: &Path) -> String {
+    safe(&path.to_string_lossy())
+}

@@ -1,0 +1,86 @@
+//! From arguments to an exit code.
+
+use std::ffi::OsString;
+
+use bridge_migrate_core::error::{Error, ErrorKind, Hint};
+use clap::Parser;
+use clap::error::ErrorKind as ClapErrorKind;
+
+use crate::arguments::Arguments;
+use crate::commands;
+use crate::context::Context;
+use crate::exit_code;
+use crate::glance::Glance;
+use crate::output::Output;
+use crate::render::text::Text;
+
+/// Runs the program with its arguments, the first of which is its name.
+pub(crate) fn run(arguments: Vec<OsString>) -> u8 {
+    match Arguments::try_parse_from(&arguments) {
+        Ok(parsed) => execute(parsed),
+        Err(error) => report_parser(&arguments, &error),
+    }
+}
+
+fn execute(arguments: Arguments) -> u8 {
+    let Arguments { global, command } = arguments;
+    // Used for what goes wrong while the options themselves are read.
+    let early = Output::from_flags(&global, command.name());
+    let context = match Context::new(global, &command) {
+        Ok(context) => context,
+        Err(error) => return early.fail(&error.into()),
+    };
+    match commands::run(&context, command) {
+        Ok(code) => code,
+        Err(failure) => context.output.fail(&failure),
+    }
+}
+
+/// What the argument parser has to say: help, the version, or what is wrong with the arguments.
+fn report_parser(arguments: &[OsString], error: &clap::Error) -> u8 {
+    let glance = Glance::at(arguments);
+    if !glance.json {
+        // When not even this can be written there is nobody left to tell.
+        let _ = error.print();
+        return if error.use_stderr() {
+            exit_code::WRONG_USE
+        } else {
+            exit_code::DONE
+        };
+    }
+    let command = match error.kind() {
+        ClapErrorKind::DisplayHelp => "help",
+        ClapErrorKind::DisplayVersion => "version",
+        _ => glance.command.as_deref().unwrap_or(""),
+    };
+    let output = Output::for_scripts(command.to_owned(), glance.database());
+    let text = error.render().to_string();
+    if !error.use_stderr() {
+        return match output.report(&Text::new(text)) {
+            Ok(()) => exit_code::DONE,
+            Err(error) => output.fail(&error.into()),
+        };
+    }
+    let mut help: Vec<String> = glance.command.into_iter().collect();
+    help.push("--help".to_owned());
+    output.fail(
+        &Error::new(ErrorKind::Usage, problem_of(error, &text))
+            .with_truth("Nothing was changed.")
+            .with_hint(Hint::tool(help))
+            .into(),
+    )
+}
+
+/// The first paragraph, which says what is wrong; the rest is usage and tips.
+fn problem_of(error: &clap::Error, text: &str) -> String {
+    if matches!(
+        error.kind(),
+        ClapErrorKind::MissingSubcommand | ClapErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+    ) {
+        return "a command is missing".to_owned();
+    }
+    let paragraph = text.split("\n\n").next().unwrap_or(text);
+    let line: Vec<&str> = paragraph.split_whitespace().collect();
+    let line = line.join(" ");
+    line.strip_prefix("error: ").unwrap_or(&line).to_owned()
+}

@@ -1,0 +1,166 @@
+//! What was applied, and by which runs.
+
+use bridge_migrate_core::runs::{RecordedRun, RecordedStep};
+use serde::Serialize;
+
+use super::table::{Column, table};
+use super::{STRONG, count, duration, line, styled, time, version};
+use crate::output::Report;
+
+/// The answer of `history`.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct HistoryReport {
+    /// Applied migrations, in order.
+    pub(crate) applied: Vec<RecordedStep>,
+    /// Runs, oldest first.
+    pub(crate) runs: Vec<RecordedRun>,
+}
+
+impl Report for HistoryReport {
+    fn render(&self) -> String {
+        if self.applied.is_empty() && self.runs.is_empty() {
+            return "nothing is applied yet\n".to_owned();
+        }
+        let mut page = String::new();
+        page.push_str(&self.steps());
+        line(&mut page, "");
+        line(&mut page, &styled(STRONG, "Runs"));
+        page.push_str(&self.runs());
+        page
+    }
+}
+
+impl HistoryReport {
+    fn steps(&self) -> String {
+        let columns = [
+            Column::Left("VERSION"),
+            Column::Left("NAME"),
+            Column::Left("RELEASE"),
+            Column::Left("APPLIED"),
+            Column::Right("DURATION"),
+            Column::Right("ROWS"),
+            Column::Right("LONGEST LOCK"),
+            Column::Left("RUN"),
+        ];
+        let rows = self.applied.iter().map(|step| {
+            let [took, changed, lock] = if step.adopted {
+                ["adopted".to_owned(), String::new(), String::new()]
+            } else {
+                [
+                    duration(step.duration_ms),
+                    count(step.rows_changed),
+                    duration(step.max_lock_ms),
+                ]
+            };
+            vec![
+                version(step.version),
+                step.name.clone(),
+                step.release.clone(),
+                time(&step.applied_at),
+                took,
+                changed,
+                lock,
+                step.run.clone(),
+            ]
+        });
+        table(&columns, rows)
+    }
+
+    fn runs(&self) -> String {
+        let columns = [
+            Column::Left("RUN"),
+            Column::Left("COMMAND"),
+            Column::Left("BEGAN"),
+            Column::Left("FROM"),
+            Column::Left("REACHED"),
+            Column::Left("HOST"),
+            Column::Left("TOOL"),
+            Column::Left("NOTE"),
+        ];
+        let rows = self.runs.iter().map(|run| {
+            let note = if run.finished_at.is_none() {
+                format!("stopped on the way to {}", version(run.to))
+            } else {
+                String::new()
+            };
+            vec![
+                run.run.clone(),
+                run.command.clone(),
+                time(&run.started_at),
+                version(run.from),
+                version(run.reached),
+                run.host.clone(),
+                run.tool.clone(),
+                note,
+            ]
+        });
+        table(&columns, rows)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anstream::adapter::strip_str;
+
+    use super::*;
+
+    fn step(version: u32, name: &str, adopted: bool) -> RecordedStep {
+        RecordedStep {
+            version,
+            name: name.to_owned(),
+            release: "1.1.0".to_owned(),
+            phase: "expand".to_owned(),
+            run: "5f2c01aa".to_owned(),
+            adopted,
+            applied_at: "2026-02-22T15:30:45.123456Z".to_owned(),
+            duration_ms: 12_345,
+            max_lock_ms: 201,
+            rows_changed: 1_000_000,
+            rows_skipped: 0,
+            fingerprint: String::new(),
+            way_back: String::new(),
+            down_sql: String::new(),
+            rollback: String::new(),
+        }
+    }
+
+    #[test]
+    fn a_history_says_what_when_how_long_and_by_whom() {
+        let report = HistoryReport {
+            applied: vec![
+                step(1, "initial_schema", true),
+                step(5, "normalize_timestamps", false),
+            ],
+            runs: vec![RecordedRun {
+                run: "5f2c01aa".to_owned(),
+                command: "migrate".to_owned(),
+                started_at: "2026-02-22T15:30:45.123456Z".to_owned(),
+                finished_at: None,
+                from: 1,
+                to: 9,
+                reached: 5,
+                host: "bridge-1".to_owned(),
+                tool: "bridge-migrate 0.1.0".to_owned(),
+                backup: None,
+            }],
+        };
+        insta::assert_snapshot!(strip_str(&report.render()), @"
+        VERSION  NAME                  RELEASE  APPLIED                  DURATION       ROWS  LONGEST LOCK  RUN
+        V001     initial_schema        1.1.0    2026-02-22 15:30:45 UTC   adopted                           5f2c01aa
+        V005     normalize_timestamps  1.1.0    2026-02-22 15:30:45 UTC    12.3 s  1,000,000        201 ms  5f2c01aa
+
+        Runs
+        RUN       COMMAND  BEGAN                    FROM  REACHED  HOST      TOOL                  NOTE
+        5f2c01aa  migrate  2026-02-22 15:30:45 UTC  V001  V005     bridge-1  bridge-migrate 0.1.0  stopped on the way to V009
+        ");
+    }
+
+    #[test]
+    fn an_unmanaged_database_has_no_history() {
+        let report = HistoryReport {
+            applied: Vec::new(),
+            runs: Vec::new(),
+        };
+        assert_eq!(report.render(), "nothing is applied yet\n");
+    }
+}

@@ -1,0 +1,355 @@
+//! What a run would do.
+
+use std::path::PathBuf;
+
+use bridge_migrate_core::disk::size;
+use serde::Serialize;
+
+use super::adoption::AdoptionReport;
+use super::table::{Column, table};
+use super::{CAUTION, STRONG, count, counted, duration, field, line, safe, safe_lines, styled, version};
+use crate::json::Position;
+use crate::output::{Report, shown};
+
+/// The answer of `plan`.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct PlanReport {
+    /// For people only: scripts get it from the envelope.
+    #[serde(skip)]
+    pub(crate) path: PathBuf,
+    /// Whether people see the statements; scripts always do.
+    #[serde(skip)]
+    pub(crate) shows_sql: bool,
+    pub(crate) from: Position,
+    pub(crate) to: Position,
+    /// Whether there is nothing in the database yet.
+    pub(crate) fresh: bool,
+    pub(crate) adopts: Option<AdoptionReport>,
+    pub(crate) steps: Vec<PlannedStep>,
+    /// What a timestamp without an offset means, as it was asked for.
+    pub(crate) timezone: String,
+    /// What that is on this machine, if it is known.
+    pub(crate) timezone_name: Option<String>,
+    pub(crate) disk_needed_bytes: u64,
+    /// Where the backup goes that `migrate` begins with.
+    pub(crate) backup_dir: Option<String>,
+    pub(crate) lock_budget_ms: u64,
+}
+
+/// A migration that would be applied.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct PlannedStep {
+    pub(crate) version: u32,
+    pub(crate) name: String,
+    pub(crate) release: String,
+    pub(crate) phase: String,
+    pub(crate) summary: String,
+    pub(crate) sql: String,
+    pub(crate) data: Option<String>,
+    pub(crate) rebuilds: Vec<String>,
+    pub(crate) rows: u64,
+    pub(crate) resumes_at: Option<u64>,
+    pub(crate) batched: bool,
+    pub(crate) lock_ms: u64,
+    pub(crate) over_budget: Option<String>,
+    pub(crate) rollback: String,
+}
+
+impl Report for PlanReport {
+    fn render(&self) -> String {
+        if self.steps.is_empty() && self.adopts.is_none() {
+            return format!("nothing to do: {} is at {}\n", shown(&self.path), self.from);
+        }
+        let mut page = String::new();
+        field(&mut page, "database", &shown(&self.path));
+        field(&mut page, "from", &self.start());
+        let steps = counted(self.steps.len() as u64, "step");
+        field(
+            &mut page,
+            "to",
+            &format!("{}, {steps}", styled(STRONG, &self.to.to_string())),
+        );
+        field(&mut page, "time zone", &self.time_zone());
+        let backup = match &self.backup_dir {
+            Some(folder) if folder == "." => "beside the database, before the first step".to_owned(),
+            Some(folder) => format!("into {}, before the first step", safe(folder)),
+            None => "none: there is nothing to lose".to_owned(),
+        };
+        field(&mut page, "backup", &backup);
+        field(
+            &mut page,
+            "disk",
+            &format!("{} at most", size(self.disk_needed_bytes)),
+        );
+        if let Some(adoption) = &self.adopts {
+            for object in &adoption.kept {
+                field(&mut page, "keeps", &safe(object));
+            }
+            for object in &adoption.created {
+                field(&mut page, "creates", &safe(object));
+            }
+        }
+        if !self.steps.is_empty() {
+            line(&mut page, "");
+            page.push_str(&self.steps_table());
+        }
+        self.over_budget(&mut page);
+        if self.shows_sql {
+            for step in &self.steps {
+                line(&mut page, "");
+                page.push_str(&statements(step));
+            }
+        }
+        page
+    }
+}
+
+impl PlanReport {
+    fn start(&self) -> String {
+        match (&self.adopts, self.fresh) {
+            (Some(adoption), _) => format!("{}, which is adopted first", adoption.position),
+            (None, true) => "nothing: the database is made".to_owned(),
+            (None, false) => self.from.to_string(),
+        }
+    }
+
+    fn time_zone(&self) -> String {
+        let zone = match &self.timezone_name {
+            Some(name) if *name != self.timezone => format!("{} ({})", self.timezone, safe(name)),
+            _ => self.timezone.clone(),
+        };
+        format!("{zone}, for timestamps without an offset")
+    }
+
+    fn steps_table(&self) -> String {
+        let columns = [
+            Column::Left("VERSION"),
+            Column::Left("NAME"),
+            Column::Left("RELEASE"),
+            Column::Left("PHASE"),
+            Column::Right("ROWS"),
+            Column::Left("WRITE LOCK"),
+            Column::Left("NOTE"),
+        ];
+        let rows = self.steps.iter().map(|step| {
+            let lock = if step.batched {
+                format!("batches ≤ {}", duration(self.lock_budget_ms))
+            } else {
+                format!("≈ {}", duration(step.lock_ms))
+            };
+            vec![
+                version(step.version),
+                step.name.clone(),
+                step.release.clone(),
+                step.phase.clone(),
+                count(step.rows),
+                lock,
+                note(step),
+            ]
+        });
+        table(&columns, rows)
+    }
+
+    fn over_budget(&self, page: &mut String) {
+        let mut is_first = true;
+        for step in &self.steps {
+            let Some(why) = &step.over_budget else { continue };
+            if is_first {
+                line(page, "");
+                is_first = false;
+            }
+            let text = format!(
+                "{} {} holds the write lock for about {}, over the budget of {}: {}",
+                styled(CAUTION, "note:"),
+                version(step.version),
+                duration(step.lock_ms),
+                duration(self.lock_budget_ms),
+                safe(why)
+            );
+            line(page, &text);
+        }
+    }
+}
+
+fn note(step: &PlannedStep) -> String {
+    let mut notes = Vec::new();
+    if let Some(done) = step.resumes_at {
+        notes.push(format!("goes on after {}", counted(done, "row")));
+    }
+    if !step.rebuilds.is_empty() {
+        notes.push(format!("rebuilds {}", step.rebuilds.join(", ")));
+    }
+    if step.over_budget.is_some() {
+        notes.push("over the lock budget".to_owned());
+    }
+    if step.data.is_some() && !step.batched {
+        notes.push("reads the token file".to_owned());
+    }
+    notes.join("; ")
+}
+
+fn statements(step: &PlannedStep) -> String {
+    let mut text = String::new();
+    line(
+        &mut text,
+        &styled(
+            STRONG,
+            &format!("-- {}__{}", version(step.version), safe(&step.name)),
+        ),
+    );
+    line(&mut text, &format!("-- {}", safe(&step.summary)));
+    if let Some(data) = &step.data {
+        line(&mut text, &format!("-- {}", safe(data)));
+    }
+    let sql = step.sql.trim_end();
+    if !sql.is_empty() {
+        line(&mut text, &safe_lines(sql));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use anstream::adapter::strip_str;
+
+    use super::*;
+
+    fn position(version: u32, release: &str) -> Position {
+        Position {
+            version,
+            release: Some(release.to_owned()),
+        }
+    }
+
+    fn step(version: u32, name: &str, phase: &str, sql: &str) -> PlannedStep {
+        PlannedStep {
+            version,
+            name: name.to_owned(),
+            release: "1.1.0".to_owned(),
+            phase: phase.to_owned(),
+            summary: format!("What {name} is for."),
+            sql: sql.to_owned(),
+            data: None,
+            rebuilds: Vec::new(),
+            rows: 0,
+            resumes_at: None,
+            batched: false,
+            lock_ms: 1,
+            over_budget: None,
+            rollback: String::new(),
+        }
+    }
+
+    fn plan(shows_sql: bool) -> PlanReport {
+        PlanReport {
+            path: "data/collab.db".into(),
+            shows_sql,
+            from: position(1, "1.0.0"),
+            to: position(6, "1.1.0"),
+            fresh: false,
+            adopts: Some(AdoptionReport {
+                position: position(1, "1.0.0"),
+                kept: vec!["index idx_mine".to_owned()],
+                created: vec!["table channels".to_owned()],
+            }),
+            steps: vec![
+                step(
+                    2,
+                    "room_preferences",
+                    "expand",
+                    "ALTER TABLE rooms ADD COLUMN preferences TEXT DEFAULT '{}';\n",
+                ),
+                PlannedStep {
+                    rows: 1_000_000,
+                    resumes_at: Some(40_960),
+                    batched: true,
+                    data: Some("data step: rewrite messages.timestamp".to_owned()),
+                    ..step(5, "normalize_timestamps", "backfill", "")
+                },
+                PlannedStep {
+                    rows: 1_000_000,
+                    lock_ms: 1_334,
+                    over_budget: Some("it builds an index over 1000000 rows of messages".to_owned()),
+                    ..step(
+                        6,
+                        "message_threading",
+                        "expand",
+                        "CREATE INDEX i ON messages (thread_id);\n",
+                    )
+                },
+            ],
+            timezone: "local".to_owned(),
+            timezone_name: Some("Europe/Berlin".to_owned()),
+            disk_needed_bytes: 117_440_512,
+            backup_dir: Some("data".to_owned()),
+            lock_budget_ms: 250,
+        }
+    }
+
+    #[test]
+    fn a_plan_says_what_happens_to_the_data_and_to_writers() {
+        insta::assert_snapshot!(strip_str(&plan(false).render()), @"
+        database     data/collab.db
+        from         1.0.0 (V001), which is adopted first
+        to           1.1.0 (V006), 3 steps
+        time zone    local (Europe/Berlin), for timestamps without an offset
+        backup       into data, before the first step
+        disk         112.0 MiB at most
+        keeps        index idx_mine
+        creates      table channels
+
+        VERSION  NAME                  RELEASE  PHASE          ROWS  WRITE LOCK        NOTE
+        V002     room_preferences      1.1.0    expand            0  ≈ 1 ms
+        V005     normalize_timestamps  1.1.0    backfill  1,000,000  batches ≤ 250 ms  goes on after 40,960 rows
+        V006     message_threading     1.1.0    expand    1,000,000  ≈ 1.3 s           over the lock budget
+
+        note: V006 holds the write lock for about 1.3 s, over the budget of 250 ms: it builds an index over 1000000 rows of messages
+        ");
+    }
+
+    #[test]
+    fn the_statements_follow_on_request() {
+        let text = strip_str(&plan(true).render()).to_string();
+        let (_, statements) = text.split_once("\n-- ").unwrap();
+        insta::assert_snapshot!(statements, @"
+        V002__room_preferences
+        -- What room_preferences is for.
+        ALTER TABLE rooms ADD COLUMN preferences TEXT DEFAULT '{}';
+
+        -- V005__normalize_timestamps
+        -- What normalize_timestamps is for.
+        -- data step: rewrite messages.timestamp
+
+        -- V006__message_threading
+        -- What message_threading is for.
+        CREATE INDEX i ON messages (thread_id);
+        ");
+    }
+
+    #[test]
+    fn nothing_to_do_is_one_line() {
+        let plan = PlanReport {
+            adopts: None,
+            steps: Vec::new(),
+            ..plan(false)
+        };
+        assert_eq!(
+            plan.render(),
+            "nothing to do: data/collab.db is at 1.0.0 (V001)\n"
+        );
+    }
+
+    #[test]
+    fn scripts_find_the_keys_of_the_contract() {
+        let value = serde_json::to_value(plan(false)).unwrap();
+        for key in ["from", "to", "steps", "timezone", "disk_needed_bytes"] {
+            assert!(value.get(key).is_some(), "{key}");
+        }
+        for key in [
+            "version", "name", "release", "phase", "sql", "data", "rebuilds", "rows",
+        ] {
+            assert!(value["steps"][0].get(key).is_some(), "{key}");
+        }
+        assert_eq!(value["from"]["release"], "1.0.0");
+    }
+}

@@ -1,0 +1,166 @@
+//! What a restore did, or would do.
+
+use std::path::PathBuf;
+
+use bridge_migrate_core::backup::Backup;
+use bridge_migrate_core::restore::{CompanionChange, Placement, RestoreOutcome, Secured, TableRows};
+use serde::Serialize;
+
+use super::backup::BackupFiles;
+use super::table::{Column, table};
+use super::{count, field, line};
+use crate::json::optional_path;
+use crate::output::{Report, shown};
+
+/// The answer of `restore`.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct RestoreReport {
+    pub(crate) dry_run: bool,
+    /// What was put back.
+    pub(crate) backup: BackupFiles,
+    /// The backup that the state before went into.
+    pub(crate) secured: Option<BackupFiles>,
+    /// Copies of the files before, when they were too damaged for a backup.
+    pub(crate) damaged: Vec<String>,
+    pub(crate) placement: Placement,
+    pub(crate) tables: Vec<TableRows>,
+    pub(crate) tokens: CompanionChange,
+    /// The token file, where it changed.
+    #[serde(serialize_with = "optional_path")]
+    pub(crate) tokens_path: Option<PathBuf>,
+    pub(crate) written_since: bool,
+}
+
+impl RestoreReport {
+    /// A report on an outcome; `tokens` is where the token file belongs.
+    pub(crate) fn new(outcome: &RestoreOutcome, tokens: PathBuf) -> Self {
+        let secured: Option<&Backup> = match &outcome.secured {
+            Secured::Backup { backup } => Some(backup),
+            Secured::Nothing | Secured::Damaged { .. } => None,
+        };
+        let damaged = match &outcome.secured {
+            Secured::Damaged { files } => files
+                .iter()
+                .map(|file| file.to_string_lossy().into_owned())
+                .collect(),
+            Secured::Nothing | Secured::Backup { .. } => Vec::new(),
+        };
+        let touches_tokens = matches!(
+            outcome.companion,
+            CompanionChange::Replaced | CompanionChange::Created
+        );
+        Self {
+            dry_run: outcome.dry_run,
+            backup: BackupFiles::from(&outcome.backup),
+            secured: secured.map(BackupFiles::from),
+            damaged,
+            placement: outcome.placement,
+            tables: outcome.tables.clone(),
+            tokens: outcome.companion,
+            tokens_path: touches_tokens.then_some(tokens),
+            written_since: outcome.written_since,
+        }
+    }
+}
+
+impl Report for RestoreReport {
+    fn render(&self) -> String {
+        let mut page = String::new();
+        let verb = if self.dry_run { "would restore" } else { "restored" };
+        line(&mut page, &format!("{verb} {}", shown(&self.backup.database)));
+        if let Some(secured) = &self.secured {
+            field(
+                &mut page,
+                "before",
+                &format!("secured in {}", shown(&secured.database)),
+            );
+        }
+        for file in &self.damaged {
+            let text = format!("damaged, copied to {}", super::safe(file));
+            field(&mut page, "before", &text);
+        }
+        let tokens = match self.tokens {
+            CompanionChange::Same => "as in the backup",
+            CompanionChange::Replaced => "replaced by the backup's",
+            CompanionChange::Created => "put back",
+            CompanionChange::NotInBackup => "not in the backup; what is there stays",
+        };
+        field(&mut page, "tokens", tokens);
+        if self.placement == Placement::NewFile {
+            let text = "a new file: servers that have the old one open must open it again";
+            field(&mut page, "database", text);
+        }
+        if self.written_since {
+            let text = "another process wrote since, so the rows could not be compared exactly";
+            field(&mut page, "note", text);
+        }
+        let changed: Vec<&TableRows> = self
+            .tables
+            .iter()
+            .filter(|rows| rows.now != rows.backup)
+            .collect();
+        if changed.is_empty() {
+            line(&mut page, "Every table has as many rows as before.");
+        } else {
+            page.push_str(&rows_table(&changed));
+        }
+        page
+    }
+}
+
+fn rows_table(rows: &[&TableRows]) -> String {
+    let columns = [
+        Column::Left("TABLE"),
+        Column::Right("ROWS BEFORE"),
+        Column::Right("ROWS IN BACKUP"),
+    ];
+    let number = |rows: Option<u64>| rows.map_or_else(|| "none".to_owned(), count);
+    table(
+        &columns,
+        rows.iter()
+            .map(|rows| vec![rows.table.clone(), number(rows.now), number(rows.backup)]),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use anstream::adapter::strip_str;
+
+    use super::*;
+
+    #[test]
+    fn a_dry_run_shows_which_rows_would_go() {
+        let rows = |table: &str, now, backup| TableRows {
+            table: table.to_owned(),
+            now,
+            backup,
+        };
+        let report = RestoreReport {
+            dry_run: true,
+            backup: BackupFiles {
+                database: "data/collab.db.backup.20260222_153045".into(),
+                tokens: None,
+                manifest: "data/collab.db.backup.20260222_153045.json".into(),
+            },
+            secured: None,
+            damaged: Vec::new(),
+            placement: Placement::NewFile,
+            tables: vec![
+                rows("messages", Some(1_200), Some(1_000)),
+                rows("reactions", Some(3), None),
+                rows("rooms", Some(4), Some(4)),
+            ],
+            tokens: CompanionChange::Replaced,
+            tokens_path: Some("data/tokens.json".into()),
+            written_since: false,
+        };
+        insta::assert_snapshot!(strip_str(&report.render()), @"
+        would restore data/collab.db.backup.20260222_153045
+        tokens       replaced by the backup's
+        database     a new file: servers that have the old one open must open it again
+        TABLE      ROWS BEFORE  ROWS IN BACKUP
+        messages         1,200           1,000
+        reactions            3            none
+        ");
+    }
+}

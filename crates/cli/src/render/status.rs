@@ -1,0 +1,435 @@
+//! Where a database stands.
+
+use std::path::PathBuf;
+
+use bridge_migrate_core::lock::Holder;
+use bridge_migrate_core::runs::RecordedRun;
+use bridge_migrate_core::schema::Difference;
+use serde::Serialize;
+
+use super::adoption::AdoptionReport;
+use super::backup::BackupEntry;
+use super::table::{Column, table};
+use super::{CAUTION, STRONG, counted, field, line, safe, safe_lines, styled, time, version};
+use crate::json::Position;
+use crate::output::{Report, shown};
+
+/// The answer of `status`.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct StatusReport {
+    /// For people only: scripts get it from the envelope.
+    #[serde(skip)]
+    pub(crate) path: PathBuf,
+    #[serde(flatten)]
+    pub(crate) position: Position,
+    pub(crate) managed: bool,
+    pub(crate) presence: Presence,
+    /// How `migrate` would adopt it.
+    pub(crate) adoptable: Option<AdoptionReport>,
+    /// Why it is not recognised.
+    pub(crate) unrecognized: Option<String>,
+    pub(crate) pending: Vec<PendingMigration>,
+    pub(crate) drift: Vec<Drift>,
+    pub(crate) interrupted: Option<Interrupted>,
+    pub(crate) lock: Option<Holder>,
+    pub(crate) last_run: Option<RecordedRun>,
+    pub(crate) last_backup: Option<BackupEntry>,
+}
+
+/// How the tool sees a database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Presence {
+    Missing,
+    Empty,
+    Adoptable,
+    Unrecognized,
+    Managed,
+}
+
+/// A migration that is not applied.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct PendingMigration {
+    pub(crate) version: u32,
+    pub(crate) name: String,
+    pub(crate) release: String,
+    pub(crate) phase: String,
+}
+
+/// What differs from what the history implies.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Drift {
+    #[serde(flatten)]
+    pub(crate) difference: Difference,
+    pub(crate) subject: String,
+    pub(crate) message: String,
+}
+
+impl From<Difference> for Drift {
+    fn from(difference: Difference) -> Self {
+        Self {
+            subject: difference.subject(),
+            message: difference.to_string(),
+            difference,
+        }
+    }
+}
+
+/// A step that was stopped on its way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Interrupted {
+    pub(crate) version: u32,
+    pub(crate) down: bool,
+    pub(crate) rows_visited: u64,
+}
+
+impl Report for StatusReport {
+    fn render(&self) -> String {
+        let mut page = String::new();
+        field(&mut page, "database", &shown(&self.path));
+        field(&mut page, "release", &self.release());
+        field(&mut page, "pending", &self.pending_summary());
+        if let Some(adoption) = &self.adoptable {
+            for object in &adoption.kept {
+                field(&mut page, "", &format!("keeps {}", safe(object)));
+            }
+            for object in &adoption.created {
+                field(&mut page, "", &format!("creates {}", safe(object)));
+            }
+        }
+        if let Some(interrupted) = &self.interrupted {
+            let doing = if interrupted.down {
+                "taking back"
+            } else {
+                "applying"
+            };
+            let text = format!(
+                "{doing} {} stopped after {}; it goes on from there",
+                version(interrupted.version),
+                counted(interrupted.rows_visited, "row")
+            );
+            field(&mut page, "interrupted", &styled(CAUTION, &text));
+        }
+        if self.managed {
+            field(&mut page, "drift", &self.drift_summary());
+        }
+        field(&mut page, "lock", &self.lock_holder());
+        field(&mut page, "last run", &self.last_run());
+        let backup = match &self.last_backup {
+            Some(backup) => format!("{}, {}", backup.when(), shown(&backup.database)),
+            None => "none".to_owned(),
+        };
+        field(&mut page, "last backup", &backup);
+        if let Some(why) = &self.unrecognized {
+            line(&mut page, "");
+            line(&mut page, &safe_lines(why));
+        }
+        if !self.drift.is_empty() {
+            line(&mut page, "");
+            line(&mut page, "The schema differs from what the history implies:");
+            for drift in &self.drift {
+                line(&mut page, &format!("  {}", safe(&drift.message)));
+            }
+        }
+        if !self.pending.is_empty() {
+            line(&mut page, "");
+            page.push_str(&pending_table(&self.pending));
+        }
+        page
+    }
+}
+
+impl StatusReport {
+    fn release(&self) -> String {
+        match self.presence {
+            Presence::Missing => "none: there is no file; `migrate` makes it".to_owned(),
+            Presence::Empty => "none: the database is empty".to_owned(),
+            Presence::Unrecognized => {
+                let text = "unknown: not managed, and the schema is not that of any version";
+                styled(CAUTION, text)
+            }
+            Presence::Adoptable => match &self.adoptable {
+                Some(adoption) => format!("{}, not managed yet: `migrate` adopts it", adoption.position),
+                None => "not managed yet".to_owned(),
+            },
+            Presence::Managed => styled(STRONG, &self.position.to_string()),
+        }
+    }
+
+    fn pending_summary(&self) -> String {
+        match self.pending.last() {
+            None => "nothing".to_owned(),
+            Some(last) => format!(
+                "{}, to {} ({})",
+                counted(self.pending.len() as u64, "migration"),
+                safe(&last.release),
+                version(last.version)
+            ),
+        }
+    }
+
+    fn drift_summary(&self) -> String {
+        match self.drift.len() as u64 {
+            0 => "none".to_owned(),
+            number => styled(CAUTION, &counted(number, "difference")),
+        }
+    }
+
+    fn lock_holder(&self) -> String {
+        match &self.lock {
+            None => "free".to_owned(),
+            Some(holder) => styled(
+                CAUTION,
+                &format!(
+                    "held by process {} on {} since {} ({})",
+                    holder.pid,
+                    safe(&holder.host),
+                    time(&holder.since),
+                    safe(&holder.command)
+                ),
+            ),
+        }
+    }
+
+    fn last_run(&self) -> String {
+        let Some(run) = &self.last_run else {
+            return "none".to_owned();
+        };
+        let end = match &run.finished_at {
+            Some(_) => String::new(),
+            None => format!(
+                ", stopped at {} on the way to {}",
+                version(run.reached),
+                version(run.to)
+            ),
+        };
+        format!(
+            "{}, {} from {} to {}{end} (run {})",
+            time(&run.started_at),
+            safe(&run.command),
+            version(run.from),
+            version(if run.finished_at.is_some() {
+                run.to
+            } else {
+                run.reached
+            }),
+            safe(&run.run)
+        )
+    }
+}
+
+fn pending_table(pending: &[PendingMigration]) -> String {
+    let columns = [
+        Column::Left("VERSION"),
+        Column::Left("NAME"),
+        Column::Left("RELEASE"),
+        Column::Left("PHASE"),
+    ];
+    let rows = pending.iter().map(|migration| {
+        vec![
+            version(migration.version),
+            migration.name.clone(),
+            migration.release.clone(),
+            migration.phase.clone(),
+        ]
+    });
+    table(&columns, rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use anstream::adapter::strip_str;
+    use bridge_migrate_core::schema::ObjectKind;
+
+    use super::*;
+
+    fn position(version: u32, release: Option<&str>) -> Position {
+        Position {
+            version,
+            release: release.map(str::to_owned),
+        }
+    }
+
+    fn pending(version: u32, name: &str, release: &str, phase: &str) -> PendingMigration {
+        PendingMigration {
+            version,
+            name: name.to_owned(),
+            release: release.to_owned(),
+            phase: phase.to_owned(),
+        }
+    }
+
+    fn current() -> StatusReport {
+        StatusReport {
+            path: "data/collab.db".into(),
+            position: position(9, Some("1.2.0")),
+            managed: true,
+            presence: Presence::Managed,
+            adoptable: None,
+            unrecognized: None,
+            pending: Vec::new(),
+            drift: Vec::new(),
+            interrupted: None,
+            lock: None,
+            last_run: Some(RecordedRun {
+                run: "5f2c01aa".to_owned(),
+                command: "migrate".to_owned(),
+                started_at: "2026-02-22T15:30:45.123456Z".to_owned(),
+                finished_at: Some("2026-02-22T15:30:46.123456Z".to_owned()),
+                from: 1,
+                to: 9,
+                reached: 9,
+                host: "bridge-1".to_owned(),
+                tool: "bridge-migrate 0.1.0".to_owned(),
+                backup: None,
+            }),
+            last_backup: None,
+        }
+    }
+
+    fn text(report: &StatusReport) -> String {
+        strip_str(&report.render()).to_string()
+    }
+
+    #[test]
+    fn a_current_database_needs_a_glance() {
+        insta::assert_snapshot!(text(&current()), @"
+        database     data/collab.db
+        release      1.2.0 (V009)
+        pending      nothing
+        drift        none
+        lock         free
+        last run     2026-02-22 15:30:45 UTC, migrate from V001 to V009 (run 5f2c01aa)
+        last backup  none
+        ");
+    }
+
+    #[test]
+    fn what_waits_and_what_is_wrong_stands_out() {
+        let report = StatusReport {
+            position: position(5, Some("1.1.0")),
+            pending: vec![
+                pending(6, "message_threading", "1.2.0", "expand"),
+                pending(7, "message_threads_backfill", "1.2.0", "backfill"),
+            ],
+            drift: vec![
+                Difference::ObjectMissing {
+                    object: ObjectKind::Index,
+                    name: "idx_channel".to_owned(),
+                    table: "messages".to_owned(),
+                    expected: "CREATE INDEX …".to_owned(),
+                }
+                .into(),
+            ],
+            interrupted: Some(Interrupted {
+                version: 7,
+                down: false,
+                rows_visited: 40_960,
+            }),
+            lock: Some(Holder {
+                pid: 4711,
+                host: "bridge-1".to_owned(),
+                since: "2026-02-22T15:30:45.123456Z".to_owned(),
+                command: "migrate".to_owned(),
+                tool: "bridge-migrate 0.1.0".to_owned(),
+            }),
+            last_run: current().last_run.map(|run| RecordedRun {
+                finished_at: None,
+                reached: 5,
+                ..run
+            }),
+            last_backup: Some(BackupEntry {
+                stamp: Some("20260222_153045".to_owned()),
+                database: "data/collab.db.backup.20260222_153045".into(),
+                created_at: Some("2026-02-22T15:30:45.123456Z".to_owned()),
+                ..BackupEntry::default()
+            }),
+            ..current()
+        };
+        insta::assert_snapshot!(text(&report), @"
+        database     data/collab.db
+        release      1.1.0 (V005)
+        pending      2 migrations, to 1.2.0 (V007)
+        interrupted  applying V007 stopped after 40,960 rows; it goes on from there
+        drift        1 difference
+        lock         held by process 4711 on bridge-1 since 2026-02-22 15:30:45 UTC (migrate)
+        last run     2026-02-22 15:30:45 UTC, migrate from V001 to V005, stopped at V005 on the way to V009 (run 5f2c01aa)
+        last backup  2026-02-22 15:30:45 UTC, data/collab.db.backup.20260222_153045
+
+        The schema differs from what the history implies:
+          idx_channel: index on messages is missing
+
+        VERSION  NAME                      RELEASE  PHASE
+        V006     message_threading         1.2.0    expand
+        V007     message_threads_backfill  1.2.0    backfill
+        ");
+    }
+
+    #[test]
+    fn an_unversioned_database_says_what_adoption_would_do() {
+        let report = StatusReport {
+            position: position(0, None),
+            managed: false,
+            presence: Presence::Adoptable,
+            adoptable: Some(AdoptionReport {
+                position: position(1, Some("1.0.0")),
+                kept: vec!["table notes".to_owned()],
+                created: vec!["table channels".to_owned()],
+            }),
+            pending: vec![pending(2, "room_preferences", "1.1.0", "expand")],
+            last_run: None,
+            ..current()
+        };
+        insta::assert_snapshot!(text(&report), @"
+        database     data/collab.db
+        release      1.0.0 (V001), not managed yet: `migrate` adopts it
+        pending      1 migration, to 1.1.0 (V002)
+                     keeps table notes
+                     creates table channels
+        lock         free
+        last run     none
+        last backup  none
+
+        VERSION  NAME              RELEASE  PHASE
+        V002     room_preferences  1.1.0    expand
+        ");
+    }
+
+    #[test]
+    fn a_database_that_is_not_there_is_no_error() {
+        let report = StatusReport {
+            position: position(0, None),
+            managed: false,
+            presence: Presence::Missing,
+            last_run: None,
+            ..current()
+        };
+        insta::assert_snapshot!(text(&report), @"
+        database     data/collab.db
+        release      none: there is no file; `migrate` makes it
+        pending      nothing
+        lock         free
+        last run     none
+        last backup  none
+        ");
+    }
+
+    #[test]
+    fn scripts_find_the_keys_of_the_contract() {
+        let value = serde_json::to_value(current()).unwrap();
+        for key in [
+            "release",
+            "version",
+            "managed",
+            "pending",
+            "drift",
+            "lock",
+            "last_backup",
+        ] {
+            assert!(value.get(key).is_some(), "{key}");
+        }
+        assert_eq!(value["release"], "1.2.0");
+        assert_eq!(value["version"], 9);
+        assert!(value.get("path").is_none());
+    }
+}

@@ -1,0 +1,106 @@
+//! The token file and the database, in numbers: a token itself is never shown.
+
+use bridge_migrate::tokens::{Agreement, Comparison};
+use serde::Serialize;
+
+use super::table::{Column, table};
+use super::{count, counted};
+use crate::output::Report;
+
+/// The answer of `tokens import`.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct ImportedReport {
+    /// Rows that were not there yet.
+    pub(crate) added: u64,
+}
+
+impl Report for ImportedReport {
+    fn render(&self) -> String {
+        match self.added {
+            0 => "nothing to add: every token is in the database\n".to_owned(),
+            added => format!("added {}\n", counted(added, "row")),
+        }
+    }
+}
+
+/// The answer of `tokens verify`.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct ComparedReport {
+    pub(crate) equal: bool,
+    #[serde(flatten)]
+    pub(crate) comparison: Comparison,
+}
+
+impl Report for ComparedReport {
+    fn render(&self) -> String {
+        if self.equal {
+            let tokens = counted(self.comparison.tokens.in_both, "token");
+            let revoked = count(self.comparison.revoked.in_both);
+            return format!("the token file and the database agree: {tokens}, {revoked} revoked\n");
+        }
+        let columns = [
+            Column::Left(""),
+            Column::Right("IN BOTH"),
+            Column::Right("DIFFERING"),
+            Column::Right("ONLY IN FILE"),
+            Column::Right("ONLY IN DATABASE"),
+        ];
+        let row = |name: &str, agreement: &Agreement| {
+            let mut row = vec![name.to_owned()];
+            row.extend(
+                [
+                    agreement.in_both,
+                    agreement.differing,
+                    agreement.only_in_file,
+                    agreement.only_in_database,
+                ]
+                .map(count),
+            );
+            row
+        };
+        let mut page = String::new();
+        if !self.comparison.file_exists {
+            page.push_str("there is no token file\n");
+        }
+        page.push_str(&table(
+            &columns,
+            [
+                row("tokens", &self.comparison.tokens),
+                row("revoked", &self.comparison.revoked),
+            ],
+        ));
+        page
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anstream::adapter::strip_str;
+
+    use super::*;
+
+    #[test]
+    fn a_difference_is_told_in_numbers_only() {
+        let report = ComparedReport {
+            equal: false,
+            comparison: Comparison {
+                file_exists: true,
+                tokens: Agreement {
+                    in_both: 12,
+                    differing: 1,
+                    only_in_file: 2,
+                    only_in_database: 0,
+                },
+                revoked: Agreement {
+                    in_both: 3,
+                    ..Agreement::default()
+                },
+            },
+        };
+        insta::assert_snapshot!(strip_str(&report.render()), @"
+                 IN BOTH  DIFFERING  ONLY IN FILE  ONLY IN DATABASE
+        tokens        12          1             2                 0
+        revoked        3          0             0                 0
+        ");
+    }
+}
