@@ -25,6 +25,7 @@ pub mod history;
 pub mod import;
 pub mod journal;
 pub mod ledger;
+pub mod lint;
 pub mod lock;
 pub mod plan;
 pub mod position;

@@ -19,6 +19,7 @@ pub use run::check;
 pub use served::{served, served_pairs};
 
 pub(crate) use breach::Breach;
+pub(crate) use reach::target;
 pub(crate) use run::{breaches, known_schema};
 
 use crate::catalog::Catalog;

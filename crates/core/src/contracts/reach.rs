@@ -65,22 +65,33 @@ pub(super) fn reach(
             }
         }
         if foreign_keys {
-            for child in &tables {
-                let detail = TableDetail::read(connection, child)?;
-                let acts = detail.foreign_keys.iter().any(|key| {
-                    key.parent_table.eq_ignore_ascii_case(&from)
-                        && !matches!(
-                            key.on_delete,
-                            ForeignKeyAction::NoAction | ForeignKeyAction::Restrict
-                        )
-                });
-                if acts {
-                    next.insert(child.clone());
-                }
-            }
+            next.extend(acting_children(connection, &tables, &from)?);
         }
         pending.extend(next.into_iter().filter(|table| reached.insert(table.clone())));
     }
     reached.remove(&start);
     Ok(reached)
+}
+
+/// Those of `tables` with a foreign key on `parent` that deletes or changes their rows when a row of it goes.
+pub(super) fn acting_children(
+    connection: &Connection,
+    tables: &BTreeSet<String>,
+    parent: &str,
+) -> rusqlite::Result<Vec<String>> {
+    let mut children = Vec::new();
+    for child in tables {
+        let detail = TableDetail::read(connection, child)?;
+        let acts = detail.foreign_keys.iter().any(|key| {
+            key.parent_table.eq_ignore_ascii_case(parent)
+                && !matches!(
+                    key.on_delete,
+                    ForeignKeyAction::NoAction | ForeignKeyAction::Restrict
+                )
+        });
+        if acts {
+            children.push(child.clone());
+        }
+    }
+    Ok(children)
 }

@@ -1,12 +1,12 @@
 //! Runs what the servers of a release run on a schema, and says what breaks and what silently changes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use naming::Release;
 use rusqlite::{Connection, ErrorCode, params_from_iter};
 
 use super::breach::{GONE, LOST, OTHER_ROWS, REFUSED, RESET, TRIGGER, UNREADABLE};
-use super::reach::{reach, replaces, target};
+use super::reach::{acting_children, reach, replaces, target};
 use super::replace::{reset_columns, unknown_columns};
 use super::{Breach, ContractStatement, statements_of};
 use crate::catalog::Catalog;
@@ -139,7 +139,7 @@ impl Server<'_> {
 
     fn run(&mut self, statement: &ContractStatement) -> rusqlite::Result<()> {
         let mut prepared = self.connection.prepare(&statement.sql)?;
-        let columns: Vec<String> = prepared.column_names().into_iter().map(str::to_owned).collect();
+        let columns: Vec<String> = prepared.column_names().map(str::to_owned).collect();
         for read in &statement.reads {
             if !columns.iter().any(|column| column.eq_ignore_ascii_case(read)) {
                 let message = format!("the server reads column {read}, which does not come back any more");
@@ -184,6 +184,7 @@ impl Server<'_> {
         let columns = unknown_columns(&detail, known.as_ref());
         let has_rowid = TableDefinition::parse(&object.sql)
             .is_none_or(|definition| !definition.options.contains("without rowid"));
+        self.note_new_actions(statement, &table)?;
         let reached = reach(self.connection, self.schema, &table, self.foreign_keys)?;
         for run in &statement.runs {
             self.connection.execute_batch("SAVEPOINT contract_probe")?;
@@ -203,8 +204,34 @@ impl Server<'_> {
             for column in reset.unwrap_or_default() {
                 let message =
                     format!("INSERT OR REPLACE sets {table}.{column} of an existing row back to its default");
-                self.note(RESET, statement, message);
+                self.note_about(RESET, statement, message, Some((table.clone(), column)));
             }
+        }
+        Ok(())
+    }
+
+    /// REPLACE deletes the old row, and so fires actions of tables that the release does not know and that the
+    /// database may have no rows of yet.
+    fn note_new_actions(&mut self, statement: &ContractStatement, table: &str) -> rusqlite::Result<()> {
+        if !self.foreign_keys {
+            return Ok(());
+        }
+        let new: BTreeSet<String> = self
+            .schema
+            .of_kind(ObjectKind::Table)
+            .filter(|child| {
+                let known = self
+                    .known
+                    .and_then(|known| known.get(ObjectKind::Table, &child.name));
+                known.is_none_or(|known| known.normal != child.normal)
+            })
+            .map(|child| child.name.clone())
+            .collect();
+        for child in acting_children(self.connection, &new, table)? {
+            let message = format!(
+                "INSERT OR REPLACE of a row of {table} deletes or changes the rows of {child} that refer to it"
+            );
+            self.note(LOST, statement, message);
         }
         Ok(())
     }
