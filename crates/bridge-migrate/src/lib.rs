@@ -1,8 +1,34 @@
-//! The migrations of the Bridge.
+//! The schema migrations of the Claude Multi-Agent Bridge, for programs that embed them.
+//!
+//! A server that wants a current database at start needs one call; everything else is in [`engine`].
+//!
+//! ```
+//! # let folder = tempfile::tempdir()?;
+//! # let path = folder.path().join("collab.db");
+//! let mut settings = bridge_migrate::engine::settings::Settings::new(path);
+//! # settings.log_dir = folder.path().join("logs");
+//! let outcome = bridge_migrate::ensure_current(&settings)?;
+//! assert_eq!(outcome.to.release.map(|release| release.to_string()).as_deref(), Some(bridge_migrate::SCHEMA_VERSION));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 pub mod authoring;
 mod catalog;
 pub mod timestamps;
 pub mod tokens;
 
+pub use bridge_migrate_core as engine;
 pub use catalog::{SCHEMA_VERSION, catalog};
+
+use engine::apply::{MigrateOptions, MigrateOutcome, migrate};
+use engine::event::Silent;
+use engine::settings::Settings;
+
+/// Takes the database to [`SCHEMA_VERSION`] if it is not there yet. Of many servers that call this at once, one
+/// migrates and the others wait for it; where there is nothing to do, no lock is taken and nothing is written.
+///
+/// # Errors
+/// As [`migrate`]: the error says what is true of the database and what to do next.
+pub fn ensure_current(settings: &Settings) -> engine::error::Result<MigrateOutcome> {
+    migrate(&catalog()?, settings, MigrateOptions::default(), &Silent)
+}

@@ -19,9 +19,9 @@ use crate::position::Position;
 use crate::run_log::RunLog;
 use crate::runs::Run;
 use crate::settings::{Settings, folder_of};
-use crate::state::Progress;
+use crate::state::{Progress, State};
 use crate::step::{StepContext, StepFailure, StepOutcome};
-use crate::{adopt, disk};
+use crate::{adopt, disk, drift};
 
 /// What a migration is asked for.
 #[derive(Debug, Clone, Copy, Default)]
@@ -149,6 +149,9 @@ fn migrate_locked(
         to: run.to,
         time_zone: settings.time_zone.to_string(),
     });
+    if let (Start::Managed, Some(connection)) = (&plan.start, &writer) {
+        warn_of_drift(catalog, connection, &log)?;
+    }
     let backup = match &writer {
         Some(_) if !options.without_backup && plan.start != Start::Fresh => {
             let facts = BackupFacts {
@@ -193,6 +196,16 @@ fn migrate_locked(
         run: Some(run.name),
         pending: pending_after(catalog, plan.to.version),
     })
+}
+
+/// Drift does not stop a migration: what matters to a step is checked when it runs.
+fn warn_of_drift(catalog: &Catalog, connection: &Connection, observer: &dyn Observer) -> Result<()> {
+    for difference in drift::find(catalog, connection, &State::read(connection)?)? {
+        observer.observe(&Event::Warning {
+            message: format!("the schema was changed by hand: {difference}"),
+        });
+    }
+    Ok(())
 }
 
 fn apply_plan(
@@ -406,6 +419,19 @@ pub fn adopt(
     };
     let plan = plan::plan(catalog, settings, Some(&writer), plan_options)?;
     let Start::Adopt(adoption) = &plan.start else {
+        if let Some(release) = options
+            .release
+            .filter(|release| Some(*release) != plan.from.release)
+        {
+            return Err(Error::new(
+                ErrorKind::Usage,
+                format!(
+                    "the database is managed already, at {}, not at release {release}",
+                    plan.from
+                ),
+            )
+            .with_truth("Nothing was changed."));
+        }
         return Ok(MigrateOutcome {
             from: plan.from,
             to: plan.from,

@@ -1,8 +1,8 @@
 //! What the engine says while it works. It never prints: observers render, store or ignore.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 /// A long activity whose progress is worth a bar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -16,6 +16,18 @@ pub enum Activity {
     Digest,
     /// A data step's rows.
     Rows,
+}
+
+/// Paths need not be UTF-8, and JSON is: what cannot be shown is replaced.
+fn as_text<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&path.to_string_lossy())
+}
+
+fn as_optional_text<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::Ok, S::Error> {
+    match path {
+        Some(path) => as_text(path, serializer),
+        None => serializer.serialize_none(),
+    }
 }
 
 /// One thing that happened during a run. Never holds a secret or a value of user data.
@@ -73,10 +85,13 @@ pub enum Event {
     /// A backup is complete, verified and on disk.
     BackedUp {
         /// The copy of the database.
+        #[serde(serialize_with = "as_text")]
         database: PathBuf,
         /// The copy of the companion file, if there is one.
+        #[serde(serialize_with = "as_optional_text")]
         companion: Option<PathBuf>,
         /// The manifest.
+        #[serde(serialize_with = "as_text")]
         manifest: PathBuf,
     },
     /// A step began.

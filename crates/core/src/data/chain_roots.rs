@@ -188,6 +188,8 @@ struct Rows<'a> {
     is_smaller: String,
     fill_from_key: String,
     fill_from_root: String,
+    largest: String,
+    first_empty: String,
 }
 
 impl<'a> Rows<'a> {
@@ -220,7 +222,26 @@ impl<'a> Rows<'a> {
                 "UPDATE {table} SET {root} = (SELECT {root} FROM {table} WHERE _rowid_ = ?2) \
                  WHERE _rowid_ = ?1 AND {root} IS NULL"
             ),
+            largest: format!("SELECT max(_rowid_) FROM {table}"),
+            first_empty: format!(
+                "SELECT min(_rowid_) FROM {table} NOT INDEXED WHERE {root} IS NULL AND {key} IS NOT NULL"
+            ),
         }
+    }
+
+    /// The first row to fill again. When the largest row id is in use, SQLite gives new rows random ones, and
+    /// rows that the server adds meanwhile may lie behind the scan.
+    fn left_behind(&self) -> rusqlite::Result<Option<i64>> {
+        let largest: Option<i64> = self
+            .connection
+            .prepare_cached(&self.largest)?
+            .query_row([], |row| row.get(0))?;
+        if largest != Some(i64::MAX) {
+            return Ok(None);
+        }
+        self.connection
+            .prepare_cached(&self.first_empty)?
+            .query_row([], |row| row.get(0))
     }
 
     fn parent_of(&self, rowid: i64) -> rusqlite::Result<Parent> {
@@ -276,7 +297,10 @@ impl Walker<'_> {
             };
             match next {
                 Some(state) => self.state = state,
-                None => return Ok(self.outcome(false)),
+                None => match self.rows.left_behind()? {
+                    Some(next) => self.state = State::Scan { next },
+                    None => return Ok(self.outcome(false)),
+                },
             }
         }
         Ok(self.outcome(true))

@@ -109,12 +109,14 @@ pub(super) fn plan(
     let down = if to.version == from.version {
         Ok(Vec::new())
     } else {
-        steps_down(connection, &state, &recorded, to.version)
+        unless_unreadable(steps_down(connection, &state, &recorded, to.version))?
     };
     let point = restore_point(settings, connection, to.version);
     let mut alternatives = Vec::new();
     let down_losses = match &down {
-        Ok(steps) => losses_of(connection, steps, &recorded).map_err(|error| error.to_string()),
+        Ok(steps) => {
+            unless_unreadable(losses_of(connection, steps, &recorded))?.map_err(|error| error.to_string())
+        }
         Err(error) => Err(error.to_string()),
     };
     let undo_losses = match &down {
@@ -165,6 +167,22 @@ pub(super) fn plan(
         alternatives,
         restore_point: point.ok().filter(|_| is_restore),
     })
+}
+
+/// A way that could not be looked at just now is not closed: another one, which loses more, must not be taken
+/// instead.
+fn unless_unreadable<T>(looked: Result<T>) -> Result<Result<T>> {
+    match looked {
+        Err(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::Io | ErrorKind::Busy | ErrorKind::Permission | ErrorKind::DiskFull
+            ) =>
+        {
+            Err(error)
+        }
+        looked => Ok(looked),
+    }
 }
 
 /// The way that loses less for good; what goes to a file is not lost for good.

@@ -64,7 +64,8 @@ impl Pace {
         let rows = (self.rows as f64 * ratio) as u64;
         self.rows = rows.clamp(16, LARGEST_BATCH);
         if is_contended {
-            std::thread::sleep(held.clamp(Duration::from_millis(10), self.budget / 5));
+            // Not `clamp`, which panics when a small budget makes the upper bound the lower one.
+            std::thread::sleep(held.max(Duration::from_millis(10)).min(self.budget / 5));
         }
         Ok(())
     }

@@ -1,0 +1,325 @@
+//! What is run while the power fails: the engine's commands on small databases.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use bridge_migrate_core::Target;
+use bridge_migrate_core::adoption::AdoptionOptions;
+use bridge_migrate_core::apply::{self, MigrateOptions};
+use bridge_migrate_core::backup::{self, Backup, BackupFacts};
+use bridge_migrate_core::catalog::Catalog;
+use bridge_migrate_core::clock::Clock;
+use bridge_migrate_core::error::Result;
+use bridge_migrate_core::event::{Event, Observer, Silent};
+use bridge_migrate_core::plan::PlanOptions;
+use bridge_migrate_core::restore::{RestoreOptions, restore};
+use bridge_migrate_core::rollback::{RollbackOptions, Strategy, rollback};
+use bridge_migrate_core::settings::Settings;
+use bridge_migrate_core::time_zone::TimeZone;
+use bridge_migrate_core::undo::{UndoOptions, undo};
+use chrono::{DateTime, Utc};
+use support::{Population, TestDatabase};
+use tempfile::TempDir;
+
+use crate::trace::{Told, Trace};
+use crate::watch::Watching;
+
+/// Enough rows for several batches of each data step, in messages and percent of odd timestamps.
+const UP: (u64, u8) = (400, 50);
+/// The same on the way back, whose batches are larger.
+const BACK: (u64, u8) = (1150, 100);
+
+/// A command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Command {
+    /// No database → 1.2.0.
+    Fresh,
+    /// 1.0.0 → 1.2.0.
+    Migrate,
+    /// 1.0.0 → 1.0.0, under management.
+    Adopt,
+    /// 1.2.0 → 1.0.0, by the stored statements and the journal.
+    Rollback,
+    /// Every record of the timestamp migration, at 1.2.0.
+    Undo,
+    /// 1.2.0 → a backup of 1.0.0.
+    Restore,
+}
+
+impl Command {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Fresh,
+        Self::Migrate,
+        Self::Adopt,
+        Self::Rollback,
+        Self::Undo,
+        Self::Restore,
+    ];
+}
+
+/// A command on a database in one of the journal modes, as it stands before the command.
+#[derive(Debug)]
+pub struct Scenario {
+    /// The command.
+    pub command: Command,
+    /// Whether the database keeps a write-ahead log.
+    pub wal: bool,
+    /// The database before; `None` for [`Command::Fresh`].
+    pub before: Option<Vec<u8>>,
+    /// The database of release 1.0.0 that everything began with.
+    pub original: Option<Vec<u8>>,
+    /// What the database's rows depend on.
+    pub seed: u64,
+    tokens: Vec<u8>,
+    backup: Option<Backup>,
+    catalog: Catalog,
+    // Holds the backup.
+    _folder: TempDir,
+}
+
+impl Scenario {
+    /// Prepares a database on which every data step takes several batches.
+    ///
+    /// # Panics
+    /// When that fails.
+    pub fn new(command: Command, wal: bool, seed: u64) -> Self {
+        let (messages, odd_timestamps) = match command {
+            Command::Rollback | Command::Undo => BACK,
+            _ => UP,
+        };
+        Self::with(command, wal, seed, messages, odd_timestamps)
+    }
+
+    /// Prepares a database on which only the way up takes several batches.
+    ///
+    /// # Panics
+    /// When that fails.
+    pub fn small(command: Command, wal: bool, seed: u64) -> Self {
+        Self::with(command, wal, seed, UP.0, UP.1)
+    }
+
+    fn with(command: Command, wal: bool, seed: u64, messages: u64, odd_timestamps: u8) -> Self {
+        let population = Population {
+            seed,
+            odd_timestamps,
+            ..Population::of_messages(messages)
+        };
+        let database = match command {
+            Command::Fresh => TestDatabase::nothing(),
+            _ => TestDatabase::with(&population),
+        };
+        if command != Command::Fresh {
+            database.set_wal(wal);
+        } else {
+            database.write_tokens(seed, 40);
+        }
+        let mut scenario = Self {
+            command,
+            wal,
+            before: None,
+            original: fs::read(database.path()).ok(),
+            seed,
+            tokens: fs::read(database.tokens()).unwrap(),
+            backup: None,
+            catalog: bridge_migrate::catalog().unwrap(),
+            _folder: tempfile::tempdir().unwrap(),
+        };
+        let settings = settings(&database.path());
+        if command == Command::Restore {
+            let kept = Settings {
+                backup_dir: scenario._folder.path().to_owned(),
+                ..settings.clone()
+            };
+            let created = backup::create(&kept, &BackupFacts::default(), &Silent).unwrap();
+            scenario.backup = Some(created.backup);
+        }
+        if matches!(command, Command::Rollback | Command::Undo | Command::Restore) {
+            apply::migrate(&scenario.catalog, &settings, without_backup(), &Silent).unwrap();
+        }
+        scenario.before = fs::read(database.path()).ok();
+        scenario
+    }
+
+    /// The scenario's name, for people and for `CRASH_POINT`.
+    pub fn name(&self) -> String {
+        let mode = if self.wal { "wal" } else { "journal" };
+        format!("{:?}-{mode}", self.command).to_lowercase()
+    }
+
+    /// The catalog of the Bridge.
+    pub fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
+    /// The version that the database has when the command is done; 0 means that it is not managed.
+    pub fn goal(&self) -> u32 {
+        match self.command {
+            Command::Fresh | Command::Migrate | Command::Undo => self.catalog.last_version(),
+            Command::Adopt | Command::Rollback => 1,
+            Command::Restore => 0,
+        }
+    }
+
+    /// Whether the command goes to smaller versions.
+    pub fn goes_back(&self) -> bool {
+        matches!(self.command, Command::Rollback | Command::Restore)
+    }
+
+    /// A folder with the database as it stands before the command.
+    pub fn place(&self) -> Place {
+        let place = Place::new();
+        if let Some(before) = &self.before {
+            fs::write(place.database(), before).unwrap();
+        }
+        self.put_tokens(&place);
+        place
+    }
+
+    /// Puts the token file beside a database.
+    pub fn put_tokens(&self, place: &Place) {
+        fs::write(place.database().with_file_name("tokens.json"), &self.tokens).unwrap();
+    }
+
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// Those of the command.
+    pub fn run(&self, database: &Path, observer: &dyn Observer) -> Result<()> {
+        let settings = settings(database);
+        match self.command {
+            Command::Fresh | Command::Migrate => {
+                apply::migrate(&self.catalog, &settings, without_backup(), observer).map(drop)
+            }
+            Command::Adopt => {
+                apply::adopt(&self.catalog, &settings, AdoptionOptions::default(), observer).map(drop)
+            }
+            Command::Rollback => {
+                let options = RollbackOptions {
+                    target: Target::Version(1),
+                    strategy: Strategy::Down,
+                };
+                rollback(&self.catalog, &settings, options, &mut |_| true, observer).map(drop)
+            }
+            Command::Undo => undo(&settings, 5, &UndoOptions::default(), observer).map(drop),
+            Command::Restore => {
+                let backup = self.backup.as_ref().expect("the scenario has a backup");
+                restore(&settings, backup, &RestoreOptions::default(), observer).map(drop)
+            }
+        }
+    }
+
+    /// Migrates up to a version.
+    ///
+    /// # Panics
+    /// When that fails.
+    pub fn migrate_to(&self, database: &Path, version: u32) {
+        let mut options = without_backup();
+        options.plan.target = Target::Version(version);
+        apply::migrate(&self.catalog, &settings(database), options, &Silent).unwrap();
+    }
+
+    /// Records something else than the command.
+    pub fn record_by(&self, run: impl FnOnce(&Path)) -> Trace {
+        let place = self.place();
+        let watching = Watching::recording(&place.database());
+        run(&place.database());
+        watching.finish()
+    }
+
+    /// Runs the command undisturbed and records it; the second is the place with the database after it.
+    ///
+    /// # Panics
+    /// When the command fails.
+    pub fn record(&self) -> (Trace, Place) {
+        let place = self.place();
+        let watching = Watching::recording(&place.database());
+        let result = self.run(&place.database(), &Promises(&watching));
+        result.unwrap_or_else(|error| panic!("{}: {error} {:?}", self.name(), error));
+        watching.told(Told::Done);
+        (watching.finish(), place)
+    }
+}
+
+/// Notes in a recording what the engine promises.
+struct Promises<'a>(&'a Watching);
+
+impl Observer for Promises<'_> {
+    fn observe(&self, event: &Event) {
+        match event {
+            Event::Adopted { version, .. }
+            | Event::StepFinished {
+                version, down: false, ..
+            } => self.0.told(Told::At(*version)),
+            Event::StepFinished {
+                version, down: true, ..
+            } => self.0.told(Told::At(version - 1)),
+            _ => {}
+        }
+    }
+}
+
+/// A folder for one database, which goes away with it.
+#[derive(Debug)]
+pub struct Place {
+    folder: TempDir,
+}
+
+impl Place {
+    /// An empty folder.
+    ///
+    /// # Panics
+    /// When it cannot be made.
+    #[allow(clippy::new_without_default, reason = "it makes a folder")]
+    pub fn new() -> Self {
+        let folder = tempfile::Builder::new()
+            .prefix("bridge-crash-")
+            .tempdir()
+            .unwrap();
+        Self { folder }
+    }
+
+    /// The database, by its real name, as SQLite calls it.
+    ///
+    /// # Panics
+    /// When the folder is gone.
+    pub fn database(&self) -> PathBuf {
+        self.folder.path().canonicalize().unwrap().join("collab.db")
+    }
+}
+
+fn without_backup() -> MigrateOptions {
+    MigrateOptions {
+        plan: PlanOptions::default(),
+        without_backup: true,
+        ..MigrateOptions::default()
+    }
+}
+
+/// Settings whose batches shrink to the smallest at once, whatever the machine: there are many of them.
+fn settings(database: &Path) -> Settings {
+    let mut settings = Settings::new(database);
+    settings.log_dir = database.with_file_name("logs");
+    settings.time_zone = TimeZone::parse("UTC").unwrap();
+    settings.lock_budget = Duration::ZERO;
+    settings.clock = Arc::new(StandingClock);
+    settings
+}
+
+/// It is always the same moment, but each run has a name of its own.
+#[derive(Debug)]
+struct StandingClock;
+
+impl Clock for StandingClock {
+    fn now(&self) -> DateTime<Utc> {
+        DateTime::from_timestamp(1_771_774_245, 0).unwrap()
+    }
+
+    fn nonce(&self) -> u32 {
+        static RUNS: AtomicU32 = AtomicU32::new(0);
+        RUNS.fetch_add(1, Ordering::Relaxed)
+    }
+}

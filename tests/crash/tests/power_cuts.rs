@@ -1,0 +1,76 @@
+//! The power fails at any moment of any command.
+#![cfg(unix)]
+
+use std::collections::BTreeSet;
+
+use crash::disk::Forgotten;
+use crash::options::Options;
+use crash::prover::{Effort, Prover};
+use crash::scenario::{Command, Scenario};
+use crash::truth::Standing;
+
+/// Fewer points than this would mean that something was not recorded.
+const LEAST_POINTS: u64 = 30;
+
+/// Proves a command in both journal modes, and that the cuts left the database in each of the `versions`.
+fn prove(command: Command, versions: &[u32]) {
+    let options = Options::read();
+    for wal in [false, true] {
+        // A database that is made by the command is never born with a log.
+        if command == Command::Fresh && wal {
+            continue;
+        }
+        let prover = Prover::record(Scenario::new(command, wal, options.seed));
+        let effort = Effort {
+            reruns: if options.all { u64::MAX } else { 25 },
+            forgotten: Forgotten::None,
+        };
+        let proof = prover.prove(&options, effort);
+        println!("{}: {}; {proof}", prover.scenario.name(), prover.trace.summary());
+        proof.assert_holds();
+        if options.point.is_none() {
+            let seen: BTreeSet<u32> = proof.standings.iter().map(|standing| standing.version).collect();
+            assert!(
+                versions.iter().copied().eq(seen.iter().copied()),
+                "only {seen:?} were seen"
+            );
+            assert!(proof.points >= LEAST_POINTS, "{proof}");
+            let in_part = |standing: &Standing| standing.in_part;
+            let moves_data = matches!(command, Command::Migrate | Command::Rollback);
+            assert!(
+                !moves_data || proof.standings.iter().any(in_part),
+                "no data step was cut"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_new_database_is_whole_after_a_power_cut() {
+    prove(Command::Fresh, &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+}
+
+#[test]
+fn a_migration_is_whole_after_a_power_cut() {
+    prove(Command::Migrate, &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+}
+
+#[test]
+fn an_adoption_is_whole_after_a_power_cut() {
+    prove(Command::Adopt, &[0, 1]);
+}
+
+#[test]
+fn a_rollback_is_whole_after_a_power_cut() {
+    prove(Command::Rollback, &[1, 2, 3, 4, 5, 6, 7, 8, 9]);
+}
+
+#[test]
+fn an_undo_is_whole_after_a_power_cut() {
+    prove(Command::Undo, &[9]);
+}
+
+#[test]
+fn a_restore_is_whole_after_a_power_cut() {
+    prove(Command::Restore, &[0, 9]);
+}
