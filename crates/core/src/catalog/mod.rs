@@ -93,6 +93,11 @@ impl Catalog {
         &self.migrations
     }
 
+    /// The migrations and the contracts, for a catalog that is made from another.
+    pub fn into_parts(self) -> (Vec<Migration>, Vec<Contract>) {
+        (self.migrations, self.contracts)
+    }
+
     /// Tables that adoption may create.
     pub fn server_created_tables(&self) -> &'static [&'static str] {
         self.server_created_tables
