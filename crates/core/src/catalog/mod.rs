@@ -16,6 +16,7 @@ pub struct Catalog {
     application: &'static str,
     migrations: Vec<Migration>,
     server_created_tables: &'static [&'static str],
+    secret_tables: &'static [&'static str],
 }
 
 impl Catalog {
@@ -56,6 +57,7 @@ impl Catalog {
             application,
             migrations,
             server_created_tables: &[],
+            secret_tables: &[],
         })
     }
 
@@ -64,6 +66,13 @@ impl Catalog {
     #[must_use]
     pub fn with_server_created_tables(mut self, tables: &'static [&'static str]) -> Self {
         self.server_created_tables = tables;
+        self
+    }
+
+    /// Tables with values that no report may show.
+    #[must_use]
+    pub fn with_secret_tables(mut self, tables: &'static [&'static str]) -> Self {
+        self.secret_tables = tables;
         self
     }
 
@@ -80,6 +89,13 @@ impl Catalog {
     /// Tables that adoption may create.
     pub fn server_created_tables(&self) -> &'static [&'static str] {
         self.server_created_tables
+    }
+
+    /// Whether no report may show a value of the table.
+    pub fn is_secret_table(&self, table: &str) -> bool {
+        self.secret_tables
+            .iter()
+            .any(|secret| secret.eq_ignore_ascii_case(table))
     }
 
     /// The migration with this number.
