@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Deserialize;
 
 use crate::commands::{
-    adopt, backup, checklist, completions, doctor, history, log, man, migrate, plan, restore, schema, status,
-    tokens, verify, wait,
+    adopt, backup, checklist, completions, doctor, history, lint, log, man, migrate, plan, restore, schema,
+    status, tokens, verify, wait,
 };
 
 /// Takes the database of the Claude Multi-Agent Bridge from release to release.
@@ -106,6 +106,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Schema(schema::Action),
     Verify(verify::Arguments),
+    Lint(lint::Arguments),
     Checklist(checklist::Arguments),
     Doctor(doctor::Arguments),
     Completions(completions::Arguments),
@@ -128,6 +129,7 @@ impl Command {
             Self::Tokens(action) => action.name(),
             Self::Schema(action) => action.name(),
             Self::Verify(_) => "verify",
+            Self::Lint(_) => "lint",
             Self::Checklist(_) => "checklist",
             Self::Doctor(_) => "doctor",
             Self::Completions(_) => "completions",

@@ -8,6 +8,7 @@ use naming::{Release, Target};
 
 pub use migration::{Import, ImportedRows, Migration, RowChange, RowChangeKind};
 
+use crate::contracts::Contract;
 use crate::error::{Error, ErrorKind, Hint, Result};
 
 /// All migrations compiled into a program, in order and without gaps from 1.
@@ -17,6 +18,7 @@ pub struct Catalog {
     migrations: Vec<Migration>,
     server_created_tables: &'static [&'static str],
     secret_tables: &'static [&'static str],
+    contracts: Vec<Contract>,
 }
 
 impl Catalog {
@@ -58,6 +60,7 @@ impl Catalog {
             migrations,
             server_created_tables: &[],
             secret_tables: &[],
+            contracts: Vec::new(),
         })
     }
 
@@ -74,6 +77,19 @@ impl Catalog {
     pub fn with_secret_tables(mut self, tables: &'static [&'static str]) -> Self {
         self.secret_tables = tables;
         self
+    }
+
+    /// What the servers of each release run; lint and rehearsal see to it that the schema serves them.
+    #[must_use]
+    pub fn with_contracts(mut self, mut contracts: Vec<Contract>) -> Self {
+        contracts.sort_by_key(|contract| contract.release);
+        self.contracts = contracts;
+        self
+    }
+
+    /// What the servers of each release run, oldest release first.
+    pub fn contracts(&self) -> &[Contract] {
+        &self.contracts
     }
 
     /// The application whose databases these migrations are for.
