@@ -53,6 +53,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failur
         without_backup: arguments.no_backup,
         strict: arguments.strict,
         reclaim: arguments.reclaim,
+        require_receipt: false,
     };
     let console = context.console();
     let outcome = apply::migrate(&catalog, &settings, options, &console)?;
