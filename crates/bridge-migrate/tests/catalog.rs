@@ -71,6 +71,7 @@ fn the_releases_and_phases_are_as_designed() {
     let listed: Vec<_> = catalog
         .migrations()
         .iter()
+        .take(9)
         .map(|migration| format!("{} {} {}", migration.stem(), migration.release, migration.phase))
         .collect();
     insta::assert_snapshot!(listed.join("\n"), @r#"

@@ -6,7 +6,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Deserialize;
 
 use crate::commands::{
-    adopt, backup, completions, history, log, man, migrate, plan, restore, schema, status, tokens, wait,
+    adopt, backup, checklist, completions, doctor, history, log, man, migrate, plan, restore, schema, status,
+    tokens, verify, wait,
 };
 
 /// Takes the database of the Claude Multi-Agent Bridge from release to release.
@@ -104,6 +105,9 @@ pub(crate) enum Command {
     Tokens(tokens::Action),
     #[command(subcommand)]
     Schema(schema::Action),
+    Verify(verify::Arguments),
+    Checklist(checklist::Arguments),
+    Doctor(doctor::Arguments),
     Completions(completions::Arguments),
     Man(man::Arguments),
 }
@@ -123,6 +127,9 @@ impl Command {
             Self::Wait(_) => "wait",
             Self::Tokens(action) => action.name(),
             Self::Schema(action) => action.name(),
+            Self::Verify(_) => "verify",
+            Self::Checklist(_) => "checklist",
+            Self::Doctor(_) => "doctor",
             Self::Completions(_) => "completions",
             Self::Man(_) => "man",
         }

@@ -190,7 +190,15 @@ fn configure(connection: &Connection, busy_timeout: Duration) -> rusqlite::Resul
 pub struct Reader {
     connection: Connection,
     // Dropped after the connection: fields are dropped in the order of their declaration.
-    _private_copy: Option<TempDir>,
+    private_copy: Option<TempDir>,
+}
+
+impl Reader {
+    /// Whether this reads a private copy, because a crash left a journal or a log beside the database.
+    #[must_use]
+    pub fn is_private_copy(&self) -> bool {
+        self.private_copy.is_some()
+    }
 }
 
 impl std::ops::Deref for Reader {
@@ -228,6 +236,10 @@ pub fn open_reader(path: &Path, busy_timeout: Duration) -> Result<Reader> {
         // Reads the index of the log without writing to it, and makes one in memory if it is stale.
         FileState::Database { wal: true } if exists("-shm") => "?mode=ro&readonly_shm=1",
         FileState::Database { wal: true } => return open_private_copy(path, busy_timeout),
+        // SQLite takes a log beside a database in any mode for its own, and would make an index of it.
+        FileState::Database { wal: false } if with_suffix(path, "-wal").exists() => {
+            return open_private_copy(path, busy_timeout);
+        }
         FileState::Empty | FileState::Database { wal: false } => "?mode=ro",
     };
     let opened = open_uri(path, query, busy_timeout).and_then(|reader| {
@@ -298,7 +310,7 @@ fn open_uri(path: &Path, query: &str, busy_timeout: Duration) -> rusqlite::Resul
     configure(&connection, busy_timeout)?;
     Ok(Reader {
         connection,
-        _private_copy: None,
+        private_copy: None,
     })
 }
 
@@ -322,7 +334,7 @@ fn open_private_copy(path: &Path, busy_timeout: Duration) -> Result<Reader> {
     configure(&connection, busy_timeout).while_doing(format_args!("open {}", path.display()))?;
     Ok(Reader {
         connection,
-        _private_copy: Some(folder),
+        private_copy: Some(folder),
     })
 }
 

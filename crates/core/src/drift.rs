@@ -22,6 +22,15 @@ pub fn find(catalog: &Catalog, connection: &Connection, state: &State) -> Result
     if last_fingerprint(connection)?.as_deref() == Some(Fingerprint::of(&state.schema).to_string().as_str()) {
         return Ok(Vec::new());
     }
+    against_catalog(catalog, connection, state)
+}
+
+/// The differences to what the catalog implies, whatever schema is on record.
+pub(crate) fn against_catalog(
+    catalog: &Catalog,
+    connection: &Connection,
+    state: &State,
+) -> Result<Vec<Difference>> {
     let expected = expected::schemas(catalog)?;
     let Some(expected) = usize::try_from(state.version())
         .ok()

@@ -38,22 +38,17 @@ pub fn count(connection: &Connection, tables: &BTreeSet<String>) -> Result<Viola
     }
     for child in children {
         let check = format!("PRAGMA foreign_key_check({})", identifier(&child));
-        let mut check = connection.prepare(&check).while_doing(doing)?;
-        let mut rows = match check.query([]) {
-            Ok(rows) => rows,
+        let mut check = match connection.prepare(&check) {
+            Ok(check) => check,
+            // A foreign key that names no unique parent columns cannot be checked; it was so before.
+            Err(error) if error.to_string().contains("foreign key mismatch") => {
+                violations.insert((child.clone(), "mismatch".to_owned(), -1), 1);
+                continue;
+            }
             Err(error) => return Err(Error::sqlite(doing, error)),
         };
-        loop {
-            let row = match rows.next() {
-                Ok(Some(row)) => row,
-                Ok(None) => break,
-                // A foreign key that names no unique parent columns cannot be checked; it was so before.
-                Err(error) if error.to_string().contains("foreign key mismatch") => {
-                    violations.insert((child.clone(), "mismatch".to_owned(), -1), 1);
-                    break;
-                }
-                Err(error) => return Err(Error::sqlite(doing, error)),
-            };
+        let mut rows = check.query([]).while_doing(doing)?;
+        while let Some(row) = rows.next().while_doing(doing)? {
             let parent: String = row.get(2).while_doing(doing)?;
             let constraint: i64 = row.get(3).while_doing(doing)?;
             *violations.entry((child.clone(), parent, constraint)).or_default() += 1;

@@ -7,6 +7,7 @@ use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 use siphasher::sip::SipHasher13;
 
+use crate::backup::is_damage;
 use crate::catalog::{Catalog, Migration};
 use crate::error::{Error, ErrorKind, Hint, Result, SqliteContext};
 use crate::tool_tables;
@@ -22,6 +23,29 @@ pub struct Applied {
     pub applied_on: DateTime<Utc>,
     /// refinery's checksum of name, number and statements.
     pub checksum: u64,
+}
+
+impl Applied {
+    /// How the row differs from the migration of its number in the catalog; `None` when it does not, or when
+    /// there is no such migration.
+    pub(crate) fn divergence(&self, catalog: &Catalog) -> Result<Option<String>> {
+        let Some(migration) = catalog.get(self.version) else {
+            return Ok(None);
+        };
+        if migration.name != self.name {
+            return Ok(Some(format!(
+                "V{:03} was applied as `{}` but is `{}` in this program",
+                self.version, self.name, migration.name
+            )));
+        }
+        let is_other = checksum(migration)? != self.checksum;
+        Ok(is_other.then(|| {
+            format!(
+                "{} was applied with other statements than this program has",
+                migration.stem()
+            )
+        }))
+    }
 }
 
 /// The history of a database, oldest first.
@@ -40,17 +64,9 @@ impl History {
         if !tool_tables::exists(connection, tool_tables::HISTORY)? {
             return Ok(None);
         }
-        let doing = "read the history";
-        let mut select = connection
-            .prepare_cached(
-                "SELECT version, name, applied_on, checksum, rowid FROM refinery_schema_history ORDER BY version, rowid",
-            )
-            .map_err(|source| damaged("the table has other columns".to_owned()).with_source(source))?;
-        let mut rows = select.query([]).while_doing(doing)?;
         let mut applied: Vec<Applied> = Vec::new();
-        while let Some(row) = rows.next().while_doing(doing)? {
-            let rowid: i64 = row.get(4).while_doing(doing)?;
-            let row = read_row(row).map_err(|why| damaged(format!("row {rowid}: {why}")))?;
+        read_rows(connection, &mut |rowid, row| {
+            let row = row.map_err(|why| damaged(format!("row {rowid}: {why}")))?;
             if applied.last().is_some_and(|last| last.version == row.version) {
                 return Err(damaged(format!(
                     "row {rowid}: V{:03} is there twice",
@@ -58,7 +74,8 @@ impl History {
                 )));
             }
             applied.push(row);
-        }
+            Ok(())
+        })?;
         Ok(Some(Self { applied }))
     }
 
@@ -87,29 +104,15 @@ impl History {
             ))
             .with_hint(Hint::tool(["rollback", "--to", &last.to_string(), "--dry-run"])));
         }
-        let mut expected = 1;
-        for applied in &self.applied {
+        for (expected, applied) in (1..).zip(&self.applied) {
             if applied.version != expected {
                 return Err(divergent(format!(
                     "V{expected:03} was never applied, but V{:03} was",
                     applied.version
                 )));
             }
-            expected += 1;
-            let Some(migration) = catalog.get(applied.version) else {
-                continue;
-            };
-            if migration.name != applied.name {
-                return Err(divergent(format!(
-                    "V{:03} was applied as `{}` but is `{}` in this program",
-                    applied.version, applied.name, migration.name
-                )));
-            }
-            if checksum(migration)? != applied.checksum {
-                return Err(divergent(format!(
-                    "{} was applied with other statements than this program has",
-                    migration.stem()
-                )));
+            if let Some(why) = applied.divergence(catalog)? {
+                return Err(divergent(why));
             }
         }
         Ok(())
@@ -141,6 +144,27 @@ pub(crate) fn as_refinery(migration: &Migration) -> Result<refinery::Migration> 
         )
         .with_source(source)
     })
+}
+
+/// Hands over each row of the history with its row id, oldest first, or why it is not what refinery writes.
+pub(crate) fn read_rows(
+    connection: &Connection,
+    found: &mut dyn FnMut(i64, std::result::Result<Applied, String>) -> Result<()>,
+) -> Result<()> {
+    let doing = "read the history";
+    let mut select = connection
+        .prepare_cached(
+            "SELECT version, name, applied_on, checksum, rowid FROM refinery_schema_history ORDER BY version, rowid",
+        )
+        .map_err(|source| match Error::sqlite(doing, source) {
+            error if is_damage(&error) => error,
+            error => damaged("the table has other columns".to_owned()).with_source(error),
+        })?;
+    let mut rows = select.query([]).while_doing(doing)?;
+    while let Some(row) = rows.next().while_doing(doing)? {
+        found(row.get(4).while_doing(doing)?, read_row(row))?;
+    }
+    Ok(())
 }
 
 fn read_row(row: &rusqlite::Row<'_>) -> std::result::Result<Applied, String> {

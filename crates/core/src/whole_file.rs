@@ -225,18 +225,24 @@ pub fn sync_folder_of(path: &Path) -> Result<()> {
 /// A file whose owner lives is locked by it; one that is younger than a minute is left in any case. Files
 /// that cannot be looked at or removed are left for another time.
 pub fn remove_abandoned(folder: &Path) -> usize {
-    let Ok(entries) = std::fs::read_dir(folder) else {
-        return 0;
-    };
-    entries
+    abandoned(folder)
+        .filter(|path| std::fs::remove_file(path).is_ok())
+        .count()
+}
+
+/// What killed runs left in `folder`: nothing in a folder that cannot be read.
+pub(crate) fn abandoned(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    std::fs::read_dir(folder)
+        .into_iter()
+        .flatten()
         .flatten()
         .filter(|entry| {
             let name = entry.file_name();
             let name = name.to_string_lossy();
             name.starts_with(PREFIX) && name.ends_with(SUFFIX)
         })
-        .filter(|entry| is_abandoned(&entry.path()) && std::fs::remove_file(entry.path()).is_ok())
-        .count()
+        .map(|entry| entry.path())
+        .filter(|path| is_abandoned(path))
 }
 
 fn is_abandoned(path: &Path) -> bool {

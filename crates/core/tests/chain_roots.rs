@@ -1,5 +1,11 @@
 //! Roots of reply chains, against a plain implementation that holds everything in memory.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails where its ground gives way"
+)]
+
 mod common;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -2,7 +2,9 @@
 
 pub(crate) mod adopt;
 pub(crate) mod backup;
+pub(crate) mod checklist;
 pub(crate) mod completions;
+pub(crate) mod doctor;
 pub(crate) mod history;
 pub(crate) mod log;
 pub(crate) mod man;
@@ -12,6 +14,7 @@ pub(crate) mod restore;
 pub(crate) mod schema;
 pub(crate) mod status;
 pub(crate) mod tokens;
+pub(crate) mod verify;
 pub(crate) mod wait;
 
 use std::time::Duration;
@@ -34,6 +37,9 @@ pub(crate) fn run(context: &Context, command: Command) -> Result<u8, Failure> {
         Command::Wait(arguments) => wait::run(context, &arguments),
         Command::Tokens(action) => tokens::run(context, &action),
         Command::Schema(action) => schema::run(context, &action),
+        Command::Verify(arguments) => verify::run(context, &arguments),
+        Command::Checklist(arguments) => checklist::run(context, &arguments),
+        Command::Doctor(arguments) => doctor::run(context, &arguments),
         Command::Completions(arguments) => completions::run(context, &arguments),
         Command::Man(arguments) => man::run(context, &arguments),
     }

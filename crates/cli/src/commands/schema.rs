@@ -4,16 +4,17 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use bridge_migrate_core::catalog::Catalog;
+use bridge_migrate_core::connection::Reader;
 use bridge_migrate_core::error::{Error, ErrorKind, Hint, Result, SqliteContext};
 use bridge_migrate_core::position::Position;
-use bridge_migrate_core::schema::{Snapshot, diff};
+use bridge_migrate_core::schema::{Snapshot, diff, mermaid};
 use bridge_migrate_core::state::State;
 use bridge_migrate_core::{Target, connection, expected};
 
 use crate::context::Context;
 use crate::exit_code;
 use crate::failure::Failure;
-use crate::render::schema::{DiffReport, SchemaObject, ShownReport};
+use crate::render::schema::{DiagramReport, DiffReport, SchemaObject, ShownReport};
 
 /// The schema as SQL, and how it differs from another
 #[derive(Debug, clap::Subcommand)]
@@ -33,6 +34,12 @@ pub(crate) enum Action {
         #[arg(long)]
         exit_code: bool,
     },
+    /// Draws the schema as a Mermaid diagram
+    Diagram {
+        /// The tool's own tables too
+        #[arg(long)]
+        all: bool,
+    },
 }
 
 impl Action {
@@ -41,6 +48,7 @@ impl Action {
         match self {
             Self::Show { .. } => "schema show",
             Self::Diff { .. } => "schema diff",
+            Self::Diagram { .. } => "schema diagram",
         }
     }
 }
@@ -49,16 +57,13 @@ pub(crate) fn run(context: &Context, action: &Action) -> std::result::Result<u8,
     match action {
         Action::Show { all } => show(context, *all),
         Action::Diff { against, exit_code } => compare(context, against.as_ref(), *exit_code),
+        Action::Diagram { all } => diagram(context, *all),
     }
 }
 
 fn show(context: &Context, all: bool) -> std::result::Result<u8, Failure> {
     let reader = context.reader()?;
-    let schema = if all {
-        Snapshot::read(&reader).while_doing("read the schema")?
-    } else {
-        expected::read(&reader)?
-    };
+    let schema = read(&reader, all)?;
     let objects = schema
         .iter()
         .map(|object| SchemaObject {
@@ -69,6 +74,22 @@ fn show(context: &Context, all: bool) -> std::result::Result<u8, Failure> {
         })
         .collect();
     context.output.report(&ShownReport { objects })?;
+    Ok(exit_code::DONE)
+}
+
+fn read(reader: &Reader, all: bool) -> Result<Snapshot> {
+    if all {
+        Snapshot::read(reader).while_doing("read the schema")
+    } else {
+        expected::read(reader)
+    }
+}
+
+fn diagram(context: &Context, all: bool) -> std::result::Result<u8, Failure> {
+    let reader = context.reader()?;
+    let schema = read(&reader, all)?;
+    let mermaid = mermaid(&reader, &schema).while_doing("read the schema")?;
+    context.output.report(&DiagramReport { mermaid })?;
     Ok(exit_code::DONE)
 }
 

@@ -2,8 +2,11 @@
 
 pub(crate) mod adoption;
 pub(crate) mod backup;
+pub(crate) mod checklist;
+pub(crate) mod doctor;
 pub(crate) mod error;
 pub(crate) mod events;
+pub(crate) mod findings;
 pub(crate) mod history;
 pub(crate) mod log;
 pub(crate) mod migrate;

@@ -62,6 +62,19 @@ impl Report for DiffReport {
     }
 }
 
+/// The answer of `schema diagram`.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct DiagramReport {
+    /// Mermaid text.
+    pub(crate) mermaid: String,
+}
+
+impl Report for DiagramReport {
+    fn render(&self) -> String {
+        self.mermaid.clone()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use bridge_migrate_core::schema::ObjectKind;

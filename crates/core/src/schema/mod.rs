@@ -1,5 +1,6 @@
 //! The schema of a database as a value: read, normalised, fingerprinted and compared.
 
+mod diagram;
 mod diff;
 mod difference;
 mod fingerprint;
@@ -13,6 +14,7 @@ mod table_definition;
 mod table_detail;
 pub mod token;
 
+pub use diagram::mermaid;
 pub use diff::diff;
 pub use difference::{Difference, render_diff};
 pub use fingerprint::Fingerprint;

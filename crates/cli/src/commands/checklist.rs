@@ -1,0 +1,35 @@
+//! `checklist`: what has to be in order before a migration.
+
+use bridge_migrate_core::checklist::{Attested, checklist};
+use bridge_migrate_core::error::{Error, ErrorKind, Hint};
+
+use crate::context::Context;
+use crate::exit_code;
+use crate::failure::Failure;
+use crate::render::checklist::ChecklistReport;
+
+/// The oldest SQLite that a server of the Bridge carries, with its Python.
+const OLDEST_SERVER: (u32, u32) = (3, 37);
+
+/// Goes through the checklist before a migration, box by box, with evidence; ends with 6 when a box is empty
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {}
+
+pub(crate) fn run(context: &Context, _: &Arguments) -> Result<u8, Failure> {
+    let attested = Attested {
+        oldest_server: Some(OLDEST_SERVER),
+        ..Attested::default()
+    };
+    let report = ChecklistReport::from(checklist(&context.catalog()?, &context.settings, &attested)?);
+    if report.passed {
+        context.output.report(&report)?;
+        return Ok(exit_code::DONE);
+    }
+    let error = Error::new(
+        ErrorKind::VerificationFailed,
+        "the database is not ready for a migration",
+    )
+    .with_truth("Nothing was changed.")
+    .with_hint(Hint::tool(["plan"]));
+    Err(context.output.findings(&report, error))
+}

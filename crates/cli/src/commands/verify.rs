@@ -1,0 +1,48 @@
+//! `verify`: whether the database is whole.
+
+use bridge_migrate_core::error::{Error, ErrorKind, Hint};
+use bridge_migrate_core::verify::{self, VerifyOptions};
+
+use crate::context::Context;
+use crate::exit_code;
+use crate::failure::Failure;
+use crate::render::findings::FindingsReport;
+
+/// Checks integrity, foreign keys, drift, history, records and leftovers; ends with 6 when something is wrong
+///
+/// Opens the database for reading only: not one byte of it or its folder changes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Also checks that indexes agree with their tables, which takes about ten times as long; without a
+    /// write-ahead log writers wait meanwhile, so that a large database is better verified through a backup
+    #[arg(long)]
+    full: bool,
+}
+
+pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failure> {
+    let console = context.console();
+    let options = VerifyOptions { full: arguments.full };
+    let findings = verify::verify(&context.catalog()?, &context.settings, options, &console)?;
+    drop(console);
+    let is_only_newer = verify::is_only_newer(&findings);
+    let report = FindingsReport { findings };
+    let errors = report.errors();
+    if errors == 0 {
+        context.output.report(&report)?;
+        return Ok(exit_code::DONE);
+    }
+    let error = if is_only_newer {
+        Error::new(ErrorKind::Newer, "the database is newer than this program")
+            .with_hint(Hint::shell("bridge-migrate --version"))
+    } else {
+        let plural = if errors == 1 { "thing is" } else { "things are" };
+        Error::new(
+            ErrorKind::VerificationFailed,
+            format!("{errors} {plural} wrong with the database"),
+        )
+        .with_hint(Hint::tool(["backup", "list"]))
+    };
+    Err(context
+        .output
+        .findings(&report, error.with_truth("Nothing was changed.")))
+}

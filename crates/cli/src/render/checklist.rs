@@ -1,0 +1,85 @@
+//! The checklist, box by box.
+
+use bridge_migrate_core::checklist::{Checklist, Item, ItemState};
+use bridge_migrate_core::finding::Finding;
+use serde::Serialize;
+
+use super::{CAUTION, LABEL, STRONG, WRONG, line, safe_lines, styled};
+use crate::output::Report;
+
+/// The answer of `checklist`.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct ChecklistReport {
+    pub(crate) passed: bool,
+    pub(crate) items: Vec<Item>,
+    pub(crate) findings: Vec<Finding>,
+}
+
+impl From<Checklist> for ChecklistReport {
+    fn from(list: Checklist) -> Self {
+        Self {
+            passed: list.is_passed(),
+            findings: list.findings(),
+            items: list.items,
+        }
+    }
+}
+
+impl Report for ChecklistReport {
+    fn render(&self) -> String {
+        let mut page = String::new();
+        for item in &self.items {
+            let mark = match item.state {
+                ItemState::Ok => styled(STRONG, "[x]"),
+                ItemState::Warning => styled(CAUTION, "[!]"),
+                ItemState::Failed => styled(WRONG, "[ ]"),
+            };
+            line(&mut page, &format!("{mark} {}?", item.question));
+            line(&mut page, &format!("    {}", safe_lines(&item.evidence)));
+            if item.state != ItemState::Ok {
+                line(
+                    &mut page,
+                    &format!("    {LABEL}fix:{LABEL:#} {}", safe_lines(&item.fix)),
+                );
+            }
+        }
+        page
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anstream::adapter::strip_str;
+
+    use super::*;
+
+    #[test]
+    fn every_box_shows_its_evidence() {
+        let item = |item, state, evidence: &str| Item {
+            code: "BC101",
+            item,
+            question: "is there a backup",
+            state,
+            evidence: evidence.to_owned(),
+            fix: "`backup create`".to_owned(),
+        };
+        let report = ChecklistReport::from(Checklist {
+            items: vec![
+                item("backup", ItemState::Ok, "made today"),
+                item("old", ItemState::Warning, "made long ago"),
+                item("none", ItemState::Failed, "there is none"),
+            ],
+        });
+        assert!(!report.passed);
+        insta::assert_snapshot!(strip_str(&report.render()), @"
+        [x] is there a backup?
+            made today
+        [!] is there a backup?
+            made long ago
+            fix: `backup create`
+        [ ] is there a backup?
+            there is none
+            fix: `backup create`
+        ");
+    }
+}

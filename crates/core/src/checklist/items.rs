@@ -1,0 +1,349 @@
+//! The items that the engine answers from what it knows of the database: backup, way back, plan, lock, time.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::disk;
+use crate::error::ErrorKind;
+use crate::lock;
+use crate::plan::{Plan, Start};
+use crate::runs;
+use crate::settings::folder_of;
+use crate::way_back::WayBack;
+
+use super::{Asked, Attestation, Item, ItemState, Look};
+
+/// A backup made longer ago says little of what is in the database now.
+const FRESH_HOURS: i64 = 24;
+/// Clocks of machines that keep time differ by less.
+const CLOCK_TOLERANCE: TimeDelta = TimeDelta::seconds(5);
+
+/// What is pending, or why that cannot be told.
+fn pending<'a>(look: &'a Look<'_>, asked: Asked) -> Result<&'a Plan, Item> {
+    look.plan.as_ref().map_err(|error| asked.unknown(error))
+}
+
+pub(super) fn backup(look: &Look<'_>) -> Item {
+    let asked = Asked {
+        code: "BC101",
+        item: "backup",
+        question: "is there a backup",
+    };
+    let fix = "`backup create`";
+    if look.plan.as_ref().is_ok_and(|plan| plan.start == Start::Fresh) {
+        return asked.ok("there is nothing in the database yet");
+    }
+    let status = match &look.status {
+        Ok(status) => status,
+        Err(error) => return asked.unknown(error),
+    };
+    let Some(backup) = &status.last_backup else {
+        return asked.failed("there is no complete backup", fix);
+    };
+    let name = backup.database.file_name().unwrap_or_default().to_string_lossy();
+    let version = backup.manifest.as_ref().and_then(|manifest| manifest.version);
+    let position = version.map_or_else(
+        || "of a database that is not managed".to_owned(),
+        |version| format!("at V{version:03}"),
+    );
+    if version.is_some_and(|version| version != status.position.version) {
+        return asked.warning(
+            format!("{name} is {position}, and the database is at {}", status.position),
+            fix,
+        );
+    }
+    let Some(stamp) = backup.stamp else {
+        return asked.ok(format!("{name}, {position}"));
+    };
+    let age = look.settings.clock.now() - stamp.time();
+    let hours = age.num_hours();
+    if hours >= FRESH_HOURS {
+        return asked.warning(format!("{name}, {position}, was made {hours} hours ago"), fix);
+    }
+    asked.ok(format!("{name}, {position}, made {hours} hours ago"))
+}
+
+pub(super) fn rehearsal(look: &Look<'_>, attested: Option<&Attestation>) -> Item {
+    let asked = Asked {
+        code: "BC102",
+        item: "rehearsal",
+        question: "was it tested on a copy of this database",
+    };
+    attestation(
+        look,
+        asked,
+        attested,
+        "there is no receipt of a rehearsal",
+        "`rehearse`",
+    )
+}
+
+pub(super) fn contracts(look: &Look<'_>, attested: Option<&Attestation>) -> Item {
+    let asked = Asked {
+        code: "BC103",
+        item: "contracts",
+        question: "does the application work with the new schema",
+    };
+    attestation(
+        look,
+        asked,
+        attested,
+        "the statements of the servers were not run against the new schema",
+        "`rehearse`",
+    )
+}
+
+fn attestation(
+    look: &Look<'_>,
+    asked: Asked,
+    attested: Option<&Attestation>,
+    without: &str,
+    fix: &str,
+) -> Item {
+    let plan = match pending(look, asked) {
+        Ok(plan) => plan,
+        Err(item) => return item,
+    };
+    if plan.is_empty() {
+        return asked.ok("no migration is pending");
+    }
+    match attested {
+        None => asked.failed(without, fix),
+        Some(attested) => Item {
+            fix: if attested.state == ItemState::Ok {
+                String::new()
+            } else {
+                fix.to_owned()
+            },
+            ..asked.answer(attested.state, attested.evidence.clone(), String::new())
+        },
+    }
+}
+
+pub(super) fn rollback(look: &Look<'_>) -> Item {
+    let asked = Asked {
+        code: "BC104",
+        item: "rollback",
+        question: "is the way back documented",
+    };
+    let plan = match pending(look, asked) {
+        Ok(plan) => plan,
+        Err(item) => return item,
+    };
+    let mut without = Vec::new();
+    for step in &plan.steps {
+        let Some(migration) = look.catalog.get(step.version) else {
+            continue;
+        };
+        let has_way = WayBack::of(migration) != WayBack::Statements || !migration.down.trim().is_empty();
+        if migration.rollback.trim().is_empty() {
+            without.push(format!("{} has no rollback text", step.stem));
+        }
+        if !has_way {
+            without.push(format!("{} has no way back", step.stem));
+        }
+    }
+    if !without.is_empty() {
+        return asked.failed(
+            without.join("; "),
+            "write the section and the statements of its migration",
+        );
+    }
+    match plan.steps.len() {
+        0 => asked.ok("no migration is pending"),
+        steps => asked.ok(format!(
+            "each of the {steps} pending migrations says what going back loses and how it is done"
+        )),
+    }
+}
+
+pub(super) fn version(look: &Look<'_>) -> Item {
+    let asked = Asked {
+        code: "BC105",
+        item: "version",
+        question: "is the version in the code the one that it migrates to",
+    };
+    let last = look.catalog.last_version();
+    let Some(release) = look.catalog.release_at(last) else {
+        return asked.failed("this program has no migrations", "use another build");
+    };
+    if let Err(error) = &look.plan
+        && error.kind() == ErrorKind::Newer
+    {
+        return asked.unknown(error);
+    }
+    asked.ok(format!(
+        "{} ends at release {release} (V{last:03})",
+        look.settings.tool
+    ))
+}
+
+pub(super) fn plan(look: &Look<'_>) -> Item {
+    let asked = Asked {
+        code: "BC106",
+        item: "plan",
+        question: "is the database what the migrations expect",
+    };
+    let plan = match pending(look, asked) {
+        Ok(plan) => plan,
+        Err(item) => return item,
+    };
+    let status = match &look.status {
+        Ok(status) => status,
+        Err(error) => return asked.unknown(error),
+    };
+    if let Some(difference) = status.drift.first() {
+        let more = status.drift.len() - 1;
+        return asked.failed(
+            format!("the schema has drifted: {difference} (and {more} more)"),
+            "`schema diff`",
+        );
+    }
+    if let Some(progress) = &status.interrupted {
+        return asked.warning(
+            format!("V{:03} was interrupted and will go on", progress.version),
+            "`migrate`",
+        );
+    }
+    if let Some(over) = plan.steps.iter().find_map(|step| {
+        let why = step.over_budget.as_ref()?;
+        Some(format!(
+            "{} holds the write lock for about {} ms: {why}",
+            step.stem, step.lock_ms
+        ))
+    }) {
+        return asked.warning(over, "migrate while few people write");
+    }
+    asked.ok(match plan.steps.len() {
+        0 => format!("nothing is pending; the database is at {}", plan.from),
+        steps => format!("{steps} migrations lead from {} to {}", plan.from, plan.to),
+    })
+}
+
+pub(super) fn disk(look: &Look<'_>) -> Item {
+    let asked = Asked {
+        code: "BC107",
+        item: "disk",
+        question: "is there room on the disk",
+    };
+    let needed = match pending(look, asked) {
+        Ok(plan) => plan.disk_needed_bytes,
+        Err(item) => return item,
+    };
+    let mut evidence = Vec::new();
+    for folder in [
+        folder_of(&look.settings.database),
+        look.settings.backup_dir.clone(),
+    ] {
+        // A backup folder that does not exist yet will be made where its parent is.
+        let Some(folder) = folder.ancestors().find(|folder| folder.is_dir()) else {
+            continue;
+        };
+        match disk::available(folder) {
+            Ok(free) if free < needed => {
+                return asked.failed(
+                    format!(
+                        "{} needed and {} free in {}",
+                        disk::size(needed),
+                        disk::size(free),
+                        folder.display()
+                    ),
+                    "free some space, or set another --backup-dir",
+                );
+            }
+            Ok(free) => {
+                let line = format!("{} free in {}", disk::size(free), folder.display());
+                if !evidence.contains(&line) {
+                    evidence.push(line);
+                }
+            }
+            Err(error) => return asked.unknown(&error),
+        }
+    }
+    asked.ok(format!("{} needed; {}", disk::size(needed), evidence.join(", ")))
+}
+
+pub(super) fn lock(look: &Look<'_>) -> Item {
+    let asked = Asked {
+        code: "BC108",
+        item: "lock",
+        question: "is the migration lock free",
+    };
+    match lock::current_holder(&look.settings.database) {
+        None => asked.ok("nobody holds it"),
+        Some(holder) => asked.failed(
+            format!(
+                "process {} on {} holds it since {} ({})",
+                holder.pid, holder.host, holder.since, holder.command
+            ),
+            "`wait --for latest`",
+        ),
+    }
+}
+
+pub(super) fn journal_mode(look: &Look<'_>) -> Item {
+    let asked = Asked {
+        code: "BC109",
+        item: "journal",
+        question: "is the journal mode one that the tool keeps",
+    };
+    let Some(reader) = &look.reader else {
+        return asked.ok("there is no database yet");
+    };
+    // A reader of a log that nobody has open is told `delete`; the header knows better.
+    let is_wal = matches!(
+        crate::connection::inspect(&look.settings.database),
+        Ok(crate::connection::FileState::Database { wal: true })
+    );
+    let encoding: rusqlite::Result<String> = reader.pragma_query_value(None, "encoding", |row| row.get(0));
+    let encoding = encoding.unwrap_or_else(|_| "an unknown encoding".to_owned());
+    if is_wal {
+        asked.ok(format!("write-ahead log, {encoding}: it stays so"))
+    } else {
+        asked.ok(format!(
+            "rollback journal, {encoding}: writers wait while a step commits"
+        ))
+    }
+}
+
+pub(super) fn clock(look: &Look<'_>) -> Item {
+    let asked = Asked {
+        code: "BC113",
+        item: "clock",
+        question: "is the clock later than the last run",
+    };
+    let now = look.settings.clock.now();
+    let is_future = |time: &DateTime<Utc>| *time > now + CLOCK_TOLERANCE;
+    let mut latest: Option<(DateTime<Utc>, &str)> = None;
+    let mut consider = |text: &str, what: &'static str| {
+        if let Ok(time) = DateTime::parse_from_rfc3339(text) {
+            let time = time.with_timezone(&Utc);
+            if latest.is_none_or(|(known, _)| time > known) {
+                latest = Some((time, what));
+            }
+        }
+    };
+    if let Some(reader) = &look.reader {
+        for run in runs::read_runs(reader).unwrap_or_default() {
+            consider(&run.started_at, "the last run");
+            consider(run.finished_at.as_deref().unwrap_or_default(), "the last run");
+        }
+    }
+    if let Ok(status) = &look.status
+        && let Some(stamp) = status.last_backup.as_ref().and_then(|backup| backup.stamp)
+    {
+        let time = crate::clock::timestamp(stamp.time());
+        consider(&time, "the last backup");
+    }
+    match latest {
+        Some((time, what)) if is_future(&time) => asked.warning(
+            format!(
+                "it is {now:.0?}, and {what} was at {time:.0?}: the clock went back",
+                now = now.naive_utc(),
+                time = time.naive_utc()
+            ),
+            "set the clock; times of records would lie before those of earlier ones",
+        ),
+        Some((_, what)) => asked.ok(format!("it is later than {what}")),
+        None => asked.ok("nothing is on record that could be later"),
+    }
+}

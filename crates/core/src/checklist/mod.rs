@@ -1,0 +1,201 @@
+//! The pre-migration checklist: the strategy's five boxes and ours, each answered for this database with
+//! evidence. Reads only.
+
+mod file_system;
+mod items;
+mod permissions;
+mod server_sqlite;
+
+use serde::Serialize;
+
+use crate::apply;
+use crate::catalog::Catalog;
+use crate::connection::{self, FileState, Reader};
+use crate::error::{Error, Hint, Result};
+use crate::finding::{Finding, Severity};
+use crate::plan::{Plan, PlanOptions};
+use crate::settings::Settings;
+use crate::status::{self, Status};
+
+/// How an item stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ItemState {
+    /// Nothing speaks against migrating.
+    Ok,
+    /// Someone should decide.
+    Warning,
+    /// A migration should not run, or would be refused.
+    Failed,
+}
+
+/// One box of the checklist.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Item {
+    /// The stable code of its finding, when there is one.
+    pub code: &'static str,
+    /// Its name, in one word; stable.
+    pub item: &'static str,
+    /// What it asks, for people.
+    pub question: &'static str,
+    /// How it stands.
+    pub state: ItemState,
+    /// What the answer rests on.
+    pub evidence: String,
+    /// What to do when it is not in order.
+    pub fix: String,
+}
+
+/// What another part of the program can attest: a rehearsal's receipt, a run of the contract statements.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attestation {
+    /// How it stands.
+    pub state: ItemState,
+    /// Which receipt, which statements.
+    pub evidence: String,
+}
+
+/// What the checklist cannot find out by itself; `None` where nothing is known.
+#[derive(Debug, Clone, Default)]
+pub struct Attested {
+    /// The receipt of a rehearsal of these migrations on a copy of this database.
+    pub rehearsal: Option<Attestation>,
+    /// The statements of the servers that may meet the new schema.
+    pub contracts: Option<Attestation>,
+    /// The SQLite of the oldest server that may have the database open: major and minor version.
+    pub oldest_server: Option<(u32, u32)>,
+}
+
+/// The whole list, in the order in which people go through it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Checklist {
+    /// The items.
+    pub items: Vec<Item>,
+}
+
+impl Checklist {
+    /// Whether no item failed.
+    #[must_use]
+    pub fn is_passed(&self) -> bool {
+        self.items.iter().all(|item| item.state != ItemState::Failed)
+    }
+
+    /// The items that are not in order, as findings: the gravest first.
+    #[must_use]
+    pub fn findings(&self) -> Vec<Finding> {
+        let mut findings: Vec<Finding> = self
+            .items
+            .iter()
+            .filter_map(|item| {
+                let severity = match item.state {
+                    ItemState::Ok => return None,
+                    ItemState::Warning => Severity::Warning,
+                    ItemState::Failed => Severity::Error,
+                };
+                Some(Finding {
+                    code: item.code,
+                    severity,
+                    subject: item.item.to_owned(),
+                    message: item.evidence.clone(),
+                    fix: item.fix.clone(),
+                })
+            })
+            .collect();
+        findings.sort_by_key(|finding| finding.severity);
+        findings
+    }
+}
+
+/// What every item may look at.
+pub(crate) struct Look<'a> {
+    pub(crate) catalog: &'a Catalog,
+    pub(crate) settings: &'a Settings,
+    pub(crate) status: Result<Status>,
+    pub(crate) plan: Result<Plan>,
+    pub(crate) reader: Option<Reader>,
+}
+
+/// Goes through the list. What cannot be found out is an item that failed, not an error.
+///
+/// # Errors
+/// When the folder of the database does not exist, or its path leads to nothing.
+pub fn checklist(catalog: &Catalog, settings: &Settings, attested: &Attested) -> Result<Checklist> {
+    let settings = &apply::resolved(settings)?;
+    let is_database = matches!(
+        connection::inspect(&settings.database),
+        Ok(FileState::Database { .. })
+    );
+    let look = Look {
+        catalog,
+        settings,
+        status: status::status(catalog, settings),
+        plan: apply::plan(catalog, settings, PlanOptions::default()),
+        reader: is_database
+            .then(|| connection::open_reader(&settings.database, settings.busy_timeout).ok())
+            .flatten(),
+    };
+    Ok(Checklist {
+        items: vec![
+            items::backup(&look),
+            items::rehearsal(&look, attested.rehearsal.as_ref()),
+            items::contracts(&look, attested.contracts.as_ref()),
+            items::rollback(&look),
+            items::version(&look),
+            items::plan(&look),
+            items::disk(&look),
+            permissions::check(&look),
+            items::lock(&look),
+            items::journal_mode(&look),
+            server_sqlite::check(&look, attested.oldest_server),
+            file_system::check(&look),
+            items::clock(&look),
+        ],
+    })
+}
+
+/// What an item asks; the answer is added.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked {
+    pub(crate) code: &'static str,
+    pub(crate) item: &'static str,
+    pub(crate) question: &'static str,
+}
+
+impl Asked {
+    fn answer(self, state: ItemState, evidence: String, fix: String) -> Item {
+        Item {
+            code: self.code,
+            item: self.item,
+            question: self.question,
+            state,
+            evidence,
+            fix,
+        }
+    }
+
+    pub(crate) fn ok(self, evidence: impl Into<String>) -> Item {
+        self.answer(ItemState::Ok, evidence.into(), String::new())
+    }
+
+    pub(crate) fn warning(self, evidence: impl Into<String>, fix: impl Into<String>) -> Item {
+        self.answer(ItemState::Warning, evidence.into(), fix.into())
+    }
+
+    pub(crate) fn failed(self, evidence: impl Into<String>, fix: impl Into<String>) -> Item {
+        self.answer(ItemState::Failed, evidence.into(), fix.into())
+    }
+
+    /// An answer that an error prevents.
+    pub(crate) fn unknown(self, error: &Error) -> Item {
+        let fix = match error.hint() {
+            Hint::Tool(words) => format!("`{}`", words.join(" ")),
+            Hint::Shell(command) => format!("`{command}`"),
+        };
+        self.failed(error.message(), fix)
+    }
+}
+
+/// The kind of file system that `path` is on, where the system tells.
+pub(crate) fn file_system_of(path: &std::path::Path) -> Option<String> {
+    file_system::mount_of(path).map(|mount| mount.kind)
+}

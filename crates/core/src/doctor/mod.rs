@@ -1,0 +1,226 @@
+//! `doctor`: what a maintainer needs to help, with no secret and no row of user data in it.
+//!
+//! The rule: no text that stands in a row, a log, a lock file or a folder's name goes into the bundle. Numbers
+//! do, times that parse, and texts that equal one this program knows itself. Of the schema, the application's
+//! own statements are shown as they are; in those of operators every value is left out.
+
+mod database;
+mod known;
+mod log_lines;
+mod redact;
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::apply::resolved;
+use crate::backup::{self, file_name};
+use crate::catalog::Catalog;
+use crate::clock::timestamp;
+use crate::disk;
+use crate::error::{Error, ErrorKind, Hint, IoContext, Result};
+use crate::event::Observer;
+use crate::finding::Severity;
+use crate::lock;
+use crate::settings::{Settings, folder_of};
+use crate::verify::{VerifyOptions, verify};
+use crate::whole_file::{Publication, WholeFile};
+
+pub use database::{
+    AppliedMigration, DatabaseFacts, RecordedRelease, RunFacts, SchemaObject, StepFacts, TableRows,
+};
+pub use log_lines::{LogFacts, LogLine};
+
+/// What a maintainer gets.
+#[derive(Debug, Clone, Serialize)]
+pub struct Bundle {
+    /// The form of this file, 1.
+    pub format: u32,
+    /// When it was made, in UTC.
+    pub created_at: String,
+    /// The programs and the machine.
+    pub environment: Environment,
+    /// Files, sizes, disk and lock.
+    pub files: Files,
+    /// What is in the database, as far as it can be read.
+    pub database: Option<DatabaseFacts>,
+    /// Why it cannot be read: the kind of the error.
+    pub unreadable: Option<ErrorKind>,
+    /// What `verify` found.
+    pub findings: Vec<BundledFinding>,
+    /// The last log.
+    pub log: Option<LogFacts>,
+}
+
+/// The programs and the machine.
+#[derive(Debug, Clone, Serialize)]
+pub struct Environment {
+    /// Name and version of the program.
+    pub tool: String,
+    /// The version of SQLite in it.
+    pub sqlite: &'static str,
+    /// The operating system.
+    pub system: &'static str,
+    /// The processor.
+    pub architecture: &'static str,
+    /// The kernel, where the system tells.
+    pub kernel: Option<String>,
+    /// The kind of file system that the database is on, where the system tells.
+    pub file_system: Option<String>,
+    /// What a timestamp without an offset means.
+    pub time_zone: String,
+    /// The last migration that the program knows.
+    pub catalog_version: u32,
+    /// The last release that the program knows.
+    pub catalog_release: Option<String>,
+}
+
+/// Files, sizes, disk and lock.
+#[derive(Debug, Clone, Serialize)]
+pub struct Files {
+    /// The file name of the database.
+    pub database: String,
+    /// Its length in bytes; `None` when there is none.
+    pub database_bytes: Option<u64>,
+    /// The permission bits of the file, in octal, where the system has such.
+    pub mode: Option<String>,
+    /// Length in bytes of each file that SQLite keeps beside it.
+    pub sidecars: Vec<(&'static str, u64)>,
+    /// Length in bytes of the companion file; `None` when there is none.
+    pub companion_bytes: Option<u64>,
+    /// Complete backups.
+    pub backups_complete: usize,
+    /// Backups that cannot be restored, and files that look like backups.
+    pub backups_other: usize,
+    /// When the newest complete backup was made, as its name says.
+    pub newest_backup: Option<String>,
+    /// Free bytes in the folder of the database.
+    pub free_bytes: Option<u64>,
+    /// Free bytes in the backup folder.
+    pub backup_free_bytes: Option<u64>,
+    /// Whether somebody holds the migration lock.
+    pub is_locked: bool,
+}
+
+/// A finding of `verify` with values left out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BundledFinding {
+    /// The stable code.
+    pub code: &'static str,
+    /// How much it weighs.
+    pub severity: Severity,
+    /// What it is about.
+    pub subject: String,
+    /// What is wrong.
+    pub message: String,
+}
+
+/// Gathers everything that can be gathered; what cannot be read is left out. Reads only.
+///
+/// # Errors
+/// When the folder of the database does not exist.
+pub fn gather(catalog: &Catalog, settings: &Settings, observer: &dyn Observer) -> Result<Bundle> {
+    let settings = &resolved(settings)?;
+    let (database, unreadable) = match database::read(catalog, settings) {
+        Ok(facts) => (Some(facts), None),
+        Err(error) => (None, Some(error.kind())),
+    };
+    let names = redact::Names::new(catalog, settings, database.as_ref());
+    let findings = verify(catalog, settings, VerifyOptions::default(), observer)
+        .unwrap_or_default()
+        .into_iter()
+        .map(|finding| names.redact(finding))
+        .collect();
+    Ok(Bundle {
+        format: 1,
+        created_at: timestamp(settings.clock.now()),
+        environment: environment(catalog, settings),
+        files: files(settings),
+        database,
+        unreadable,
+        findings,
+        log: log_lines::newest(catalog, settings),
+    })
+}
+
+/// Writes the bundle to a file that does not exist yet, readable by its owner only.
+///
+/// # Errors
+/// [`ErrorKind::Usage`] when there is such a file; when it cannot be written.
+pub fn write(bundle: &Bundle, file: &Path) -> Result<()> {
+    let name = file_name(file)?;
+    let whole = WholeFile::create_in(&folder_of(file))?;
+    serde_json::to_writer_pretty(whole.file(), bundle)
+        .map_err(std::io::Error::from)
+        .on_file("write", file)?;
+    let (verified, ()) = whole.verified(|_| Ok(()))?;
+    match verified.publish_new(name)? {
+        Publication::Done(published) => {
+            published.keep();
+            Ok(())
+        }
+        Publication::Taken(_) => Err(Error::new(
+            ErrorKind::Usage,
+            format!("{} exists already", file.display()),
+        )
+        .with_truth("Nothing was written.")
+        .with_hint(Hint::shell(format!("ls -l {}", crate::error::shell_quote(file))))),
+    }
+}
+
+fn environment(catalog: &Catalog, settings: &Settings) -> Environment {
+    let last = catalog.last_version();
+    Environment {
+        tool: settings.tool.clone(),
+        sqlite: rusqlite::version(),
+        system: std::env::consts::OS,
+        architecture: std::env::consts::ARCH,
+        kernel: std::fs::read_to_string("/proc/sys/kernel/osrelease")
+            .ok()
+            .map(|release| release.trim().to_owned()),
+        file_system: crate::checklist::file_system_of(&settings.database),
+        time_zone: settings.time_zone.to_string(),
+        catalog_version: last,
+        catalog_release: catalog.release_at(last).map(|release| release.to_string()),
+    }
+}
+
+fn files(settings: &Settings) -> Files {
+    let bytes = |path: &Path| path.metadata().ok().map(|metadata| metadata.len());
+    let backups = backup::list(settings).unwrap_or_default();
+    let complete = |backup: &&backup::Backup| backup.state == backup::State::Complete;
+    let folder = folder_of(&settings.database);
+    Files {
+        database: backup::lossy_name(&settings.database),
+        database_bytes: bytes(&settings.database),
+        mode: mode(&settings.database),
+        sidecars: crate::connection::SIDECARS
+            .into_iter()
+            .filter_map(|suffix| {
+                let sidecar = crate::connection::with_suffix(&settings.database, suffix);
+                Some((suffix, bytes(&sidecar)?))
+            })
+            .collect(),
+        companion_bytes: bytes(&settings.companion),
+        backups_complete: backups.iter().filter(complete).count(),
+        backups_other: backups.iter().filter(|backup| !complete(backup)).count(),
+        newest_backup: backups
+            .iter()
+            .find(complete)
+            .and_then(|backup| Some(backup.stamp?.to_string())),
+        free_bytes: disk::available(&folder).ok(),
+        backup_free_bytes: disk::available(&settings.backup_dir).ok(),
+        is_locked: lock::current_holder(&settings.database).is_some(),
+    }
+}
+
+#[cfg(unix)]
+fn mode(path: &Path) -> Option<String> {
+    use std::os::unix::fs::MetadataExt;
+    Some(format!("{:04o}", path.metadata().ok()?.mode() & 0o7777))
+}
+
+#[cfg(not(unix))]
+fn mode(_: &Path) -> Option<String> {
+    None
+}

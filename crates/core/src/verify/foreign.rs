@@ -1,0 +1,53 @@
+//! Rows without their parent, counted by foreign key: the server never had foreign keys on, so that old
+//! databases have some.
+
+use rusqlite::Connection;
+
+use crate::error::{Result, SqliteContext};
+use crate::expected;
+use crate::foreign_keys;
+use crate::schema::ObjectKind;
+
+use super::report::Report;
+use super::{Subject, codes};
+
+pub(super) fn check(subject: &Subject<'_>, report: &mut Report) -> Result<()> {
+    let schema = expected::read(subject.connection)?;
+    for table in schema.of_kind(ObjectKind::Table) {
+        // One table at a time: a table that cannot be read must not hide the others.
+        let only = [table.name.clone()].into();
+        let outcome = foreign_keys::count(subject.connection, &only).and_then(|violations| {
+            for ((child, parent, constraint), rows) in violations {
+                if !child.eq_ignore_ascii_case(&table.name) {
+                    continue;
+                }
+                if constraint < 0 {
+                    report.add(
+                        &codes::FOREIGN_KEY_MISMATCH,
+                        child,
+                        "a foreign key of it names parent columns that are not unique",
+                    );
+                    continue;
+                }
+                let columns = columns(subject.connection, &child, constraint)?;
+                let plural = if rows == 1 { "row has" } else { "rows have" };
+                report.add(
+                    &codes::ORPHANS,
+                    format!("{child}.{columns}"),
+                    format!("{rows} {plural} no parent in {parent}"),
+                );
+            }
+            Ok(())
+        });
+        report.absorb(&table.name, outcome)?;
+    }
+    Ok(())
+}
+
+fn columns(connection: &Connection, child: &str, constraint: i64) -> Result<String> {
+    let doing = "read the foreign keys";
+    let columns: rusqlite::Result<Vec<String>> = connection
+        .prepare_cached("SELECT \"from\" FROM pragma_foreign_key_list(?1) WHERE id = ?2 ORDER BY seq")
+        .and_then(|mut select| select.query_map((child, constraint), |row| row.get(0))?.collect());
+    Ok(columns.while_doing(doing)?.join(", "))
+}

@@ -1,0 +1,97 @@
+//! What interrupted runs, crashes and copies made by hand left behind.
+
+use std::path::Path;
+
+use crate::backup::{self, State};
+use crate::connection::{FileState, SIDECARS, with_suffix};
+use crate::error::{Result, SqliteContext};
+use crate::lock;
+use crate::settings::{Settings, folder_of};
+use crate::tool_tables;
+use crate::whole_file::abandoned;
+
+use super::report::Report;
+use super::{Subject, codes};
+
+/// Looks at the files around the database.
+pub(super) fn around(settings: &Settings, state: FileState, report: &mut Report) -> Result<()> {
+    if lock::current_holder(&settings.database).is_some() {
+        report.add(&codes::RUNNING, "migration lock", "a migration is running");
+    }
+    let name = |path: &Path| {
+        path.file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned()
+    };
+    let exists = |path: &Path| path.metadata().is_ok_and(|metadata| metadata.len() > 0);
+    let wal = with_suffix(&settings.database, "-wal");
+    if state != (FileState::Database { wal: true }) && exists(&wal) {
+        report.add(
+            &codes::STALE_SIDECAR,
+            name(&wal),
+            "a write-ahead log lies beside a database that is not in that mode",
+        );
+    }
+    let journal = with_suffix(&settings.database, "-journal");
+    if state == (FileState::Database { wal: true }) && exists(&journal) {
+        report.add(
+            &codes::STALE_SIDECAR,
+            name(&journal),
+            "a rollback journal lies beside a database in write-ahead mode",
+        );
+    }
+    let mut folders = vec![folder_of(&settings.database)];
+    if !folders.contains(&settings.backup_dir) {
+        folders.push(settings.backup_dir.clone());
+    }
+    for file in folders.iter().flat_map(|folder| abandoned(folder)) {
+        report.add(&codes::ABANDONED, name(&file), "a killed run left it");
+    }
+    for backup in backup::list(settings)? {
+        if backup.state == State::Incomplete {
+            report.add(
+                &codes::BACKUP_INCOMPLETE,
+                name(&backup.database),
+                backup.problem.unwrap_or_else(|| "it is incomplete".to_owned()),
+            );
+        }
+        for suffix in SIDECARS {
+            let sidecar = with_suffix(&backup.database, suffix);
+            if exists(&sidecar) {
+                report.add(
+                    &codes::STALE_SIDECAR,
+                    name(&sidecar),
+                    "a program has opened the backup as a database",
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Looks at the work that the database itself records as half done.
+pub(super) fn inside(subject: &Subject<'_>, report: &mut Report) -> Result<()> {
+    if !tool_tables::exists(subject.connection, tool_tables::PROGRESS)? {
+        return Ok(());
+    }
+    let rows: rusqlite::Result<Vec<(i64, bool, i64)>> = subject
+        .connection
+        .prepare_cached(
+            "SELECT version, direction = 'down', CAST(visited AS INTEGER) FROM migration_progress ORDER BY version",
+        )
+        .and_then(|mut select| {
+            select
+                .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+                .collect()
+        });
+    for (version, down, visited) in rows.while_doing("read where an interrupted step stopped")? {
+        let what = if down { "taking it back" } else { "applying it" };
+        report.add(
+            &codes::INTERRUPTED,
+            format!("V{version:03}"),
+            format!("{what} stopped after {visited} rows"),
+        );
+    }
+    Ok(())
+}

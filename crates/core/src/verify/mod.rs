@@ -1,0 +1,134 @@
+//! `verify`: whether a database is whole, and what its history, schema and records say of each other.
+//!
+//! Reads only. Damage is a finding, not an error: the rest is looked at as far as it can be read.
+
+pub mod codes;
+mod foreign;
+mod history;
+mod leftovers;
+mod pages;
+mod records;
+mod report;
+mod rows;
+mod schema;
+
+use rusqlite::Connection;
+
+use crate::apply::resolved;
+use crate::backup::is_damage;
+use crate::catalog::Catalog;
+use crate::connection::{self, FileState};
+use crate::error::Result;
+use crate::event::{Activity, Event, Observer};
+use crate::finding::{Finding, Severity};
+use crate::settings::Settings;
+use report::Report;
+
+/// How thoroughly to look.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct VerifyOptions {
+    /// Also whether indexes agree with their tables, which takes about ten times as long. In rollback-journal
+    /// mode writers wait meanwhile: a large database is better verified through a backup of it.
+    pub full: bool,
+}
+
+/// What every part of a verification works with.
+struct Subject<'a> {
+    catalog: &'a Catalog,
+    settings: &'a Settings,
+    connection: &'a Connection,
+}
+
+/// Looks at the database and everything beside it, worst findings first. Not one byte changes.
+///
+/// # Errors
+/// When the file does not exist, is no database, is locked for too long or cannot be read by this user. What
+/// is wrong inside is never an error.
+pub fn verify(
+    catalog: &Catalog,
+    settings: &Settings,
+    options: VerifyOptions,
+    observer: &dyn Observer,
+) -> Result<Vec<Finding>> {
+    let settings = &resolved(settings)?;
+    let mut report = Report::default();
+    let state = connection::inspect(&settings.database)?;
+    leftovers::around(settings, state, &mut report)?;
+    if state == FileState::Empty {
+        report.add(&codes::NOT_MANAGED, "database", "there is nothing in it yet");
+        return Ok(report.into_findings());
+    }
+    let reader = match connection::open_reader(&settings.database, settings.busy_timeout) {
+        Ok(reader) => reader,
+        Err(error) if is_damage(&error) && matches!(state, FileState::Database { .. }) => {
+            report.failure("database", &error);
+            return Ok(report.into_findings());
+        }
+        Err(error) => return Err(error),
+    };
+    let is_live = !reader.is_private_copy();
+    if !is_live && !report.has(&codes::STALE_SIDECAR) {
+        report.add(
+            &codes::HOT_SIDECAR,
+            "database",
+            "a crash left a transaction half done beside it; the next program that opens it for writing rolls it back",
+        );
+    }
+    if is_live && state == (FileState::Database { wal: false }) {
+        let outcome = pages::check_length(&reader, &settings.database, &mut report);
+        report.absorb("database", outcome)?;
+    }
+    let subject = Subject {
+        catalog,
+        settings,
+        connection: &reader,
+    };
+    let name = settings
+        .database
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    observer.observe(&Event::Progress {
+        activity: Activity::Check,
+        subject: name.clone(),
+        done: 0,
+        total: None,
+    });
+    let looked = look(&subject, options, &mut report);
+    observer.observe(&Event::ProgressFinished {
+        activity: Activity::Check,
+        subject: name,
+    });
+    looked?;
+    Ok(report.into_findings())
+}
+
+fn look(subject: &Subject<'_>, options: VerifyOptions, report: &mut Report) -> Result<()> {
+    type Part = fn(&Subject<'_>, &mut Report) -> Result<()>;
+    let checked = pages::check(subject.connection, options.full, report);
+    report.absorb("database", checked)?;
+    let parts: [(&'static str, Part); 6] = [
+        ("foreign keys", foreign::check),
+        ("schema", schema::check),
+        ("history", history::check),
+        ("records", records::check),
+        ("rows", rows::check),
+        ("leftovers", leftovers::inside),
+    ];
+    for (area, part) in parts {
+        let outcome = part(subject, report);
+        report.absorb(area, outcome)?;
+    }
+    Ok(())
+}
+
+/// Whether the only thing wrong is that the database has migrations beyond this program's.
+#[must_use]
+pub fn is_only_newer(findings: &[Finding]) -> bool {
+    let mut errors = findings
+        .iter()
+        .filter(|finding| finding.severity == Severity::Error)
+        .peekable();
+    errors.peek().is_some() && errors.all(|finding| finding.code == codes::NEWER.code)
+}

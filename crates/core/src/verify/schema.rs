@@ -1,0 +1,69 @@
+//! Drift, object by object.
+
+use crate::adoption::{Adoption, AdoptionOptions};
+use crate::drift;
+use crate::error::{ErrorKind, Result};
+use crate::expected;
+use crate::position::Position;
+use crate::schema::render_diff;
+use crate::state::State;
+use crate::tool_tables;
+
+use super::report::Report;
+use super::{Subject, codes};
+
+pub(super) fn check(subject: &Subject<'_>, report: &mut Report) -> Result<()> {
+    let state = match State::read(subject.connection) {
+        Ok(state) => state,
+        // The look at the history tells of every row.
+        Err(error) if error.kind() == ErrorKind::HistoryDamaged => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    if state.history.is_none() {
+        return not_managed(subject, &state, report);
+    }
+    if state.version() > subject.catalog.last_version() {
+        return Ok(());
+    }
+    let differences = if tool_tables::exists(subject.connection, tool_tables::STEPS)? {
+        drift::find(subject.catalog, subject.connection, &state)?
+    } else {
+        drift::against_catalog(subject.catalog, subject.connection, &state)?
+    };
+    for difference in differences {
+        let text = render_diff(std::slice::from_ref(&difference));
+        report.add(&codes::DRIFT, difference.subject(), text.trim_end());
+    }
+    Ok(())
+}
+
+fn not_managed(subject: &Subject<'_>, state: &State, report: &mut Report) -> Result<()> {
+    if state.is_fresh() {
+        report.add(&codes::NOT_MANAGED, "database", "there is nothing in it yet");
+        return Ok(());
+    }
+    let expected = expected::schemas(subject.catalog)?;
+    match Adoption::find(subject.catalog, &expected, state, AdoptionOptions::default()) {
+        Ok(adoption) => report.add(
+            &codes::NOT_MANAGED,
+            "database",
+            format!(
+                "it is not managed yet; its schema is that of {}",
+                Position::of(subject.catalog, adoption.version)
+            ),
+        ),
+        Err(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::SchemaMismatch | ErrorKind::ForeignDatabase
+            ) =>
+        {
+            report.add(&codes::UNRECOGNIZED, "database", error.message());
+        }
+        Err(error) if error.kind() == ErrorKind::Newer => {
+            report.add(&codes::NEWER, "schema_version", error.message());
+        }
+        Err(error) => return Err(error),
+    }
+    Ok(())
+}
