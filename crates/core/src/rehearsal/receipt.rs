@@ -13,14 +13,16 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::meter::Measures;
+use crate::apply::{self, resolved};
 use crate::backup::file_name;
 use crate::catalog::Catalog;
+use crate::checklist::{Attestation, ItemState};
 use crate::connection::open_reader;
 use crate::digest::hex;
 use crate::error::{Error, ErrorKind, Hint, IoContext, Result};
 use crate::expected;
 use crate::ledger::count_rows;
-use crate::plan::{Plan, Start};
+use crate::plan::{Plan, PlanOptions, Start};
 use crate::schema::{Fingerprint, ObjectKind, TableDefinition};
 use crate::settings::Settings;
 use crate::way_back::WayBack;
@@ -216,8 +218,39 @@ fn read(path: &Path) -> Result<Option<Receipt>> {
 /// # Errors
 /// [`ErrorKind::ReceiptInvalid`], saying everything that does not match.
 pub fn require(catalog: &Catalog, settings: &Settings, plan: &Plan) -> Result<()> {
+    matching(catalog, settings, plan).map(drop)
+}
+
+/// What the checklist says of the receipt; `None` when there is neither a plan nor anything to rehearse.
+///
+/// # Errors
+/// When the folder of the database does not exist.
+pub fn attest(catalog: &Catalog, settings: &Settings) -> Result<Option<Attestation>> {
+    let settings = &resolved(settings)?;
+    // Another item of the checklist says why there is no plan.
+    let Ok(plan) = apply::plan(catalog, settings, PlanOptions::default()) else {
+        return Ok(None);
+    };
+    if plan.is_empty() {
+        return Ok(None);
+    }
+    Ok(match matching(catalog, settings, &plan) {
+        Ok(None) => None,
+        Ok(Some(receipt)) => Some(Attestation {
+            state: ItemState::Ok,
+            evidence: format!("receipt {} of {}", receipt.id, receipt.created_at),
+        }),
+        Err(error) => Some(Attestation {
+            state: ItemState::Failed,
+            evidence: error.message().to_owned(),
+        }),
+    })
+}
+
+/// The receipt that allows the plan; `None` when there is nothing to rehearse on.
+fn matching(catalog: &Catalog, settings: &Settings, plan: &Plan) -> Result<Option<Receipt>> {
     if plan.start == Start::Fresh {
-        return Ok(());
+        return Ok(None);
     }
     let target = plan.to.version.to_string();
     let Some(receipt) = last(settings).map_err(|error| error.with_hint(hint(&target)))? else {
@@ -230,7 +263,7 @@ pub fn require(catalog: &Catalog, settings: &Settings, plan: &Plan) -> Result<()
     let subject = Subject::read(&reader)?;
     let mismatches = receipt.mismatches(catalog, settings, plan, &subject);
     if mismatches.is_empty() {
-        return Ok(());
+        return Ok(Some(receipt));
     }
     Err(invalid(
         format!(
