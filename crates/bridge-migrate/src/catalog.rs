@@ -16,6 +16,9 @@ const APPLICATION: &str = "Claude Multi-Agent Bridge";
 /// Tables that old servers may never have created, and create at their next start.
 const SERVER_CREATED_TABLES: &[&str] = &["tasks", "code_executions", "channels"];
 
+/// Tables made from the token file: what stands in them stays between the server and its clients.
+const SECRET_TABLES: &[&str] = &["auth_tokens", "revoked_tokens"];
+
 /// A file of `migrations/`: what the build script read from it, and what it says in Rust.
 struct Registered {
     version: u32,
@@ -48,6 +51,7 @@ pub fn catalog() -> Result<Catalog> {
         .collect::<Result<Vec<_>>>()?;
     Ok(Catalog::new(APPLICATION, migrations)?
         .with_server_created_tables(SERVER_CREATED_TABLES)
+        .with_secret_tables(SECRET_TABLES)
         .with_contracts(contracts()?))
 }
 

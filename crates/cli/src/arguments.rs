@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Deserialize;
 
 use crate::commands::{
-    adopt, backup, checklist, completions, doctor, history, lint, log, man, migrate, plan, restore, schema,
-    status, tokens, verify, wait,
+    adopt, backup, checklist, completions, doctor, history, lint, log, man, migrate, plan, rehearse, restore,
+    schema, status, tokens, verify, wait,
 };
 
 /// Takes the database of the Claude Multi-Agent Bridge from release to release.
@@ -97,6 +97,7 @@ pub(crate) enum Command {
     Adopt(adopt::Arguments),
     #[command(subcommand)]
     Backup(backup::Action),
+    Rehearse(rehearse::Arguments),
     Restore(restore::Arguments),
     History(history::Arguments),
     Log(log::Arguments),
@@ -122,6 +123,7 @@ impl Command {
             Self::Migrate(_) => "migrate",
             Self::Adopt(_) => "adopt",
             Self::Backup(action) => action.name(),
+            Self::Rehearse(_) => "rehearse",
             Self::Restore(_) => "restore",
             Self::History(_) => "history",
             Self::Log(_) => "log",

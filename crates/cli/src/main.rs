@@ -16,6 +16,7 @@ mod output;
 mod program;
 mod progress;
 mod render;
+mod report;
 
 use std::process::ExitCode;
 

@@ -16,6 +16,7 @@ use crate::history::History;
 use crate::lock::MigrationLock;
 use crate::plan::{self, Plan, PlanOptions, Start};
 use crate::position::Position;
+use crate::rehearsal::receipt;
 use crate::run_log::RunLog;
 use crate::runs::Run;
 use crate::settings::{Settings, folder_of};
@@ -34,6 +35,8 @@ pub struct MigrateOptions {
     pub strict: bool,
     /// Puts back what earlier rollbacks of the same migrations dropped.
     pub reclaim: bool,
+    /// Refuses unless exactly this was rehearsed, lately and with success.
+    pub require_receipt: bool,
 }
 
 /// What a migration did.
@@ -124,6 +127,9 @@ fn migrate_locked(
         && let Some(connection) = &writer
     {
         refuse_unconvertible(catalog, settings, connection, &plan)?;
+    }
+    if options.require_receipt {
+        receipt::require(catalog, settings, &plan)?;
     }
     for step in &plan.steps {
         if let Some(import) = catalog

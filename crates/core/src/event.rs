@@ -18,6 +18,22 @@ pub enum Activity {
     Rows,
 }
 
+/// A part of a rehearsal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// The database and its companion are copied.
+    Copy,
+    /// The plan runs on the copy.
+    Up,
+    /// The copy goes back to where it was.
+    Back,
+    /// The plan runs a second time.
+    Again,
+    /// What uses the database is tried on the copy.
+    Use,
+}
+
 /// Paths need not be UTF-8, and JSON is: what cannot be shown is replaced.
 fn as_text<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&path.to_string_lossy())
@@ -141,6 +157,11 @@ pub enum Event {
         rows_changed: u64,
         /// The longest time that one of its transactions held the write lock, in milliseconds.
         max_lock_ms: u64,
+    },
+    /// A rehearsal goes on to its next part; the steps that follow happen on the copy.
+    Rehearsing {
+        /// Which.
+        stage: Stage,
     },
     /// Something an operator should know that does not stop the run.
     Warning {

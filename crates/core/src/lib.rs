@@ -34,6 +34,7 @@ pub mod position;
 pub mod quote;
 mod raw_file;
 mod refinery_step;
+pub mod rehearsal;
 pub mod restore;
 pub mod rollback;
 pub mod run_log;

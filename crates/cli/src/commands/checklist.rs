@@ -2,6 +2,7 @@
 
 use bridge_migrate_core::checklist::{Attested, checklist};
 use bridge_migrate_core::error::{Error, ErrorKind, Hint};
+use bridge_migrate_core::rehearsal::receipt;
 
 use crate::context::Context;
 use crate::exit_code;
@@ -16,11 +17,13 @@ const OLDEST_SERVER: (u32, u32) = (3, 37);
 pub(crate) struct Arguments {}
 
 pub(crate) fn run(context: &Context, _: &Arguments) -> Result<u8, Failure> {
+    let catalog = context.catalog()?;
     let attested = Attested {
         oldest_server: Some(OLDEST_SERVER),
+        rehearsal: receipt::attest(&catalog, &context.settings)?,
         ..Attested::default()
     };
-    let report = ChecklistReport::from(checklist(&context.catalog()?, &context.settings, &attested)?);
+    let report = ChecklistReport::from(checklist(&catalog, &context.settings, &attested)?);
     if report.passed {
         context.output.report(&report)?;
         return Ok(exit_code::DONE);

@@ -35,6 +35,9 @@ pub(crate) struct Arguments {
     /// Puts back what earlier rollbacks of the same migrations dropped
     #[arg(long)]
     reclaim: bool,
+    /// Refuses unless `rehearse` left a receipt for exactly this, with success and within seven days
+    #[arg(long)]
+    require_receipt: bool,
 }
 
 pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failure> {
@@ -53,6 +56,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failur
         without_backup: arguments.no_backup,
         strict: arguments.strict,
         reclaim: arguments.reclaim,
+        require_receipt: arguments.require_receipt,
     };
     let console = context.console();
     let outcome = apply::migrate(&catalog, &settings, options, &console)?;

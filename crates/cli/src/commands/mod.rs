@@ -11,6 +11,7 @@ pub(crate) mod log;
 pub(crate) mod man;
 pub(crate) mod migrate;
 pub(crate) mod plan;
+pub(crate) mod rehearse;
 pub(crate) mod restore;
 pub(crate) mod schema;
 pub(crate) mod status;
@@ -32,6 +33,7 @@ pub(crate) fn run(context: &Context, command: Command) -> Result<u8, Failure> {
         Command::Migrate(arguments) => migrate::run(context, &arguments),
         Command::Adopt(arguments) => adopt::run(context, &arguments),
         Command::Backup(action) => backup::run(context, &action),
+        Command::Rehearse(arguments) => rehearse::run(context, &arguments),
         Command::Restore(arguments) => restore::run(context, &arguments),
         Command::History(arguments) => history::run(context, &arguments),
         Command::Log(arguments) => log::run(context, &arguments),

@@ -1,8 +1,8 @@
 //! The lines that appear while a run is at work.
 
-use bridge_migrate_core::event::Event;
+use bridge_migrate_core::event::{Event, Stage};
 
-use super::{CAUTION, STRONG, count, counted, duration, safe, styled, time, version};
+use super::{CAUTION, LABEL, STRONG, count, counted, duration, safe, styled, time, version};
 use crate::output::shown;
 
 /// What a run did: a line of its story. `None` for what has no place in it.
@@ -61,6 +61,16 @@ pub(crate) fn line(event: &Event, verbose: bool) -> Option<String> {
             count(*changed),
             lock_us / 1000,
             lock_us % 1000
+        ),
+        Event::Rehearsing { stage } => format!(
+            "{LABEL}{}{LABEL:#}",
+            match stage {
+                Stage::Copy => "copying the database",
+                Stage::Up => "on the copy: up",
+                Stage::Back => "on the copy: back",
+                Stage::Again => "on the copy: up again",
+                Stage::Use => "on the copy: in use",
+            }
         ),
         _ => return None,
     })

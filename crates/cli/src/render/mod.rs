@@ -11,6 +11,7 @@ pub(crate) mod history;
 pub(crate) mod log;
 pub(crate) mod migrate;
 pub(crate) mod plan;
+pub(crate) mod rehearse;
 pub(crate) mod restore;
 pub(crate) mod schema;
 pub(crate) mod status;

@@ -16,7 +16,7 @@ use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, Transaction};
 
 use super::names::lossy_name;
-use crate::connection::{open_reader, open_writer};
+use crate::connection::{FileState, inspect, open_reader, open_writer, with_suffix};
 use crate::error::{Error, ErrorKind, IoContext, Result, SqliteContext};
 use crate::event::{Activity, Event, Observer};
 use crate::raw_file::{RawFile, read_at};
@@ -39,6 +39,9 @@ pub(super) struct Limits {
     pub(super) hold: Duration,
     /// Bytes that a slow disk surely copies in that time.
     pub(super) plain_bytes: u64,
+    /// Whether not one byte of the database or its sidecars may change, not even by SQLite's own recovery or
+    /// checkpoint; writers may have to wait longer for such a copy.
+    pub(super) untouched: bool,
 }
 
 impl Default for Limits {
@@ -46,6 +49,7 @@ impl Default for Limits {
         Self {
             hold: Duration::from_secs(2),
             plain_bytes: 512 * 1024 * 1024,
+            untouched: false,
         }
     }
 }
@@ -58,6 +62,10 @@ pub(super) fn copy_database(
     observer: &dyn Observer,
 ) -> Result<Duration> {
     let database = &settings.database;
+    if limits.untouched && opening_would_write(database)? {
+        let reader = open_reader(database, settings.busy_timeout)?;
+        return copy_pages(&reader, database, target, observer);
+    }
     match open_writer(database, settings.busy_timeout) {
         Ok(connection) => {
             let copy = FileCopy {
@@ -79,6 +87,14 @@ pub(super) fn copy_database(
         }
         Err(error) => Err(error),
     }
+}
+
+/// Whether a connection that may write could change something by opening or closing the database: it rolls a
+/// journal back, and takes a log into the file.
+fn opening_would_write(database: &Path) -> Result<bool> {
+    let journal = with_suffix(database, "-journal");
+    let has_journal = journal.metadata().is_ok_and(|metadata| metadata.len() > 0);
+    Ok(has_journal || inspect(database)? == FileState::Database { wal: true })
 }
 
 /// A copy of the file's bytes.
@@ -287,10 +303,12 @@ mod tests {
         Limits {
             hold: Duration::from_secs(2),
             plain_bytes: 0,
+            untouched: false,
         },
         Limits {
             hold: Duration::ZERO,
             plain_bytes: u64::MAX,
+            untouched: false,
         },
     ];
 

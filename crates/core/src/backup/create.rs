@@ -56,6 +56,22 @@ pub fn create(settings: &Settings, facts: &BackupFacts, observer: &dyn Observer)
     create_with(settings, facts, Limits::default(), observer)
 }
 
+/// As [`create`], and not one byte of the database or its sidecars changes, not even by SQLite's own recovery.
+///
+/// # Errors
+/// As [`create`].
+pub(crate) fn create_untouched(
+    settings: &Settings,
+    facts: &BackupFacts,
+    observer: &dyn Observer,
+) -> Result<Created> {
+    let limits = Limits {
+        untouched: true,
+        ..Limits::default()
+    };
+    create_with(settings, facts, limits, observer)
+}
+
 pub(super) fn create_with(
     settings: &Settings,
     facts: &BackupFacts,

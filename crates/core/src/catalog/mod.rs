@@ -17,6 +17,7 @@ pub struct Catalog {
     application: &'static str,
     migrations: Vec<Migration>,
     server_created_tables: &'static [&'static str],
+    secret_tables: &'static [&'static str],
     contracts: Vec<Contract>,
 }
 
@@ -58,6 +59,7 @@ impl Catalog {
             application,
             migrations,
             server_created_tables: &[],
+            secret_tables: &[],
             contracts: Vec::new(),
         })
     }
@@ -67,6 +69,13 @@ impl Catalog {
     #[must_use]
     pub fn with_server_created_tables(mut self, tables: &'static [&'static str]) -> Self {
         self.server_created_tables = tables;
+        self
+    }
+
+    /// Tables with values that no report may show.
+    #[must_use]
+    pub fn with_secret_tables(mut self, tables: &'static [&'static str]) -> Self {
+        self.secret_tables = tables;
         self
     }
 
@@ -101,6 +110,13 @@ impl Catalog {
     /// Tables that adoption may create.
     pub fn server_created_tables(&self) -> &'static [&'static str] {
         self.server_created_tables
+    }
+
+    /// Whether no report may show a value of the table.
+    pub fn is_secret_table(&self, table: &str) -> bool {
+        self.secret_tables
+            .iter()
+            .any(|secret| secret.eq_ignore_ascii_case(table))
     }
 
     /// The migration with this number.

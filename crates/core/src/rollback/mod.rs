@@ -27,6 +27,7 @@ use crate::step::StepOutcome;
 use crate::undo::Conflict;
 
 pub use losses::Loss;
+pub(crate) use losses::is_not_default;
 pub use plan::{Alternative, RollbackPlan, StepBack};
 
 /// How to go back.

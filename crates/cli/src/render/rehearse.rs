@@ -1,0 +1,340 @@
+//! What a rehearsal showed.
+
+use std::path::PathBuf;
+
+use bridge_migrate_core::disk::size;
+use bridge_migrate_core::finding::Finding;
+use bridge_migrate_core::rehearsal::{
+    Check, CheckOutcome, LeftRow, Measures, Rehearsal, RehearsedStep, SmokeTest, TableChange,
+};
+use serde::Serialize;
+
+use super::adoption::AdoptionReport;
+use super::table::{Column, table};
+use super::{
+    CAUTION, LABEL, STRONG, WRONG, count, counted, duration, field, line, safe, safe_lines, styled, version,
+};
+use crate::json::{self, Position, optional_path};
+use crate::output::{Report, shown};
+
+/// The lines of a smoke test's output that people see.
+const OUTPUT_LINES: usize = 20;
+
+/// The answer of `rehearse`. It holds no value of the database: samples stand in the page only.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct RehearseReport {
+    /// For people only: scripts get it from the envelope.
+    #[serde(skip)]
+    path: PathBuf,
+    from: Position,
+    to: Position,
+    adopted: Option<AdoptionReport>,
+    time_zone: String,
+    database_bytes: u64,
+    source_lock_ms: u64,
+    lock_budget_ms: u64,
+    longest_lock_ms: u64,
+    steps: Vec<StepEntry>,
+    tables: Vec<TableChange>,
+    checks: Vec<Check>,
+    findings: Vec<Finding>,
+    smoke_test: Option<SmokeTest>,
+    receipt: ReceiptEntry,
+    #[serde(serialize_with = "optional_path")]
+    report: Option<PathBuf>,
+    #[serde(serialize_with = "optional_path")]
+    copy: Option<PathBuf>,
+}
+
+/// The receipt.
+#[derive(Debug, Clone, Serialize)]
+struct ReceiptEntry {
+    id: String,
+    #[serde(serialize_with = "json::path")]
+    file: PathBuf,
+    ok: bool,
+}
+
+/// One migration on the copy.
+#[derive(Debug, Clone, Serialize)]
+struct StepEntry {
+    version: u32,
+    name: String,
+    release: String,
+    phase: &'static str,
+    way_back: String,
+    rebuilds: Vec<String>,
+    up: Option<Measures>,
+    back: Option<Measures>,
+    again: Option<Measures>,
+    left: Vec<LeftRow>,
+}
+
+impl From<&RehearsedStep> for StepEntry {
+    fn from(step: &RehearsedStep) -> Self {
+        Self {
+            version: step.version,
+            name: step.name.clone(),
+            release: step.release.to_string(),
+            phase: step.phase.as_str(),
+            way_back: step.way_back.clone(),
+            rebuilds: step.rebuilds.clone(),
+            up: step.up,
+            back: step.back,
+            again: step.again,
+            left: step.left.clone(),
+        }
+    }
+}
+
+impl RehearseReport {
+    /// The answer, with the page if one was written.
+    pub(crate) fn new(rehearsal: &Rehearsal, report: Option<PathBuf>) -> Self {
+        Self {
+            path: rehearsal.database.clone(),
+            from: rehearsal.from.into(),
+            to: rehearsal.to.into(),
+            adopted: rehearsal.adopted.as_ref().map(AdoptionReport::from),
+            time_zone: rehearsal.time_zone.clone(),
+            database_bytes: rehearsal.database_bytes,
+            source_lock_ms: rehearsal.source_lock_ms,
+            lock_budget_ms: rehearsal.lock_budget_ms,
+            longest_lock_ms: rehearsal.longest_lock_ms(),
+            steps: rehearsal.steps.iter().map(StepEntry::from).collect(),
+            tables: rehearsal.tables.clone(),
+            checks: rehearsal.checks.clone(),
+            findings: rehearsal.findings().cloned().collect(),
+            smoke_test: rehearsal.smoke_test.clone(),
+            receipt: ReceiptEntry {
+                id: rehearsal.id.clone(),
+                file: rehearsal.receipt.clone(),
+                ok: rehearsal.ok(),
+            },
+            report,
+            copy: rehearsal.copy.clone(),
+        }
+    }
+
+    fn steps_for_people(&self, page: &mut String) {
+        if self.steps.is_empty() {
+            return;
+        }
+        let cell = |measures: Option<Measures>, show: &dyn Fn(Measures) -> String| {
+            measures.map_or_else(|| "-".to_owned(), show)
+        };
+        let rows = self.steps.iter().map(|step| {
+            vec![
+                format!("{} {}", version(step.version), step.name),
+                cell(step.up, &|m| duration(m.duration_ms)),
+                cell(step.back, &|m| duration(m.duration_ms)),
+                cell(step.again, &|m| duration(m.duration_ms)),
+                cell(step.up, &|m| count(m.rows_changed)),
+                cell(step.up, &|m| count(m.rows_skipped)),
+                cell(step.up, &|m| duration(m.max_lock_ms)),
+                cell(step.up, &|m| size(m.peak_journal_bytes)),
+                cell(step.up, &|m| size(m.peak_database_bytes)),
+            ]
+        });
+        let columns = [
+            Column::Left("STEP"),
+            Column::Right("UP"),
+            Column::Right("BACK"),
+            Column::Right("AGAIN"),
+            Column::Right("ROWS"),
+            Column::Right("LEFT"),
+            Column::Right("LOCK"),
+            Column::Right("JOURNAL"),
+            Column::Right("DATABASE"),
+        ];
+        line(page, "");
+        page.push_str(&table(&columns, rows));
+    }
+
+    fn tables_for_people(&self, page: &mut String) {
+        let changed: Vec<&TableChange> = self
+            .tables
+            .iter()
+            .filter(|change| change.rows_before != change.rows_after || !change.columns.is_empty())
+            .collect();
+        if changed.is_empty() {
+            return;
+        }
+        let number = |rows: Option<u64>| rows.map_or_else(|| "-".to_owned(), count);
+        let rows = changed.into_iter().map(|change| {
+            let values: Vec<String> = change
+                .columns
+                .iter()
+                .map(|column| format!("{} {}", count(column.rows), column.column))
+                .collect();
+            vec![
+                change.table.clone(),
+                number(change.rows_before),
+                number(change.rows_after),
+                values.join(", "),
+            ]
+        });
+        let columns = [
+            Column::Left("TABLE"),
+            Column::Right("BEFORE"),
+            Column::Right("AFTER"),
+            Column::Left("VALUES THAT CHANGE"),
+        ];
+        line(page, "");
+        page.push_str(&table(&columns, rows));
+    }
+
+    fn checks_for_people(&self, page: &mut String) {
+        line(page, "");
+        for check in &self.checks {
+            let (style, word) = match check.outcome {
+                CheckOutcome::Passed => (STRONG, "ok     "),
+                CheckOutcome::Warned => (CAUTION, "warning"),
+                CheckOutcome::Failed => (WRONG, "failed "),
+            };
+            line(
+                page,
+                &format!(
+                    "{} {} {LABEL}({}){LABEL:#}",
+                    styled(style, word),
+                    check.name.claim(),
+                    safe(&check.evidence)
+                ),
+            );
+            for finding in &check.findings {
+                let subject = safe(&finding.subject);
+                let message = safe_lines(&finding.message);
+                line(page, &format!("        {} {subject}: {message}", finding.code));
+            }
+        }
+    }
+
+    fn smoke_test_for_people(&self, page: &mut String) {
+        let Some(test) = self.smoke_test.as_ref().filter(|test| !test.passed()) else {
+            return;
+        };
+        line(page, "");
+        line(page, &format!("what `{}` wrote last:", safe(&test.command)));
+        let lines: Vec<&str> = test.output.lines().collect();
+        for text in lines
+            .get(lines.len().saturating_sub(OUTPUT_LINES)..)
+            .unwrap_or_default()
+        {
+            line(page, &format!("  {}", safe(text)));
+        }
+    }
+}
+
+impl Report for RehearseReport {
+    fn render(&self) -> String {
+        let mut page = String::new();
+        let way = format!("{} to {}", self.from, self.to);
+        line(
+            &mut page,
+            &format!(
+                "rehearsed {} on a copy of {} ({})",
+                styled(STRONG, &way),
+                shown(&self.path),
+                size(self.database_bytes)
+            ),
+        );
+        self.steps_for_people(&mut page);
+        self.tables_for_people(&mut page);
+        self.checks_for_people(&mut page);
+        self.smoke_test_for_people(&mut page);
+        line(&mut page, "");
+        let lock = format!(
+            "longest {}, budget {}",
+            duration(self.longest_lock_ms),
+            duration(self.lock_budget_ms)
+        );
+        field(&mut page, "write lock", &lock);
+        let verdict = if self.receipt.ok { "passed" } else { "failed" };
+        field(
+            &mut page,
+            "receipt",
+            &format!(
+                "{} ({verdict}), {}",
+                safe(&self.receipt.id),
+                shown(&self.receipt.file)
+            ),
+        );
+        if let Some(report) = &self.report {
+            field(&mut page, "report", &shown(report));
+        }
+        if let Some(copy) = &self.copy {
+            field(&mut page, "copy", &shown(copy));
+        }
+        let left: u64 = self
+            .steps
+            .iter()
+            .filter_map(|step| step.up)
+            .map(|m| m.rows_skipped)
+            .sum();
+        if left > 0 {
+            let rows = counted(left, "row");
+            field(
+                &mut page,
+                "left",
+                &styled(CAUTION, &format!("{rows} that cannot be converted")),
+            );
+        }
+        page
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anstream::adapter::strip_str;
+
+    use super::*;
+    use crate::report::sample;
+
+    fn text(rehearsal: &Rehearsal, report: Option<&str>) -> String {
+        let report = RehearseReport::new(rehearsal, report.map(PathBuf::from));
+        strip_str(&report.render()).to_string()
+    }
+
+    #[test]
+    fn people_see_what_it_costs_what_changes_and_what_holds() {
+        insta::assert_snapshot!(text(&sample::passed(), Some("review.html")));
+    }
+
+    #[test]
+    fn people_see_where_it_failed() {
+        insta::assert_snapshot!(text(&sample::failed(), None));
+    }
+
+    #[test]
+    fn a_failed_smoke_test_is_quoted_without_moving_the_cursor() {
+        let mut rehearsal = sample::passed();
+        if let Some(test) = &mut rehearsal.smoke_test {
+            test.exit_code = Some(1);
+            test.output = (0..30)
+                .map(|number| format!("line {number}\u{1b}[2J\n"))
+                .collect();
+        }
+        let text = text(&rehearsal, None);
+        assert!(
+            text.contains("  line 29\\u{1b}[2J\n") && !text.contains("line 9\\"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn scripts_find_everything_but_values_of_the_database() {
+        let value = serde_json::to_value(RehearseReport::new(&sample::passed(), None)).unwrap();
+        for key in [
+            "from", "to", "steps", "tables", "checks", "findings", "receipt", "report", "copy",
+        ] {
+            assert!(value.get(key).is_some(), "{key}");
+        }
+        assert_eq!(value["receipt"]["ok"], true);
+        assert_eq!(value["steps"][1]["up"]["rows_skipped"], 12);
+        assert_eq!(value["tables"][1]["columns"][0]["rows"], 999_988);
+        let text = value.to_string();
+        assert!(
+            !text.contains("2026-02-22T15:30:45Z") && !text.contains("passed <script"),
+            "{text}"
+        );
+    }
+}
