@@ -6,6 +6,9 @@
 //!
 //! # Rollback
 //! Drops the column, and with it the metadata of all members.
+//!
+//! lint: allow(BM306): Servers of 1.0.0 set the metadata of a member back to `{}` when the client joins again; a
+//! client of 1.1.0 says it anew each time it joins.
 
 use crate::authoring::{Definition, Phase, text};
 

@@ -11,6 +11,9 @@
 //!
 //! # Rollback
 //! Drops the column. `reply_to` still has what it was computed from: nothing is lost.
+//!
+//! lint: allow(BM210): It reads the table once and writes nothing: 0.3 s for a million messages of 450 bytes that
+//! are in memory, more from a slow disk. A server waits 5 s for the lock.
 
 use crate::authoring::{Definition, Phase, Trigger, text};
 

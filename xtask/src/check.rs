@@ -1,5 +1,6 @@
 //! `cargo xtask check`: a list of named checks, each of which returns findings with a code and a fix.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use naming::MigrationName;
@@ -7,6 +8,7 @@ use naming::MigrationName;
 use crate::Report;
 use crate::checks;
 use crate::error::Error;
+use crate::lint_check;
 use crate::project::{self, Project};
 use crate::tool_checks;
 
@@ -14,8 +16,9 @@ use crate::tool_checks;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Finding {
     /// Stable, for people to search for: `XT1` names, `XT2` seals, `XT3` golden SQL, `XT4` documentation,
-    /// `XT5` log, `XT6` schema version, `XT7` formatting, `XT8` behaviour.
-    pub(crate) code: &'static str,
+    /// `XT5` log, `XT6` schema version, `XT7` formatting, `XT8` behaviour, `XT9` lint did not run; `BM` are
+    /// those of `bridge-migrate lint`.
+    pub(crate) code: Cow<'static, str>,
     /// The file that it is about.
     pub(crate) subject: String,
     /// What is wrong with it.
@@ -87,7 +90,7 @@ const TEXT_CHECKS: [Check; 6] = [
 ];
 
 /// They come last: they take the longest and say the least when a name is wrong.
-const TOOL_CHECKS: [Check; 2] = [
+const TOOL_CHECKS: [Check; 3] = [
     Check {
         name: "formatting",
         run: tool_checks::formatting,
@@ -95,6 +98,10 @@ const TOOL_CHECKS: [Check; 2] = [
     Check {
         name: "up, down and up again; SQL as stored",
         run: tool_checks::behaviour,
+    },
+    Check {
+        name: "lint; what servers of each release run",
+        run: lint_check::lint,
     },
 ];
 

@@ -19,7 +19,7 @@ pub(crate) fn names(subject: &Subject<'_>) -> Result<Vec<Finding>, Error> {
     Ok(errors
         .into_iter()
         .map(|error| Finding {
-            code: "XT101",
+            code: "XT101".into(),
             subject: "migrations".to_owned(),
             message: error.to_string(),
             fix: "rename the file".to_owned(),
@@ -37,7 +37,7 @@ pub(crate) fn sealing(subject: &Subject<'_>) -> Result<Vec<Finding>, Error> {
         Ok(sealed) => sealed,
         Err(error) => {
             return Ok(vec![Finding {
-                code: "XT205",
+                code: "XT205".into(),
                 subject: subject.project.show(&subject.project.seals()),
                 message: error.message().to_owned(),
                 fix: "take the file whole from version control, then run `cargo xtask seal`".to_owned(),
@@ -52,7 +52,8 @@ pub(crate) fn sealing(subject: &Subject<'_>) -> Result<Vec<Finding>, Error> {
                 Difference::Edited(_) => "XT202",
                 Difference::Removed(_) => "XT203",
                 Difference::Moved { .. } => "XT204",
-            },
+            }
+            .into(),
             subject: subject.project.show(&subject.project.migration(found.subject())),
             message: found.what(),
             fix: match found {
@@ -82,7 +83,7 @@ pub(crate) fn golden(subject: &Subject<'_>) -> Result<Vec<Finding>, Error> {
         };
         let fix = "cargo xtask check --bless, and read what it wrote".to_owned();
         found.push(Finding {
-            code,
+            code: code.into(),
             subject: project.show(&path),
             message: message.to_owned(),
             fix,
@@ -92,7 +93,7 @@ pub(crate) fn golden(subject: &Subject<'_>) -> Result<Vec<Finding>, Error> {
         let stem = file_name.strip_suffix(".sql");
         if stem.is_some_and(|stem| !subject.migrations.iter().any(|(name, _)| name.stem() == stem)) {
             found.push(Finding {
-                code: "XT303",
+                code: "XT303".into(),
                 subject: project.show(&project.golden_dir().join(&file_name)),
                 message: "belongs to no migration".to_owned(),
                 fix: "remove it, or rename it with its migration".to_owned(),
@@ -123,7 +124,7 @@ pub(crate) fn documentation(subject: &Subject<'_>) -> Result<Vec<Finding>, Error
             };
             let fix = format!("write {content} under `//! # {heading}`");
             found.push(Finding {
-                code,
+                code: code.into(),
                 subject: file.clone(),
                 message,
                 fix,
@@ -132,7 +133,7 @@ pub(crate) fn documentation(subject: &Subject<'_>) -> Result<Vec<Finding>, Error
         let mut code_lines = text.lines().filter(|line| !line.trim_start().starts_with("//!"));
         if code_lines.any(|line| line.contains(source::PENDING_MARK)) {
             found.push(Finding {
-                code: "XT405",
+                code: "XT405".into(),
                 subject: file,
                 message: "still holds the template's example".to_owned(),
                 fix: "write `up` and `down`, and remove the comment that says PENDING".to_owned(),
@@ -145,8 +146,8 @@ pub(crate) fn documentation(subject: &Subject<'_>) -> Result<Vec<Finding>, Error
 pub(crate) fn log(subject: &Subject<'_>) -> Result<Vec<Finding>, Error> {
     let project = subject.project;
     let file = project.show(&project.log());
-    let finding = |code, message, fix| Finding {
-        code,
+    let finding = |code: &'static str, message, fix| Finding {
+        code: code.into(),
         subject: file.clone(),
         message,
         fix,
@@ -197,7 +198,7 @@ pub(crate) fn schema_version(subject: &Subject<'_>) -> Result<Vec<Finding>, Erro
     };
     let Some(release) = source::release(text) else {
         return Ok(vec![Finding {
-            code: "XT603",
+            code: "XT603".into(),
             subject: project.show(&project.migration(newest)),
             message: "names no release".to_owned(),
             fix: "write it as in `Definition::new(\"1.1.0\", Phase::Expand)`".to_owned(),
@@ -214,7 +215,7 @@ pub(crate) fn schema_version(subject: &Subject<'_>) -> Result<Vec<Finding>, Erro
         None => ("XT602", "does not say the current version".to_owned()),
     };
     Ok(vec![Finding {
-        code,
+        code: code.into(),
         subject: project.show(&project.log()),
         message,
         fix: format!(

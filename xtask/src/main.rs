@@ -9,6 +9,7 @@ mod checks;
 mod current_version;
 mod demo;
 mod error;
+mod lint_check;
 mod migration_log;
 mod new_migration;
 mod project;

@@ -36,7 +36,7 @@ pub(crate) fn formatting(subject: &Subject<'_>) -> Result<Vec<Finding>, Error> {
         .map(|(name, _)| {
             let file = project.show(&project.migration(name));
             Finding {
-                code: "XT701",
+                code: "XT701".into(),
                 fix: format!("rustfmt {file}"),
                 subject: file,
                 message: "is not formatted".to_owned(),
@@ -45,7 +45,7 @@ pub(crate) fn formatting(subject: &Subject<'_>) -> Result<Vec<Finding>, Error> {
         .collect();
     if found.is_empty() {
         found.push(Finding {
-            code: "XT702",
+            code: "XT702".into(),
             subject: project.show(&project.migrations_dir()),
             message: format!("rustfmt cannot read it:\n{}", cargo::text(&output)),
             fix: "make it compile".to_owned(),
@@ -61,7 +61,7 @@ pub(crate) fn behaviour(subject: &Subject<'_>) -> Result<Vec<Finding>, Error> {
         return Ok(Vec::new());
     }
     Ok(vec![Finding {
-        code: "XT801",
+        code: "XT801".into(),
         subject: "migrations".to_owned(),
         message: format!("do not do what they should:\n{}", cargo::text(&output)),
         fix: format!("cargo test --package {CATALOG}"),

@@ -14,6 +14,8 @@ pub(crate) struct Source {
     pub(crate) summary: String,
     /// The text under `# Rollback`, as one paragraph.
     pub(crate) rollback: String,
+    /// The findings that `lint: allow(CODE): reason` allows, with their reasons.
+    pub(crate) allowed: Vec<(String, String)>,
 }
 
 /// Reads every migration in a folder.
@@ -59,6 +61,7 @@ pub(crate) fn describe(name: MigrationName, text: &str) -> Result<Source, String
         .map_while(|line| line.strip_prefix("//!"))
         .map(str::trim)
         .collect();
+    let (docs, allowed) = take_allowed(docs)?;
     let summary = docs.first().copied().unwrap_or_default();
     if summary.is_empty() || summary.starts_with('#') {
         return Err("it must start with `//!` and what it does, in a sentence".to_owned());
@@ -82,7 +85,40 @@ pub(crate) fn describe(name: MigrationName, text: &str) -> Result<Source, String
         release: release(text)?,
         summary: summary.to_owned(),
         rollback: rollback.join(" "),
+        allowed,
     })
+}
+
+/// Takes `lint: allow(CODE): reason` out of the docs. A reason goes on until an empty line, a heading or the
+/// next of its kind; it may be missing, which is a finding of its own.
+#[expect(
+    clippy::type_complexity,
+    reason = "the docs that are left, and what was taken out"
+)]
+fn take_allowed(docs: Vec<&str>) -> Result<(Vec<&str>, Vec<(String, String)>), String> {
+    let mut left = Vec::new();
+    let mut allowed: Vec<(String, String)> = Vec::new();
+    let mut in_reason = false;
+    for line in docs {
+        if let Some(rest) = line.strip_prefix("lint:") {
+            let (code, reason) = rest
+                .trim_start()
+                .strip_prefix("allow(")
+                .and_then(|rest| rest.split_once(')'))
+                .ok_or_else(|| format!("`{line}` must be written as `lint: allow(BM210): why`"))?;
+            let reason = reason.strip_prefix(':').unwrap_or(reason).trim();
+            allowed.push((code.trim().to_owned(), reason.to_owned()));
+            in_reason = true;
+        } else if line.is_empty() || line.starts_with('#') || !in_reason {
+            in_reason = false;
+            left.push(line);
+        } else if let Some((_, reason)) = allowed.last_mut() {
+            let gap = if reason.is_empty() { "" } else { " " };
+            reason.push_str(gap);
+            reason.push_str(line);
+        }
+    }
+    Ok((left, allowed))
 }
 
 /// The release that the text gives to `Definition::new`.
@@ -119,8 +155,8 @@ pub(crate) fn registry(folder: &Path, sources: &[Source]) -> Result<String, Stri
         let _ = writeln!(modules, "#[path = {path:?}]\nmod {module};");
         let _ = writeln!(
             entries,
-            "        Registered {{ version: {version}, name: {name:?}, summary: {:?}, rollback: {:?}, definition: {module}::migration() }},",
-            source.summary, source.rollback
+            "        Registered {{ version: {version}, name: {name:?}, summary: {:?}, rollback: {:?}, allowed: &{:?}, definition: {module}::migration() }},",
+            source.summary, source.rollback, source.allowed
         );
     }
     let last = sources

@@ -1,11 +1,14 @@
 //! The catalog of the Bridge: every file of `migrations/`, which the build script lists.
 
+use bridge_migrate_core::Release;
 use bridge_migrate_core::catalog::Catalog;
-use bridge_migrate_core::error::Result;
+use bridge_migrate_core::contracts::Contract;
+use bridge_migrate_core::error::{Error, ErrorKind, Hint, Result};
 
 use crate::authoring::Definition;
 
 include!(concat!(env!("OUT_DIR"), "/registry.rs"));
+include!(concat!(env!("OUT_DIR"), "/contracts.rs"));
 
 /// The application whose databases these migrations are for.
 const APPLICATION: &str = "Claude Multi-Agent Bridge";
@@ -22,6 +25,7 @@ struct Registered {
     name: &'static str,
     summary: &'static str,
     rollback: &'static str,
+    allowed: &'static [(&'static str, &'static str)],
     definition: Definition,
 }
 
@@ -34,11 +38,35 @@ pub fn catalog() -> Result<Catalog> {
     let migrations = registry()
         .into_iter()
         .map(|file| {
-            file.definition
-                .build(file.version, file.name, file.summary, file.rollback)
+            let mut migration =
+                file.definition
+                    .build(file.version, file.name, file.summary, file.rollback)?;
+            migration.allowed = file
+                .allowed
+                .iter()
+                .map(|(code, reason)| ((*code).to_owned(), (*reason).to_owned()))
+                .collect();
+            Ok(migration)
         })
         .collect::<Result<Vec<_>>>()?;
     Ok(Catalog::new(APPLICATION, migrations)?
         .with_server_created_tables(SERVER_CREATED_TABLES)
-        .with_secret_tables(SECRET_TABLES))
+        .with_secret_tables(SECRET_TABLES)
+        .with_contracts(contracts()?))
+}
+
+/// What the Bridge's servers of each release run: every file of `contracts/`.
+fn contracts() -> Result<Vec<Contract>> {
+    CONTRACTS
+        .iter()
+        .map(|(release, text)| {
+            Contract::parse(*release, text).map_err(|source| {
+                Error::new(
+                    ErrorKind::CatalogInvalid,
+                    format!("contracts/{release}.sql: {source}"),
+                )
+                .with_hint(Hint::shell("cargo xtask check"))
+            })
+        })
+        .collect()
 }

@@ -65,21 +65,21 @@ fn the_registry_lists_every_file_in_order_and_ends_with_the_last_release() {
     let sources = read(folder.path()).unwrap();
     let rust = registry(Path::new("/the \"folder\""), &sources).unwrap();
     insta::assert_snapshot!(rust, @r#"
-    #[path = "/the \"folder\"/V001__first.rs"]
-    mod v001_first;
-    #[path = "/the \"folder\"/V002__second.rs"]
-    mod v002_second;
+        #[path = "/the \"folder\"/V001__first.rs"]
+        mod v001_first;
+        #[path = "/the \"folder\"/V002__second.rs"]
+        mod v002_second;
 
-    /// The release that the last migration completes.
-    pub const SCHEMA_VERSION: &str = "1.2.0";
+        /// The release that the last migration completes.
+        pub const SCHEMA_VERSION: &str = "1.2.0";
 
-    fn registry() -> Vec<Registered> {
-        vec![
-            Registered { version: 1, name: "first", summary: "Adds a thing.", rollback: "Drops the thing; nothing \"else\" is lost.", definition: v001_first::migration() },
-            Registered { version: 2, name: "second", summary: "Adds a thing.", rollback: "Drops the thing; nothing \"else\" is lost.", definition: v002_second::migration() },
-        ]
-    }
-    "#);
+        fn registry() -> Vec<Registered> {
+            vec![
+                Registered { version: 1, name: "first", summary: "Adds a thing.", rollback: "Drops the thing; nothing \"else\" is lost.", allowed: &[], definition: v001_first::migration() },
+                Registered { version: 2, name: "second", summary: "Adds a thing.", rollback: "Drops the thing; nothing \"else\" is lost.", allowed: &[], definition: v002_second::migration() },
+            ]
+        }
+        "#);
 }
 
 #[test]
@@ -138,4 +138,35 @@ fn a_folder_in_the_place_of_a_file_is_refused_by_name() {
     std::fs::create_dir(folder.path().join("V001__first.rs")).unwrap();
     let refused = read(folder.path()).unwrap_err().join("\n");
     assert!(refused.starts_with("migrations/V001__first.rs: "), "{refused}");
+}
+
+fn with_lint(lines: &str) -> String {
+    GOOD.replacen("\n\n", &format!("\n//!\n{lines}\n\n"), 1)
+}
+
+#[test]
+fn what_a_file_allows_is_taken_with_its_reason_and_is_no_part_of_the_rollback() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = with_lint(
+        "//! lint: allow(BM210): Two seconds\n//! at most.\n//! lint: allow(BM306)\n//!\n//! # More\n//! Text.",
+    );
+    std::fs::write(folder.path().join("V001__first.rs"), text).unwrap();
+    let sources = read(folder.path()).unwrap();
+    assert_eq!(
+        sources[0].allowed,
+        [
+            ("BM210".to_owned(), "Two seconds at most.".to_owned()),
+            ("BM306".to_owned(), String::new())
+        ]
+    );
+    assert!(!sources[0].rollback.contains("lint"), "{}", sources[0].rollback);
+}
+
+#[test]
+fn a_lint_line_that_allows_nothing_is_refused() {
+    let refused = refusal(&[("V001__first.rs", &with_lint("//! lint: off"))]);
+    assert_eq!(
+        refused,
+        "migrations/V001__first.rs: `lint: off` must be written as `lint: allow(BM210): why`"
+    );
 }

@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Deserialize;
 
 use crate::commands::{
-    adopt, backup, checklist, completions, doctor, history, log, man, migrate, plan, rehearse, restore,
+    adopt, backup, checklist, completions, doctor, history, lint, log, man, migrate, plan, rehearse, restore,
     schema, status, tokens, verify, wait,
 };
 
@@ -107,6 +107,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Schema(schema::Action),
     Verify(verify::Arguments),
+    Lint(lint::Arguments),
     Checklist(checklist::Arguments),
     Doctor(doctor::Arguments),
     Completions(completions::Arguments),
@@ -130,6 +131,7 @@ impl Command {
             Self::Tokens(action) => action.name(),
             Self::Schema(action) => action.name(),
             Self::Verify(_) => "verify",
+            Self::Lint(_) => "lint",
             Self::Checklist(_) => "checklist",
             Self::Doctor(_) => "doctor",
             Self::Completions(_) => "completions",

@@ -233,6 +233,8 @@ mod tests {
                 data: None,
                 import: None,
                 row_changes: Vec::new(),
+                retires: None,
+                allowed: Vec::new(),
             };
             prop_assert_eq!(checksum(&migration).unwrap(), as_refinery(&migration).unwrap().checksum());
         }

@@ -103,6 +103,7 @@ impl Scenario {
     }
 
     fn with(command: Command, wal: bool, seed: u64, messages: u64, odd_timestamps: u8) -> Self {
+        in_memory();
         let population = Population {
             seed,
             odd_timestamps,
@@ -275,6 +276,7 @@ impl Place {
     /// When it cannot be made.
     #[allow(clippy::new_without_default, reason = "it makes a folder")]
     pub fn new() -> Self {
+        in_memory();
         let folder = tempfile::Builder::new()
             .prefix("bridge-crash-")
             .tempdir()
@@ -288,6 +290,16 @@ impl Place {
     /// When the folder is gone.
     pub fn database(&self) -> PathBuf {
         self.folder.path().canonicalize().unwrap().join("collab.db")
+    }
+}
+
+/// Has this process make its temporary files in memory where the system has a place for that: neither a recorded
+/// disk nor a killed process depends on real syncs, which are slow.
+pub fn in_memory() {
+    let shared_memory = Path::new("/dev/shm");
+    if shared_memory.is_dir() {
+        // A second call finds it set.
+        let _ = tempfile::env::override_temp_dir(shared_memory);
     }
 }
 

@@ -17,6 +17,7 @@ pub struct Definition {
     data: Option<Box<dyn DataStep>>,
     import: Option<Box<dyn Import>>,
     row_changes: Vec<RowChange>,
+    retires: Option<String>,
 }
 
 impl Definition {
@@ -32,6 +33,7 @@ impl Definition {
             data: None,
             import: None,
             row_changes: Vec::new(),
+            retires: None,
         }
     }
 
@@ -76,6 +78,14 @@ impl Definition {
         self.changes_rows(table, RowChangeKind::Removes)
     }
 
+    /// Says which release's servers no longer work once it is applied, and those of all releases before it.
+    /// A contract migration must say so, and no other may.
+    #[must_use]
+    pub fn retires(mut self, release: &str) -> Self {
+        self.retires = Some(release.to_owned());
+        self
+    }
+
     fn changes_rows(mut self, table: &str, kind: RowChangeKind) -> Self {
         self.row_changes.push(RowChange {
             table: table.to_owned(),
@@ -105,6 +115,12 @@ impl Definition {
             .chain(self.down.problems())
             .cloned()
             .collect();
+        let retires = self
+            .retires
+            .as_deref()
+            .map(Release::parse)
+            .transpose()
+            .map_err(|source| invalid(source.to_string()))?;
         let (up, down) = (self.up.sql(), self.down.sql());
         if up.is_empty() != down.is_empty() {
             problems.push("it needs both an `up` and a `down`".to_owned());
@@ -132,6 +148,8 @@ impl Definition {
             data: self.data,
             import: self.import,
             row_changes: self.row_changes,
+            retires,
+            allowed: Vec::new(),
         })
     }
 }

@@ -6,6 +6,7 @@ pub(crate) mod checklist;
 pub(crate) mod completions;
 pub(crate) mod doctor;
 pub(crate) mod history;
+pub(crate) mod lint;
 pub(crate) mod log;
 pub(crate) mod man;
 pub(crate) mod migrate;
@@ -40,6 +41,7 @@ pub(crate) fn run(context: &Context, command: Command) -> Result<u8, Failure> {
         Command::Tokens(action) => tokens::run(context, &action),
         Command::Schema(action) => schema::run(context, &action),
         Command::Verify(arguments) => verify::run(context, &arguments),
+        Command::Lint(arguments) => lint::run(context, &arguments),
         Command::Checklist(arguments) => checklist::run(context, &arguments),
         Command::Doctor(arguments) => doctor::run(context, &arguments),
         Command::Completions(arguments) => completions::run(context, &arguments),

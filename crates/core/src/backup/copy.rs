@@ -303,10 +303,12 @@ mod tests {
         Limits {
             hold: Duration::from_secs(2),
             plain_bytes: 0,
+            untouched: false,
         },
         Limits {
             hold: Duration::ZERO,
             plain_bytes: u64::MAX,
+            untouched: false,
         },
     ];
 

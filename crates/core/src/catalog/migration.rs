@@ -32,9 +32,21 @@ pub struct Migration {
     pub import: Option<Box<dyn Import>>,
     /// The row counts that may differ afterwards. What is not declared must not change.
     pub row_changes: Vec<RowChange>,
+    /// The last release whose servers no longer work once it is applied; only a contract migration ends one.
+    pub retires: Option<Release>,
+    /// Findings that its file allows: the code, and why.
+    pub allowed: Vec<(String, String)>,
 }
 
 impl Migration {
+    /// Why its file allows findings with this code; none when it does not, or gives no reason.
+    pub fn allows(&self, code: &str) -> Option<&str> {
+        self.allowed
+            .iter()
+            .find(|(allowed, reason)| allowed == code && !reason.is_empty())
+            .map(|(_, reason)| reason.as_str())
+    }
+
     /// `V001__initial_schema`, as history and `schema_version` record it.
     pub fn stem(&self) -> String {
         format!("V{:03}__{}", self.version, self.name)

@@ -8,6 +8,7 @@ use naming::{Release, Target};
 
 pub use migration::{Import, ImportedRows, Migration, RowChange, RowChangeKind};
 
+use crate::contracts::Contract;
 use crate::error::{Error, ErrorKind, Hint, Result};
 
 /// All migrations compiled into a program, in order and without gaps from 1.
@@ -17,6 +18,7 @@ pub struct Catalog {
     migrations: Vec<Migration>,
     server_created_tables: &'static [&'static str],
     secret_tables: &'static [&'static str],
+    contracts: Vec<Contract>,
 }
 
 impl Catalog {
@@ -58,6 +60,7 @@ impl Catalog {
             migrations,
             server_created_tables: &[],
             secret_tables: &[],
+            contracts: Vec::new(),
         })
     }
 
@@ -76,6 +79,19 @@ impl Catalog {
         self
     }
 
+    /// What the servers of each release run; lint and rehearsal see to it that the schema serves them.
+    #[must_use]
+    pub fn with_contracts(mut self, mut contracts: Vec<Contract>) -> Self {
+        contracts.sort_by_key(|contract| contract.release);
+        self.contracts = contracts;
+        self
+    }
+
+    /// What the servers of each release run, oldest release first.
+    pub fn contracts(&self) -> &[Contract] {
+        &self.contracts
+    }
+
     /// The application whose databases these migrations are for.
     pub fn application(&self) -> &'static str {
         self.application
@@ -84,6 +100,11 @@ impl Catalog {
     /// All migrations, in order.
     pub fn migrations(&self) -> &[Migration] {
         &self.migrations
+    }
+
+    /// The migrations and the contracts, for a catalog that is made from another.
+    pub fn into_parts(self) -> (Vec<Migration>, Vec<Contract>) {
+        (self.migrations, self.contracts)
     }
 
     /// Tables that adoption may create.

@@ -235,6 +235,7 @@ pub(super) fn disk(look: &Look<'_>) -> Item {
         look.settings.backup_dir.clone(),
     ] {
         // A backup folder that does not exist yet will be made where its parent is.
+        let folder = std::path::absolute(&folder).unwrap_or(folder);
         let Some(folder) = folder.ancestors().find(|folder| folder.is_dir()) else {
             continue;
         };
@@ -251,6 +252,7 @@ pub(super) fn disk(look: &Look<'_>) -> Item {
                 );
             }
             Ok(free) => {
+                let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
                 let line = format!("{} free in {}", disk::size(free), folder.display());
                 if !evidence.contains(&line) {
                     evidence.push(line);

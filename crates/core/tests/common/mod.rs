@@ -29,6 +29,8 @@ pub(crate) fn migration(version: u32, name: &str, release: Release, up: &str, do
         data: None,
         import: None,
         row_changes: Vec::new(),
+        retires: None,
+        allowed: Vec::new(),
     }
 }
 

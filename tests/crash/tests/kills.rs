@@ -1,0 +1,257 @@
+//! The real program is killed (SIGKILL) at random moments, with the server's statements running beside it.
+#![cfg(unix)]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the tests play the operator, who opens the database in their own way"
+)]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use crash::options::{Options, number};
+use crash::prover::open;
+use crash::scenario::in_memory;
+use crash::truth::{Truth, content, first_difference};
+use rusqlite::Connection;
+use support::random::{Random, mix};
+use support::{BridgeMigrate, Population, Server, TestDatabase};
+
+/// Kills that must have met a running program; `CRASH_KILLS` says another number.
+const KILLS: u64 = 300;
+/// Kills of a restore, which is one transaction.
+const RESTORE_KILLS: u64 = 60;
+/// The cores of the smallest machine that this runs on.
+const WORKERS: u64 = 2;
+/// Of so many runs, one has a server beside it.
+const SERVED: u64 = 3;
+
+/// What the kills of one command came to.
+#[derive(Default)]
+struct Tally {
+    kills: AtomicU64,
+    ended: AtomicU64,
+    served: AtomicU64,
+    /// Versions in which the kills left the database, and how often.
+    left: Mutex<BTreeMap<String, u64>>,
+}
+
+/// A database before and after the command, and how long that takes.
+struct Sample {
+    bytes: [Vec<u8>; 2],
+    tokens: Vec<u8>,
+    original: TestDatabase,
+    migrated: TestDatabase,
+    usual: Duration,
+    content: String,
+}
+
+impl Sample {
+    fn new(wal: bool, seed: u64) -> Self {
+        in_memory();
+        let original = TestDatabase::with(&Population {
+            seed,
+            odd_timestamps: 50,
+            ..Population::of_messages(2000)
+        });
+        original.set_wal(wal);
+        let tokens = fs::read(original.tokens()).unwrap();
+        let before = fs::read(original.path()).unwrap();
+        let migrated = place(&before, &tokens);
+        // The first run of all builds the program.
+        support::command::binary();
+        let started = Instant::now();
+        assert_eq!(BridgeMigrate::new(&migrated).arg("migrate").run().code, Some(0));
+        let usual = started.elapsed();
+        let after = fs::read(migrated.path()).unwrap();
+        let content = content(&migrated.connect_read_only());
+        Self {
+            bytes: [before, after],
+            tokens,
+            usual,
+            content,
+            original,
+            migrated,
+        }
+    }
+
+    fn truth(&self) -> Truth {
+        let catalog = bridge_migrate::catalog().unwrap();
+        Truth::new(
+            &catalog,
+            Some(&self.original.path()),
+            &self.migrated.path(),
+            false,
+        )
+    }
+}
+
+fn place(bytes: &[u8], tokens: &[u8]) -> TestDatabase {
+    let database = TestDatabase::nothing();
+    fs::write(database.path(), bytes).unwrap();
+    fs::write(database.tokens(), tokens).unwrap();
+    database
+}
+
+/// Runs rounds on all cores until `wanted` kills met a running program.
+fn until_killed(wanted: u64, tally: &Tally, round: impl Fn(u64) + Sync) {
+    let next = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..WORKERS {
+            scope.spawn(|| {
+                while tally.kills.load(Ordering::Relaxed) < wanted {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    assert!(
+                        number < 10 * wanted + 100,
+                        "the program ends before it can be killed"
+                    );
+                    round(number);
+                }
+            });
+        }
+    });
+}
+
+/// Lets the program run for a random time, kills it, and notes whether that met it.
+fn kill(run: BridgeMigrate, delay: Duration, tally: &Tally) {
+    let running = run.spawn();
+    std::thread::sleep(delay);
+    let output = running.kill();
+    match output.code {
+        None => tally.kills.fetch_add(1, Ordering::Relaxed),
+        Some(0) => tally.ended.fetch_add(1, Ordering::Relaxed),
+        Some(code) => panic!("the program ended by itself with {code}: {output}"),
+    };
+}
+
+/// Checks what a kill left.
+#[track_caller]
+fn look(database: &TestDatabase, truth: &Truth, tally: &Tally, what: &str) -> Connection {
+    let connection = open(&database.path()).unwrap_or_else(|wrong| panic!("{what}: {wrong}"));
+    let standing = truth
+        .check(&connection)
+        .unwrap_or_else(|wrong| panic!("{what}: {wrong}"));
+    let part = if standing.in_part { " and a part" } else { "" };
+    let left = format!("V{:03}{part}", standing.version);
+    *tally.left.lock().unwrap().entry(left).or_default() += 1;
+    connection
+}
+
+fn delay(random: &mut Random, usual: Duration) -> Duration {
+    let longest = u64::try_from(usual.as_micros()).unwrap() * 11 / 10;
+    // The later of two: most of a small migration is its start and its backup, before anything can go wrong.
+    Duration::from_micros(random.below(longest).max(random.below(longest)))
+}
+
+fn report(what: &str, tally: &Tally, started: Instant) {
+    println!(
+        "{what}: {} kills met the program, {} came too late, {} with a server beside; left at {:?}; {:.1} s",
+        tally.kills.load(Ordering::Relaxed),
+        tally.ended.load(Ordering::Relaxed),
+        tally.served.load(Ordering::Relaxed),
+        tally.left.lock().unwrap(),
+        started.elapsed().as_secs_f64()
+    );
+}
+
+#[test]
+fn a_killed_migration_is_whole_and_goes_on() {
+    let (options, started, tally) = (Options::read(), Instant::now(), Tally::default());
+    let wanted = number("CRASH_KILLS").unwrap_or(KILLS);
+    let samples = [false, true].map(|wal| Sample::new(wal, options.seed));
+    let truths = samples
+        .each_ref()
+        .map(|sample| (sample.truth(), sample.truth().with_writers()));
+    until_killed(wanted, &tally, |number| {
+        let index = usize::try_from(number % 2).unwrap();
+        let (sample, (alone, shared)) = (&samples[index], &truths[index]);
+        let mut random = Random::new(mix(options.seed ^ mix(number)));
+        let is_served = number % SERVED == 0;
+        let what = format!("CRASH_SEED={} migration {number}", options.seed);
+        let database = place(&sample.bytes[0], &sample.tokens);
+        let server = is_served.then(|| Server::start_paced(&database.path(), 1, Duration::from_millis(2)));
+        kill(
+            BridgeMigrate::new(&database).arg("migrate"),
+            delay(&mut random, sample.usual),
+            &tally,
+        );
+        let truth = if is_served { shared } else { alone };
+        drop(look(&database, truth, &tally, &what));
+        let again = BridgeMigrate::new(&database)
+            .args(["migrate", "--no-backup"])
+            .run();
+        assert_eq!(again.code, Some(0), "{what}: {again}");
+        if let Some(server) = server {
+            tally.served.fetch_add(1, Ordering::Relaxed);
+            server.wait_for_calls(1);
+            let report = server.stop();
+            report.assert_no_errors();
+            report.assert_nothing_lost(&database);
+        }
+        let connection = open(&database.path()).unwrap();
+        let standing = truth
+            .check(&connection)
+            .unwrap_or_else(|wrong| panic!("{what}, again: {wrong}"));
+        assert_eq!((standing.version, standing.in_part), (9, false), "{what}");
+        if !is_served {
+            let found = content(&connection);
+            assert!(
+                found == sample.content,
+                "{what}: {}",
+                first_difference(&sample.content, &found)
+            );
+        }
+    });
+    report("migrate", &tally, started);
+    assert!(tally.left.lock().unwrap().len() > 3, "all kills left the same");
+}
+
+#[test]
+fn a_killed_restore_leaves_one_of_the_two_and_goes_on() {
+    let (options, started, tally) = (Options::read(), Instant::now(), Tally::default());
+    let wanted = number("CRASH_KILLS").unwrap_or(RESTORE_KILLS);
+    let sample = Sample::new(false, options.seed);
+    let truth = sample.truth();
+    let usual = Mutex::new(sample.usual);
+    until_killed(wanted, &tally, |number| {
+        let mut random = Random::new(mix(options.seed ^ mix(number)));
+        let what = format!("CRASH_SEED={} restore {number}", options.seed);
+        let database = place(&sample.bytes[0], &sample.tokens);
+        assert_eq!(
+            BridgeMigrate::new(&database)
+                .args(["backup", "create"])
+                .run()
+                .code,
+            Some(0)
+        );
+        let backup = fs::read_dir(database.folder())
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .find(|path| {
+                path.extension().is_some_and(|extension| extension == "json") && *path != database.tokens()
+            })
+            .unwrap();
+        fs::write(database.path(), &sample.bytes[1]).unwrap();
+        let restore = || {
+            BridgeMigrate::new(&database)
+                .arg("restore")
+                .arg(backup.with_extension(""))
+        };
+        let longest = *usual.lock().unwrap();
+        kill(restore(), delay(&mut random, longest), &tally);
+        drop(look(&database, &truth, &tally, &what));
+        let started = Instant::now();
+        let again = restore().run();
+        // The first run only guessed how long a restore takes.
+        *usual.lock().unwrap() = started.elapsed();
+        assert_eq!(again.code, Some(0), "{what}: {again}");
+        let standing = truth.check(&open(&database.path()).unwrap());
+        assert_eq!(standing.map(|standing| standing.version), Ok(0), "{what}");
+        assert_eq!(fs::read(database.tokens()).unwrap(), sample.tokens, "{what}");
+    });
+    report("restore", &tally, started);
+    let left = tally.left.lock().unwrap();
+    assert!(left.keys().eq(["V000", "V009"]), "{left:?}");
+}
