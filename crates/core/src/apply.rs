@@ -16,6 +16,7 @@ use crate::history::History;
 use crate::lock::MigrationLock;
 use crate::plan::{self, Plan, PlanOptions, Start};
 use crate::position::Position;
+use crate::rollback::unfinished::Unfinished;
 use crate::run_log::RunLog;
 use crate::runs::Run;
 use crate::settings::{Settings, folder_of};
@@ -83,6 +84,7 @@ pub fn migrate(
     observer: &dyn Observer,
 ) -> Result<MigrateOutcome> {
     let settings = &resolved(settings)?;
+    Unfinished::refuse(settings)?;
     if let Some(outcome) = nothing_to_do(catalog, settings, options.plan, Duration::ZERO)? {
         return Ok(outcome);
     }

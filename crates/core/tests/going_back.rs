@@ -348,5 +348,5 @@ fn ways_that_are_closed_say_why() {
         &Silent,
     )
     .unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Sqlite, "{error}");
+    assert_eq!(error.kind(), ErrorKind::SchemaMismatch, "{error}");
 }
