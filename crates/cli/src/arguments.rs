@@ -6,7 +6,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Deserialize;
 
 use crate::commands::{
-    adopt, backup, completions, history, log, man, migrate, plan, restore, schema, status, tokens, wait,
+    adopt, backup, completions, history, log, man, migrate, plan, restore, rollback, schema, status, tokens,
+    undo, wait,
 };
 
 /// Takes the database of the Claude Multi-Agent Bridge from release to release.
@@ -93,6 +94,8 @@ pub(crate) enum Command {
     Status(status::Arguments),
     Plan(plan::Arguments),
     Migrate(migrate::Arguments),
+    Rollback(rollback::Arguments),
+    Undo(undo::Arguments),
     Adopt(adopt::Arguments),
     #[command(subcommand)]
     Backup(backup::Action),
@@ -115,11 +118,13 @@ impl Command {
             Self::Status(_) => "status",
             Self::Plan(_) => "plan",
             Self::Migrate(_) => "migrate",
+            Self::Rollback(_) => "rollback",
+            Self::Undo(_) => "undo",
             Self::Adopt(_) => "adopt",
             Self::Backup(action) => action.name(),
             Self::Restore(_) => "restore",
             Self::History(_) => "history",
-            Self::Log(_) => "log",
+            Self::Log(arguments) => arguments.name(),
             Self::Wait(_) => "wait",
             Self::Tokens(action) => action.name(),
             Self::Schema(action) => action.name(),

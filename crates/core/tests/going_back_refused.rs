@@ -420,11 +420,11 @@ fn restoring_counts_what_was_added_changed_and_removed() {
     assert_eq!(
         loses(&place),
         [
-            "mine: 1 rows of a table that the restore point lacks",
+            "mine: 1 row of a table that the restore point lacks",
             "notes: 2 rows written since the restore point",
-            "notes: 1 rows changed since the restore point",
-            "notes: 1 rows removed since the restore point, which come back",
-            "tokens.json: 1 file that changed since the restore point, and is put back too",
+            "notes: 1 row changed since the restore point",
+            "notes: 1 row removed since the restore point, back again",
+            "tokens.json: 1 file changed since the restore point, put back too",
         ]
     );
 }

@@ -9,9 +9,11 @@ pub(crate) mod man;
 pub(crate) mod migrate;
 pub(crate) mod plan;
 pub(crate) mod restore;
+pub(crate) mod rollback;
 pub(crate) mod schema;
 pub(crate) mod status;
 pub(crate) mod tokens;
+pub(crate) mod undo;
 pub(crate) mod wait;
 
 use std::time::Duration;
@@ -26,6 +28,8 @@ pub(crate) fn run(context: &Context, command: Command) -> Result<u8, Failure> {
         Command::Status(arguments) => status::run(context, &arguments),
         Command::Plan(arguments) => plan::run(context, &arguments),
         Command::Migrate(arguments) => migrate::run(context, &arguments),
+        Command::Rollback(arguments) => rollback::run(context, &arguments),
+        Command::Undo(arguments) => undo::run(context, &arguments),
         Command::Adopt(arguments) => adopt::run(context, &arguments),
         Command::Backup(action) => backup::run(context, &action),
         Command::Restore(arguments) => restore::run(context, &arguments),

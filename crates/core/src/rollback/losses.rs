@@ -19,7 +19,7 @@ pub struct Loss {
     pub subject: String,
     /// How many values or rows.
     pub count: u64,
-    /// What they are.
+    /// What they are, in the plural.
     pub what: String,
     /// Whether they go to a file from which a later migration can take them back.
     pub kept: bool,
@@ -43,7 +43,17 @@ impl Loss {
 
 impl fmt::Display for Loss {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {} {}", self.subject, self.count, self.what)?;
+        let (noun, rest) = self.what.split_once(' ').unwrap_or((&self.what, ""));
+        let noun = match (self.count, noun) {
+            (1, "rows") => "row",
+            (1, "values") => "value",
+            (1, "entries") => "entry",
+            _ => noun,
+        };
+        write!(f, "{}: {} {noun}", self.subject, self.count)?;
+        if !rest.is_empty() {
+            write!(f, " {rest}")?;
+        }
         if self.kept {
             f.write_str(", kept in a file")
         } else {
@@ -69,7 +79,7 @@ pub(crate) fn of_dropping(connection: &Connection, dropped: &Dropped) -> Result<
                     |row| row.get(0),
                 )
                 .while_doing(format_args!("count the values of {table}.{column}"))?,
-            "values that are not the default",
+            "values other than the default",
         ),
     };
     Ok((loss.count > 0).then_some(Loss { kept: true, ..loss }))

@@ -58,7 +58,7 @@ pub(super) fn of_restoring(
         lose(written.changed, "rows changed since the restore point");
         lose(
             written.removed,
-            "rows removed since the restore point, which come back",
+            "rows removed since the restore point, back again",
         );
     }
     losses.extend(of_added_columns(connection, &reader, by_migrations)?);
@@ -100,7 +100,7 @@ fn of_companion(settings: &Settings, point: &Backup) -> Result<Option<Loss>> {
     Ok(Some(Loss::for_good(
         &name.to_string_lossy(),
         1,
-        "file that changed since the restore point, and is put back too",
+        "file changed since the restore point, put back too",
     )))
 }
 

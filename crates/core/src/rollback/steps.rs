@@ -267,7 +267,7 @@ pub(super) fn losses(
                 ..Loss::for_good(
                     &tables.join(", "),
                     0,
-                    &format!("entries that {} does not have", file.to_string_lossy()),
+                    &format!("entries not in {}", file.to_string_lossy()),
                 )
             });
         }
