@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags};
 use tempfile::TempDir;
@@ -16,6 +16,11 @@ const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 const HEADER_BYTES: usize = 100;
 /// The page cache in KiB. A larger one makes rebuilds slower, and memory is promised to stay flat.
 const CACHE_KIB: i64 = 4096;
+
+/// How long servers may take to come or go while a reader opens.
+const SETTLED_WITHIN: Duration = Duration::from_millis(500);
+/// A database that was not written for so long has no server at work on it.
+const QUIET: Duration = Duration::from_secs(2);
 
 /// What stands at a database's path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -218,6 +223,27 @@ impl std::ops::Deref for Reader {
 /// # Errors
 /// When the file cannot be opened, or is no database.
 pub fn open_reader(path: &Path, busy_timeout: Duration) -> Result<Reader> {
+    let started = Instant::now();
+    loop {
+        match try_open_reader(path, busy_timeout) {
+            // Whoever closes a database in write-ahead mode as the last removes the log and its index. When that
+            // happens between a look at the folder and the opening, another look finds things settled.
+            Err(error)
+                if matches!(inspect(path), Ok(FileState::Database { wal: true }))
+                    && matches!(
+                        error.kind(),
+                        ErrorKind::Permission | ErrorKind::Missing | ErrorKind::Corrupt
+                    )
+                    && started.elapsed() < busy_timeout.min(SETTLED_WITHIN) =>
+            {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            opened => return opened,
+        }
+    }
+}
+
+fn try_open_reader(path: &Path, busy_timeout: Duration) -> Result<Reader> {
     let state = inspect(path)?;
     let exists = |suffix| {
         with_suffix(path, suffix)
@@ -232,7 +258,16 @@ pub fn open_reader(path: &Path, busy_timeout: Duration) -> Result<Reader> {
             )
             .with_hint(Hint::tool(["migrate"])));
         }
-        FileState::Database { wal: true } if !exists("-wal") => "?mode=ro&immutable=1",
+        FileState::Database { wal: true } if !exists("-wal") => {
+            // What is taken for immutable is read without locks: a server's write in the middle would look like
+            // damage. Beside a server at work, the log and its index come and go anyhow.
+            if !is_quiet(path)
+                && let Ok(reader) = open_beside_servers(path, busy_timeout)
+            {
+                return Ok(reader);
+            }
+            "?mode=ro&immutable=1"
+        }
         // Reads the index of the log without writing to it, and makes one in memory if it is stale.
         FileState::Database { wal: true } if exists("-shm") => "?mode=ro&readonly_shm=1",
         FileState::Database { wal: true } => return open_private_copy(path, busy_timeout),
@@ -252,6 +287,28 @@ pub fn open_reader(path: &Path, busy_timeout: Duration) -> Result<Reader> {
         Err(error) if exists("-wal") && is_torn_index(&error) => open_private_copy(path, busy_timeout),
         Err(error) => Err(cannot_open(path, error)),
     }
+}
+
+/// Whether nobody wrote to the file lately.
+fn is_quiet(path: &Path) -> bool {
+    path.metadata()
+        .ok()
+        .and_then(|metadata| metadata.modified().ok())
+        .and_then(|modified| modified.elapsed().ok())
+        .is_some_and(|age| age >= QUIET)
+}
+
+/// Opens a database in write-ahead mode under SQLite's locks. Makes an empty log and removes it when closed; the
+/// database itself does not change.
+fn open_beside_servers(path: &Path, busy_timeout: Duration) -> rusqlite::Result<Reader> {
+    let connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    configure(&connection, busy_timeout)?;
+    connection.pragma_update(None, "query_only", true)?;
+    connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
+    Ok(Reader {
+        connection,
+        private_copy: None,
+    })
 }
 
 /// Opens a finished copy that nobody writes, such as a backup.

@@ -10,8 +10,10 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
 use bridge_migrate_core::apply::{MigrateOptions, migrate};
+use bridge_migrate_core::connection::open_reader;
 use bridge_migrate_core::event::Silent;
 use bridge_migrate_core::status::{Presence, status};
 use common::{Place, catalog};
@@ -129,4 +131,54 @@ fn with_a_journal_that_a_crash_left_to_be_rolled_back() {
             > 0
     );
     assert_status_reads_only(&crashed);
+}
+
+#[test]
+fn servers_that_come_and_go_do_not_look_like_damage() {
+    let place = Place::new();
+    let sql =
+        "PRAGMA journal_mode = WAL; CREATE TABLE calls (text TEXT); CREATE INDEX by_text ON calls (text)";
+    place.open().execute_batch(sql).unwrap();
+    let mut server = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["a_server_in_a_process_of_its_own", "--exact", "--ignored"])
+        .env("BM_TEST_SERVED", place.folder.path())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let calls = || -> u64 {
+        let reader = open_reader(&place.database(), Duration::from_secs(5)).unwrap();
+        let integrity: String = reader
+            .query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(integrity, "ok");
+        reader
+            .query_row("SELECT count(*) FROM calls", [], |row| row.get(0))
+            .unwrap()
+    };
+    let started = std::time::Instant::now();
+    while calls() < 300 {
+        assert!(
+            started.elapsed() < Duration::from_secs(60),
+            "the server does not write"
+        );
+    }
+    std::fs::write(place.folder.path().join("stop"), "").unwrap();
+    assert!(server.wait().unwrap().success(), "the server saw an error");
+}
+
+#[test]
+#[ignore = "part of another test"]
+fn a_server_in_a_process_of_its_own() {
+    let Some(folder) = std::env::var_os("BM_TEST_SERVED").map(std::path::PathBuf::from) else {
+        return;
+    };
+    // A connection for each call: closing it, the last one, removes the log.
+    while folder.is_dir() && !folder.join("stop").exists() {
+        let connection =
+            bridge_migrate_core::connection::open_writer(&folder.join("notes.db"), Duration::from_secs(5))
+                .unwrap();
+        connection
+            .execute_batch("INSERT INTO calls VALUES (hex(randomblob(600)))")
+            .unwrap();
+    }
 }

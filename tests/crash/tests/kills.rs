@@ -8,6 +8,11 @@
     clippy::disallowed_methods,
     reason = "the tests play the operator, who opens the database in their own way"
 )]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on says so by panicking"
+)]
 
 use std::collections::BTreeMap;
 use std::fs;

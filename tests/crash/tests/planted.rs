@@ -8,6 +8,7 @@
     clippy::disallowed_methods,
     reason = "the tests play an engine with bugs, which opens the database in its own way"
 )]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
 use std::path::Path;
 

@@ -123,7 +123,10 @@ fn write_pages(
                 .with_hint(Hint::tool(["status"])));
             }
             Err(source) => {
-                return Err(Error::sqlite(doing(), source).with_truth("The database is as it was."));
+                // SQLite shortens the file after the commit: a failure there comes too late to change anything.
+                return Err(Error::sqlite(doing(), source).with_truth(
+                    "The database is whole: as it was, or as in the backup. Run the restore again.",
+                ));
             }
         }
     }
