@@ -11,4 +11,7 @@
 
 mod common;
 
+mod adopt;
 mod migrate;
+mod plan;
+mod status;

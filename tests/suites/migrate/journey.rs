@@ -158,10 +158,7 @@ fn a_fresh_database_has_the_schema_of_a_migrated_one() {
     assert_arrived(&fresh);
     let migrated = TestDatabase::fresh_1_0_0();
     json(&migrated, &["migrate"]);
-    let difference = json(
-        &fresh,
-        &["schema", "diff", migrated.path().to_str().unwrap()],
-    );
+    let difference = json(&fresh, &["schema", "diff", migrated.path().to_str().unwrap()]);
     assert_eq!(difference["differences"], serde_json::json!([]));
     run_statements_once(&fresh.path()).unwrap();
 }
