@@ -14,4 +14,5 @@ mod common;
 mod adopt;
 mod migrate;
 mod plan;
+mod regression;
 mod status;
