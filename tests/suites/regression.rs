@@ -1,8 +1,39 @@
 //! What once went wrong, each told by what its users saw.
 
-use support::TestDatabase;
+use std::time::Duration;
+
+use support::schema_1_0_0::START_UP;
+use support::statements::run_statements_once;
+use support::{BridgeMigrate, TestDatabase};
 
 use crate::common::{json, refused, run};
+
+/// `migrate` failed with "table rooms already exists", or refused the schema, when it was started together with a
+/// server on a new database: the server makes its tables one by one.
+#[test]
+fn a_server_in_the_middle_of_its_first_start_is_waited_for() {
+    let database = TestDatabase::nothing();
+    for sql in &START_UP[..4] {
+        database.execute(sql);
+    }
+    let process = BridgeMigrate::new(&database).args(["migrate", "--json"]).spawn();
+    std::thread::sleep(Duration::from_millis(300));
+    for sql in &START_UP[4..] {
+        database.execute(sql);
+    }
+    let output = process.wait();
+    output.assert_code(0);
+    assert_eq!(output.json()["adopted"]["version"], 1);
+    run_statements_once(&database.path()).unwrap();
+}
+
+/// Tables that are missing where there are rows are no first start: the refusal comes, and at once.
+#[test]
+fn missing_tables_beside_rows_are_refused_without_waiting() {
+    let database = TestDatabase::populated(181);
+    database.execute("DROP TABLE votes");
+    assert_eq!(refused(&database, &["migrate"], 1)["kind"], "schema_mismatch");
+}
 
 /// `log` showed the run before the last when both began within one second: their names are random.
 #[test]

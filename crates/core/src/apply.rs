@@ -21,7 +21,7 @@ use crate::runs::Run;
 use crate::settings::{Settings, folder_of};
 use crate::state::Progress;
 use crate::step::{StepContext, StepFailure, StepOutcome};
-use crate::{adopt, disk};
+use crate::{adopt, disk, first_start};
 
 /// What a migration is asked for.
 #[derive(Debug, Clone, Copy, Default)]
@@ -101,7 +101,22 @@ pub fn migrate(
     if let Some(outcome) = nothing_to_do(catalog, settings, options.plan, lock.waited())? {
         return Ok(outcome);
     }
-    migrate_locked(catalog, settings, options, observer, &lock)
+    let began = std::time::Instant::now();
+    loop {
+        let was_absent = !matches!(
+            connection::inspect(&settings.database)?,
+            FileState::Database { .. }
+        );
+        match migrate_locked(catalog, settings, options, observer, &lock) {
+            Err(error)
+                if began.elapsed() < first_start::PATIENCE
+                    && first_start::explains(&error, was_absent, catalog, settings) =>
+            {
+                std::thread::sleep(first_start::PAUSE);
+            }
+            result => return result,
+        }
+    }
 }
 
 fn migrate_locked(

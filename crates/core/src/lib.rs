@@ -18,6 +18,7 @@ pub mod effects;
 pub mod error;
 pub mod event;
 pub mod expected;
+mod first_start;
 pub mod foreign_keys;
 pub mod history;
 pub mod import;
