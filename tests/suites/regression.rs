@@ -6,7 +6,7 @@ use support::schema_1_0_0::START_UP;
 use support::statements::run_statements_once;
 use support::{BridgeMigrate, TestDatabase};
 
-use crate::common::{json, refused, run};
+use crate::common::{assert_output, json, refused, run};
 
 /// `migrate` failed with "table rooms already exists", or refused the schema, when it was started together with a
 /// server on a new database: the server makes its tables one by one.
@@ -63,4 +63,24 @@ fn a_damaged_database_is_answered_with_the_backups() {
     run(&database, &["backup", "list"]);
     run(&database, &["restore", "latest"]);
     assert_eq!(json(&database, &["migrate"])["to"]["release"], "1.2.0");
+}
+
+/// A slip in `--tokens` migrated a database without its tokens, and said nothing of it.
+#[test]
+fn a_token_file_that_is_not_there_is_told() {
+    let database = TestDatabase::populated(184);
+    let slip = database.folder().join("token.json");
+    let output = BridgeMigrate::new(&database)
+        .arg("--tokens")
+        .arg(&slip)
+        .args(["migrate", "--to", "V004"])
+        .run();
+    output.assert_code(0);
+    assert_output("tokens_missing", &output);
+    // Nothing is lost: the import can be run again.
+    assert_eq!(database.count("auth_tokens"), 0);
+    assert_eq!(json(&database, &["tokens", "import"])["added"], 46);
+    // A new database has no token file yet, and that is no news.
+    let fresh = run(&TestDatabase::nothing(), &["migrate"]);
+    assert!(!fresh.stderr.contains("tokens.json"), "{fresh}");
 }

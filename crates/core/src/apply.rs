@@ -21,7 +21,7 @@ use crate::runs::Run;
 use crate::settings::{Settings, folder_of};
 use crate::state::Progress;
 use crate::step::{StepContext, StepFailure, StepOutcome};
-use crate::{adopt, disk, first_start};
+use crate::{adopt, disk, first_start, import};
 
 /// What a migration is asked for.
 #[derive(Debug, Clone, Copy, Default)]
@@ -164,6 +164,7 @@ fn migrate_locked(
         to: run.to,
         time_zone: settings.time_zone.to_string(),
     });
+    import::warn_of_missing_file(catalog, settings, &plan, &log);
     let backup = match &writer {
         Some(_) if !options.without_backup && plan.start != Start::Fresh => {
             let facts = BackupFacts {
