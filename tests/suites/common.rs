@@ -134,6 +134,8 @@ pub(crate) fn assert_output(name: &str, output: &CommandOutput) {
     for (shape, stands_for) in [
         (r"\b[0-9a-f]{8}\b", "[RUN]"),
         (r"\b\d\d:\d\d:\d\d\.\d{6}\b", "[CLOCK]"),
+        // Whether two stamps are of the same second is chance.
+        (r"\[STAMP\]_\d+", "[STAMP]"),
         (r"≈ (\d+ ms|\[DURATION\])", "[DURATION]"),
         (r"\b(lock_us|duration_ms|max_lock_ms)=\d+", "$1=[DURATION]"),
         (r"([Pp])rocess \d+ on \S+", "${1}rocess [PID] on [HOST]"),

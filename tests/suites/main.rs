@@ -12,7 +12,12 @@
 mod common;
 
 mod adopt;
+mod backup;
 mod migrate;
 mod plan;
+mod records;
 mod regression;
+mod restore;
 mod status;
+mod tokens;
+mod wait;
