@@ -13,6 +13,9 @@ mod common;
 
 mod adopt;
 mod backup;
+mod bad_input;
+mod crowd;
+mod json;
 mod migrate;
 mod plan;
 mod records;
