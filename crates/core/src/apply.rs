@@ -23,7 +23,7 @@ use crate::runs::Run;
 use crate::settings::{Settings, folder_of};
 use crate::state::{Progress, State};
 use crate::step::{StepContext, StepFailure, StepOutcome};
-use crate::{adopt, disk, drift};
+use crate::{adopt, disk, drift, first_start, import};
 
 /// What a migration is asked for.
 #[derive(Debug, Clone, Copy, Default)]
@@ -106,7 +106,22 @@ pub fn migrate(
     if let Some(outcome) = nothing_to_do(catalog, settings, options.plan, lock.waited())? {
         return Ok(outcome);
     }
-    migrate_locked(catalog, settings, options, observer, &lock)
+    let began = std::time::Instant::now();
+    loop {
+        let was_absent = !matches!(
+            connection::inspect(&settings.database)?,
+            FileState::Database { .. }
+        );
+        match migrate_locked(catalog, settings, options, observer, &lock) {
+            Err(error)
+                if began.elapsed() < first_start::PATIENCE
+                    && first_start::explains(&error, was_absent, catalog, settings) =>
+            {
+                std::thread::sleep(first_start::PAUSE);
+            }
+            result => return result,
+        }
+    }
 }
 
 fn migrate_locked(
@@ -160,6 +175,7 @@ fn migrate_locked(
     if let (Start::Managed, Some(connection)) = (&plan.start, &writer) {
         warn_of_drift(catalog, connection, &log)?;
     }
+    import::warn_of_missing_file(catalog, settings, &plan, &log);
     let backup = match &writer {
         Some(_) if !options.without_backup && plan.start != Start::Fresh => {
             let facts = BackupFacts {

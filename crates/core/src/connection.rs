@@ -176,7 +176,11 @@ fn open_for_writing(path: &Path, busy_timeout: Duration, flags: OpenFlags) -> Re
 }
 
 fn cannot_open(path: &Path, source: rusqlite::Error) -> Error {
-    Error::sqlite(format_args!("open {}", path.display()), source).with_hint(Hint::shell(format!(
+    let error = Error::sqlite(format_args!("open {}", path.display()), source);
+    if error.kind() == ErrorKind::Corrupt {
+        return error.with_truth("It is damaged; nothing was changed.");
+    }
+    error.with_hint(Hint::shell(format!(
         "ls -ld {} {}",
         shell_quote(&crate::settings::folder_of(path)),
         shell_quote(path)

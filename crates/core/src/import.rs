@@ -4,9 +4,10 @@ use crate::apply::resolved;
 use crate::catalog::Catalog;
 use crate::connection;
 use crate::error::{Error, ErrorKind, Hint, Result};
-use crate::event::Observer;
+use crate::event::{Event, Observer};
 use crate::history::History;
 use crate::lock::MigrationLock;
+use crate::plan::{Plan, Start};
 use crate::settings::Settings;
 use crate::step::add_missing;
 use crate::transaction::WriteTransaction;
@@ -47,4 +48,30 @@ pub fn import_again(catalog: &Catalog, settings: &Settings, observer: &dyn Obser
         transaction.commit()?;
     }
     Ok(added)
+}
+
+/// A path with a slip in it looks like an application that never had the file: it must not pass in silence.
+pub(crate) fn warn_of_missing_file(
+    catalog: &Catalog,
+    settings: &Settings,
+    plan: &Plan,
+    observer: &dyn Observer,
+) {
+    if plan.start == Start::Fresh || settings.companion.symlink_metadata().is_ok() {
+        return;
+    }
+    for step in &plan.steps {
+        if catalog
+            .get(step.version)
+            .is_some_and(|migration| migration.import.is_some())
+        {
+            observer.observe(&Event::Warning {
+                message: format!(
+                    "there is no {}: {} imports nothing from it",
+                    settings.companion.display(),
+                    step.stem
+                ),
+            });
+        }
+    }
 }

@@ -22,6 +22,7 @@ pub mod error;
 pub mod event;
 pub mod expected;
 pub mod finding;
+mod first_start;
 pub mod foreign_keys;
 pub mod history;
 pub mod import;

@@ -14,6 +14,9 @@ use crate::event::{Event, Observer};
 use crate::runs::Run;
 use crate::settings::Settings;
 
+/// Length of `migration_YYYYMMDD_HHMMSS`.
+const STAMPED: usize = 25;
+
 /// Writes every event of a run to its log and hands it on.
 pub(crate) struct RunLog<'a> {
     next: &'a dyn Observer,
@@ -113,7 +116,17 @@ pub fn list(settings: &Settings) -> Result<Vec<PathBuf>> {
             logs.push(path);
         }
     }
-    logs.sort();
+    // Runs of the same second follow each other, since each holds the lock: who wrote last began last.
+    logs.sort_by_cached_key(|path| {
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        let second = name.get(..STAMPED).map(str::to_owned);
+        let written = path.metadata().and_then(|metadata| metadata.modified()).ok();
+        (second, written, name)
+    });
     Ok(logs)
 }
 

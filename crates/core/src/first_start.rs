@@ -1,0 +1,68 @@
+//! The application's first start: its server makes its tables one by one, and whoever looks meanwhile sees a part.
+
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+use crate::catalog::Catalog;
+use crate::connection::{self, FileState};
+use crate::error::{Error, ErrorKind, Result, SqliteContext};
+use crate::expected;
+use crate::quote;
+use crate::schema::{Difference, ObjectKind, Snapshot, diff};
+use crate::settings::Settings;
+use crate::state::State;
+
+/// How long a first start may take: a server needs a tenth of a second.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(3);
+/// How long to wait before looking again.
+pub(crate) const PAUSE: Duration = Duration::from_millis(50);
+
+/// Whether `error` came of a server that was making its tables, so that another look may find them all.
+///
+/// `was_absent` says whether there was no database when the plan was made.
+pub(crate) fn explains(error: &Error, was_absent: bool, catalog: &Catalog, settings: &Settings) -> bool {
+    if error.reached().is_some() {
+        return false;
+    }
+    match error.kind() {
+        // A table is there that was not planned for.
+        ErrorKind::Sqlite => was_absent,
+        // What cannot be read now fails again with an error of its own.
+        ErrorKind::SchemaMismatch => is_under_way(catalog, settings).unwrap_or(false),
+        _ => false,
+    }
+}
+
+/// Whether the database has nothing but a part of the first version's schema, and not one row.
+fn is_under_way(catalog: &Catalog, settings: &Settings) -> Result<bool> {
+    if !matches!(
+        connection::inspect(&settings.database)?,
+        FileState::Database { .. }
+    ) {
+        return Ok(false);
+    }
+    let reader = connection::open_reader(&settings.database, settings.busy_timeout)?;
+    let state = State::read(&reader)?;
+    let schemas = expected::schemas(catalog)?;
+    let Some(first) = schemas.get(1) else {
+        return Ok(false);
+    };
+    let is_part = diff(first, &state.schema)
+        .iter()
+        .all(|difference| matches!(difference, Difference::ObjectMissing { .. }));
+    Ok(is_part && state.history.is_none() && !has_rows(&reader, &state.schema)?)
+}
+
+fn has_rows(connection: &Connection, schema: &Snapshot) -> Result<bool> {
+    for table in schema.of_kind(ObjectKind::Table) {
+        let sql = format!("SELECT EXISTS (SELECT 1 FROM {})", quote::identifier(&table.name));
+        if connection
+            .query_row(&sql, [], |row| row.get(0))
+            .while_doing("look for rows")?
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}

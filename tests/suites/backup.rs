@@ -1,0 +1,216 @@
+//! `backup`: complete, verified, private copies, made while the server writes.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+
+use serde_json::{Value, json as value};
+use sha2::{Digest as _, Sha256};
+use support::{BridgeMigrate, Server, TestDatabase, dump};
+
+use crate::common::{assert_output, json, refused, run, tree};
+
+fn path(answer: &Value, key: &str) -> PathBuf {
+    answer[key].as_str().unwrap().into()
+}
+
+/// Another database that is a copy of a backup.
+fn opened(answer: &Value) -> TestDatabase {
+    let copy = TestDatabase::nothing();
+    fs::copy(path(answer, "database"), copy.path()).unwrap();
+    copy
+}
+
+#[test]
+fn a_backup_is_the_database_private_and_with_its_digest() {
+    let database = TestDatabase::nasty(101);
+    let before = tree(database.root());
+    let answer = json(&database, &["backup", "create"]);
+    for (file, digest) in &before {
+        assert_eq!(
+            tree(database.root()).get(file),
+            Some(digest),
+            "{}",
+            file.display()
+        );
+    }
+    for key in ["database", "tokens", "manifest"] {
+        let mode = path(&answer, key).metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{key}");
+    }
+    let bytes = fs::read(path(&answer, "database")).unwrap();
+    assert_eq!(answer["bytes"], bytes.len());
+    assert_eq!(answer["sha256"], dump::hex(&Sha256::digest(&bytes)));
+    assert_eq!(
+        fs::read(path(&answer, "tokens")).unwrap(),
+        fs::read(database.tokens()).unwrap()
+    );
+    dump::assert_same(&database.dump(), &opened(&answer).dump());
+    run(&database, &["backup", "verify"]);
+    run(&database, &["backup", "verify", "latest", "--full"]);
+}
+
+#[test]
+fn a_backup_of_a_write_ahead_database_has_what_is_in_the_log_only() {
+    let database = TestDatabase::populated(102);
+    database.set_wal(true);
+    let server = database.connect();
+    server
+        .execute_batch("PRAGMA wal_autocheckpoint = 0; UPDATE rooms SET topic = 'in the log'")
+        .unwrap();
+    let answer = json(&database, &["backup", "create"]);
+    let copy = opened(&answer);
+    assert_eq!(
+        copy.query_strings("SELECT DISTINCT topic FROM rooms"),
+        ["in the log"]
+    );
+    assert_eq!(copy.query_string("PRAGMA integrity_check"), "ok");
+}
+
+#[test]
+fn backups_made_under_a_writing_server_are_whole() {
+    let database = TestDatabase::populated(103);
+    let server = Server::start(&database.path(), 2);
+    server.wait_for_calls(20);
+    let mut backups = Vec::new();
+    for _ in 0..3 {
+        backups.push(json(&database, &["backup", "create"]));
+        server.wait_for_calls(10);
+    }
+    let report = server.stop();
+    report.assert_no_errors();
+    report.assert_nothing_lost(&database);
+    let mut last = 0;
+    for answer in &backups {
+        let copy = opened(answer);
+        assert_eq!(copy.query_string("PRAGMA integrity_check"), "ok");
+        // Each is a moment of one history: messages only come.
+        let messages = copy.count("messages");
+        assert!(messages > last && messages <= database.count("messages"));
+        last = messages;
+    }
+}
+
+#[test]
+fn people_see_the_list_newest_first() {
+    let database = TestDatabase::populated(104);
+    assert_output("backup_list_empty", &run(&database, &["backup", "list"]));
+    run(&database, &["backup", "create"]);
+    run(&database, &["migrate", "--to", "V002"]);
+    assert_output("backup_create", &run(&database, &["backup", "create"]));
+    let before = tree(database.root());
+    assert_output("backup_list", &run(&database, &["backup", "list"]));
+    let list = json(&database, &["backup", "list"]);
+    assert_eq!(tree(database.root()), before);
+    let reasons: Vec<&Value> = list["backups"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|b| &b["reason"])
+        .collect();
+    assert_eq!(reasons, ["backup create", "before migrate", "backup create"]);
+    assert_eq!(list["backups"][0]["version"], 2);
+}
+
+#[test]
+fn an_altered_backup_is_found_out() {
+    for file in ["database", "tokens", "manifest"] {
+        let database = TestDatabase::populated(105);
+        let answer = json(&database, &["backup", "create"]);
+        let file_path = path(&answer, file);
+        let mut bytes = fs::read(&file_path).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        fs::write(&file_path, bytes).unwrap();
+        let output = BridgeMigrate::new(&database)
+            .args(["backup", "verify", "--json"])
+            .run();
+        assert_ne!(output.code, Some(0), "{file}: {output}");
+        if file != "manifest" {
+            output.assert_code(6);
+            assert!(
+                !output.json()["problems"].as_array().unwrap().is_empty(),
+                "{file}"
+            );
+        }
+        // What cannot be trusted is not put back.
+        let before = fs::read(database.path()).unwrap();
+        let output = BridgeMigrate::new(&database).args(["restore", "latest"]).run();
+        assert_ne!(output.code, Some(0), "{file}: {output}");
+        assert!(fs::read(database.path()).unwrap() == before, "{file}");
+    }
+}
+
+#[test]
+fn a_missing_part_of_a_backup_is_found_out() {
+    for file in ["database", "tokens"] {
+        let database = TestDatabase::populated(106);
+        let answer = json(&database, &["backup", "create"]);
+        fs::remove_file(path(&answer, file)).unwrap();
+        let output = BridgeMigrate::new(&database)
+            .args(["backup", "verify", "--json"])
+            .arg(path(&answer, "manifest"))
+            .run();
+        output.assert_code(6);
+        assert_eq!(output.json()["ok"], false);
+        run(&database, &["backup", "list"]);
+    }
+}
+
+#[test]
+fn pruning_keeps_the_newest_and_what_runs_go_back_to() {
+    let database = TestDatabase::populated(107);
+    for _ in 0..3 {
+        run(&database, &["backup", "create"]);
+    }
+    run(&database, &["migrate"]);
+    run(&database, &["backup", "create"]);
+    let before = tree(database.root());
+    let dry = json(&database, &["backup", "prune", "--keep-last", "1", "--dry-run"]);
+    assert_eq!(tree(database.root()), before);
+    let answer = json(&database, &["backup", "prune", "--keep-last", "1"]);
+    assert_eq!(dry["removed"], answer["removed"]);
+    assert_eq!(answer["removed"].as_array().unwrap().len(), 3);
+    let left = json(&database, &["backup", "list"]);
+    let reasons: Vec<&Value> = left["backups"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|b| &b["reason"])
+        .collect();
+    assert_eq!(reasons, ["backup create", "before migrate"]);
+    json(
+        &database,
+        &["backup", "prune", "--keep-last", "1", "--include-restore-points"],
+    );
+    assert_eq!(
+        json(&database, &["backup", "list"])["backups"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+    // Files that only look like backups are nobody's to remove.
+    assert!(database.tokens().exists() && database.path().exists());
+    let error = refused(&database, &["backup", "prune", "--older-than", "soon"], 2);
+    assert_eq!(error["kind"], "usage");
+}
+
+#[test]
+fn a_backup_that_is_not_there_is_named() {
+    let database = TestDatabase::populated(108);
+    for arguments in [
+        &["backup", "verify"][..],
+        &["backup", "verify", "20200101_000000"],
+        &["restore", "latest"],
+    ] {
+        let before = tree(database.root());
+        let error = refused(&database, arguments, 2);
+        assert_eq!(error["kind"], "usage", "{arguments:?}");
+        assert_eq!(tree(database.root()), before);
+    }
+    let missing = TestDatabase::nothing();
+    refused(&missing, &["backup", "create"], 1);
+    assert_eq!(tree(missing.root()).len(), 1);
+    assert_eq!(json(&missing, &["backup", "list"])["backups"], value!([]));
+}

@@ -1,0 +1,26 @@
+//! Every command as its users meet it: one module for each, and what only shows when commands meet each other.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on says so by panicking"
+)]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the tests play other programs, which open databases in their own way"
+)]
+
+mod common;
+
+mod adopt;
+mod backup;
+mod bad_input;
+mod crowd;
+mod json;
+mod migrate;
+mod plan;
+mod records;
+mod regression;
+mod restore;
+mod status;
+mod tokens;
+mod wait;

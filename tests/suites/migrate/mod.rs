@@ -1,0 +1,7 @@
+//! `migrate`: from a database under no version control to the last release.
+
+mod journey;
+mod options;
+mod secrets;
+mod threads;
+mod timestamps;

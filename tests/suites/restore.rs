@@ -1,0 +1,157 @@
+//! `restore` puts a backup's content back, under a running server, and nothing is ever lost for good.
+
+use std::fs;
+use std::time::Duration;
+
+use serde_json::{Value, json as value};
+use support::statements::run_statements_once;
+use support::{BridgeMigrate, Server, TestDatabase, dump};
+
+use crate::common::{assert_output, json, run, tree};
+
+#[test]
+fn the_database_and_its_tokens_are_as_before_the_migration() {
+    for wal in [false, true] {
+        let database = TestDatabase::nasty(111);
+        database.set_wal(wal);
+        let (before, schema, tokens) = (
+            database.dump(),
+            database.schema(),
+            fs::read(database.tokens()).unwrap(),
+        );
+        run(&database, &["migrate"]);
+        fs::write(database.tokens(), "{\"tokens\": {}, \"revoked\": []}").unwrap();
+        let migrated = database.dump();
+        let answer = json(&database, &["restore", "latest"]);
+        dump::assert_same(&before, &database.dump());
+        assert_eq!(schema, database.schema());
+        assert_eq!(tokens, fs::read(database.tokens()).unwrap());
+        assert_eq!(answer["tokens"], "replaced");
+        run_statements_once(&database.path()).unwrap();
+        // The state before is a backup too, and leads back.
+        let secured = answer["secured"]["database"].as_str().unwrap();
+        run(&database, &["restore", secured]);
+        dump::assert_same(&migrated, &database.dump());
+        assert_eq!(json(&database, &["status"])["release"], "1.2.0");
+    }
+}
+
+#[test]
+fn a_dry_run_says_what_would_change_and_changes_nothing() {
+    let database = TestDatabase::populated(112);
+    run(&database, &["migrate"]);
+    let before = tree(database.root());
+    let answer = json(&database, &["restore", "latest", "--dry-run"]);
+    assert_eq!(answer["dry_run"], true);
+    assert!(
+        answer["tables"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|t| t["table"] == "auth_tokens" && t["backup"] == Value::Null)
+    );
+    assert_output(
+        "restore_dry_run",
+        &run(&database, &["restore", "latest", "--dry-run"]),
+    );
+    assert_eq!(tree(database.root()), before);
+    assert_output("restore", &run(&database, &["restore", "latest"]));
+}
+
+#[test]
+fn a_backup_may_be_named_by_its_stamp_or_its_files() {
+    let database = TestDatabase::populated(113);
+    let answer = json(&database, &["backup", "create"]);
+    let list = json(&database, &["backup", "list"]);
+    let names = [
+        list["backups"][0]["stamp"].as_str().unwrap().to_owned(),
+        answer["database"].as_str().unwrap().to_owned(),
+        answer["manifest"].as_str().unwrap().to_owned(),
+    ];
+    for name in names {
+        database.execute("DELETE FROM tasks");
+        run(&database, &["restore", &name]);
+        assert!(database.count("tasks") > 0, "{name}");
+    }
+}
+
+#[test]
+fn a_server_that_writes_meanwhile_sees_the_old_or_the_new_whole() {
+    let database = TestDatabase::populated(114);
+    let backup = json(&database, &["backup", "create"]);
+    let name = backup["database"].as_str().unwrap();
+    let server = Server::start_paced(&database.path(), 2, Duration::from_millis(5));
+    for _ in 0..3 {
+        server.wait_for_calls(10);
+        run(&database, &["restore", name]);
+    }
+    server.wait_for_calls(10);
+    let report = server.stop();
+    report.assert_no_errors();
+    assert_eq!(database.query_string("PRAGMA integrity_check"), "ok");
+    // What the server wrote before is in the backups that secured it.
+    let secured = json(&database, &["backup", "list"])["backups"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|backup| backup["reason"] == "before restore")
+        .count();
+    assert_eq!(secured, 3);
+}
+
+#[test]
+fn a_connection_that_stays_open_sees_the_restored_rows() {
+    let database = TestDatabase::populated(115);
+    run(&database, &["backup", "create"]);
+    let open = database.connect();
+    let count = || -> u64 {
+        open.query_row("SELECT count(*) FROM messages", [], |row| row.get(0))
+            .unwrap()
+    };
+    let before = count();
+    database.execute("DELETE FROM messages");
+    assert_eq!(count(), 0);
+    let answer = json(&database, &["restore", "latest"]);
+    assert_eq!(answer["placement"], "in_place");
+    assert_eq!(count(), before);
+}
+
+#[test]
+fn a_destroyed_or_missing_database_is_put_back() {
+    for destroyed in [None, Some(&b"not a database at all"[..]), Some(b"")] {
+        let database = TestDatabase::populated(116);
+        let before = database.dump();
+        run(&database, &["backup", "create"]);
+        match destroyed {
+            Some(bytes) => fs::write(database.path(), bytes).unwrap(),
+            None => fs::remove_file(database.path()).unwrap(),
+        }
+        let answer = json(&database, &["restore", "latest"]);
+        dump::assert_same(&before, &database.dump());
+        if destroyed.is_some_and(|bytes| !bytes.is_empty()) {
+            let copies = answer["damaged"].as_array().unwrap();
+            let kept = |copy: &Value| fs::read(copy.as_str().unwrap()).unwrap() == destroyed.unwrap();
+            assert!(copies.iter().any(kept), "{answer}");
+        }
+    }
+}
+
+#[test]
+fn a_plain_copy_needs_a_word_and_a_check() {
+    let database = TestDatabase::populated(117);
+    let copy = database.folder().join("collab.db.backup.20200101_000000");
+    fs::copy(database.path(), &copy).unwrap();
+    database.execute("DELETE FROM messages");
+    let bytes = fs::read(database.path()).unwrap();
+    let output = BridgeMigrate::new(&database).arg("restore").arg(&copy).run();
+    output.assert_code(1);
+    assert!(fs::read(database.path()).unwrap() == bytes);
+    let output = BridgeMigrate::new(&database)
+        .arg("restore")
+        .arg(&copy)
+        .arg("--accept-without-manifest")
+        .run();
+    output.assert_code(0);
+    assert_eq!(database.count("messages"), 2000);
+    assert_eq!(json(&database, &["status"])["lock"], value!(null));
+}

@@ -1,0 +1,67 @@
+//! `wait`: a server starts when the database is there, and not before.
+
+use std::time::{Duration, Instant};
+
+use support::{BridgeMigrate, TestDatabase};
+
+use crate::common::{assert_output, json, refused, run, tree};
+
+#[test]
+fn a_database_that_is_there_is_not_waited_for() {
+    let database = TestDatabase::populated(131);
+    run(&database, &["migrate"]);
+    let before = tree(database.root());
+    for target in ["1.0.0", "1.2.0", "V005", "9", "latest"] {
+        let answer = json(&database, &["wait", "--for", target, "--timeout", "0"]);
+        assert_eq!(answer["version"], 9, "{target}");
+    }
+    assert_eq!(tree(database.root()), before);
+}
+
+#[test]
+fn a_server_waits_while_another_process_migrates() {
+    // From no file at all to the last release, in three steps of other processes.
+    let database = TestDatabase::nothing();
+    let mut waiting = BridgeMigrate::new(&database)
+        .args(["wait", "--for", "1.2.0", "--timeout", "60", "--json"])
+        .spawn();
+    for target in ["V001", "1.1.0"] {
+        run(&database, &["migrate", "--to", target]);
+        std::thread::sleep(Duration::from_millis(150));
+        assert!(waiting.is_running(), "after {target}");
+    }
+    run(&database, &["migrate"]);
+    let output = waiting.wait();
+    output.assert_code(0);
+    assert_eq!(output.json()["release"], "1.2.0");
+    assert!(output.json()["waited_ms"].as_u64().unwrap() >= 300);
+}
+
+#[test]
+fn after_the_timeout_it_says_where_the_database_is() {
+    let database = TestDatabase::populated(132);
+    run(&database, &["migrate", "--to", "1.1.0", "--no-backup"]);
+    let before = tree(database.root());
+    let started = Instant::now();
+    let output = BridgeMigrate::new(&database)
+        .args(["wait", "--for", "1.2.0", "--timeout", "1"])
+        .run();
+    assert!(started.elapsed() >= Duration::from_secs(1));
+    output.assert_code(4);
+    assert_output("wait_timeout", &output);
+    assert_eq!(
+        refused(&database, &["wait", "--for", "1.2.0", "--timeout", "0"], 4)["kind"],
+        "timeout"
+    );
+    assert_eq!(tree(database.root()), before);
+}
+
+#[test]
+fn what_can_never_come_is_not_waited_for() {
+    let database = TestDatabase::fresh_1_0_0();
+    let started = Instant::now();
+    for target in ["V099", "3.0.0", "+1", "soon"] {
+        refused(&database, &["wait", "--for", target], 2);
+    }
+    assert!(started.elapsed() < Duration::from_secs(60));
+}
