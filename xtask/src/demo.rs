@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::Report;
 use crate::cargo;
 use crate::error::Error;
+use crate::program;
 use crate::project::{self, Project};
 use crate::source;
 
@@ -123,14 +124,10 @@ impl Story {
     fn bridge_migrate(&self, arguments: &[&str]) -> Result<(), Error> {
         let line = format!("bridge-migrate {}", arguments.join(" "));
         say(&format!("\n$ {line}"));
-        let mut command = Command::new(&self.program);
-        for (name, _) in std::env::vars_os() {
-            if name == "DATABASE_PATH" || name.to_string_lossy().starts_with("BRIDGE_") {
-                command.env_remove(name);
-            }
-        }
-        // What a time without an offset means must not depend on where the demo is watched.
-        self.run(command.env("BRIDGE_TIMEZONE", "UTC").args(arguments), &line)
+        self.run(
+            program::command(&self.program, &self.folder).args(arguments),
+            &line,
+        )
     }
 
     fn ask(&self, sql: &str) -> Result<(), Error> {

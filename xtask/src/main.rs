@@ -3,6 +3,7 @@
 //! They read file names and text, and run cargo and the program for the rest, so that scaffolding works while a
 //! migration does not compile.
 
+mod bench;
 mod cargo;
 mod check;
 mod checks;
@@ -12,6 +13,7 @@ mod error;
 mod lint_check;
 mod migration_log;
 mod new_migration;
+mod program;
 mod project;
 mod seal;
 mod seals;
@@ -80,6 +82,8 @@ enum Command {
         #[arg(long)]
         keep: bool,
     },
+    /// Measures each command against its floor, in the same run, and prints a table
+    Bench(bench::Options),
 }
 
 /// What a command has to say, and whether it found everything as it should be.
@@ -113,6 +117,7 @@ fn run(command: Command) -> Result<Report, Error> {
             check::check(&project, extent)
         }
         Command::Demo { messages, keep } => demo::demo(&project, messages, keep),
+        Command::Bench(options) => bench::bench(&project, &options),
     }
 }
 

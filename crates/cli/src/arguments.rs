@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::commands::{
     adopt, backup, checklist, completions, doctor, history, lint, log, man, migrate, plan, rehearse, restore,
-    schema, status, tokens, verify, wait,
+    rollback, schema, status, tokens, undo, verify, wait,
 };
 
 /// Takes the database of the Claude Multi-Agent Bridge from release to release.
@@ -94,6 +94,8 @@ pub(crate) enum Command {
     Status(status::Arguments),
     Plan(plan::Arguments),
     Migrate(migrate::Arguments),
+    Rollback(rollback::Arguments),
+    Undo(undo::Arguments),
     Adopt(adopt::Arguments),
     #[command(subcommand)]
     Backup(backup::Action),
@@ -121,12 +123,14 @@ impl Command {
             Self::Status(_) => "status",
             Self::Plan(_) => "plan",
             Self::Migrate(_) => "migrate",
+            Self::Rollback(_) => "rollback",
+            Self::Undo(_) => "undo",
             Self::Adopt(_) => "adopt",
             Self::Backup(action) => action.name(),
             Self::Rehearse(_) => "rehearse",
             Self::Restore(_) => "restore",
             Self::History(_) => "history",
-            Self::Log(_) => "log",
+            Self::Log(arguments) => arguments.name(),
             Self::Wait(_) => "wait",
             Self::Tokens(action) => action.name(),
             Self::Schema(action) => action.name(),

@@ -154,6 +154,11 @@ impl Output {
         };
     }
 
+    /// Asks people something; the line stays open for the answer.
+    pub(crate) fn ask(&self, question: &str) {
+        let _ = self.write_aside(question);
+    }
+
     /// Tells people something that does not belong to the answer.
     pub(crate) fn note(&self, line: &str) {
         if !self.quiet {

@@ -17,6 +17,7 @@ use crate::lock::MigrationLock;
 use crate::plan::{self, Plan, PlanOptions, Start};
 use crate::position::Position;
 use crate::rehearsal::receipt;
+use crate::rollback::unfinished::Unfinished;
 use crate::run_log::RunLog;
 use crate::runs::Run;
 use crate::settings::{Settings, folder_of};
@@ -86,6 +87,7 @@ pub fn migrate(
     observer: &dyn Observer,
 ) -> Result<MigrateOutcome> {
     let settings = &resolved(settings)?;
+    Unfinished::refuse(settings)?;
     if let Some(outcome) = nothing_to_do(catalog, settings, options.plan, Duration::ZERO)? {
         return Ok(outcome);
     }

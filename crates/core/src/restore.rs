@@ -19,12 +19,17 @@ use crate::backup::{
     Backup, BackupFacts, Contents, ProblemKind, companion_bytes, is_damage, read_contents, space_needed,
     verify,
 };
+use crate::catalog::Catalog;
 use crate::connection::{FileState, inspect, open_reader, open_still};
 use crate::digest::digest_file;
 use crate::disk::{require_space, same_file_system};
 use crate::error::{Error, ErrorKind, Hint, IoContext, Result};
 use crate::event::{Observer, Silent};
+use crate::expected;
+use crate::rollback::unfinished::Unfinished;
+use crate::schema::{ObjectKind, Snapshot};
 use crate::settings::{Settings, folder_of};
+use crate::state::State;
 use crate::whole_file::{WholeFile, remove_abandoned};
 
 /// How to restore.
@@ -128,6 +133,62 @@ pub struct RestoreOutcome {
 /// [`ErrorKind::Permission`], [`ErrorKind::DiskFull`] before anything is changed; [`ErrorKind::Busy`] when
 /// other processes keep the database locked for longer than the busy timeout.
 pub fn restore(
+    settings: &Settings,
+    backup: &Backup,
+    options: &RestoreOptions,
+    observer: &dyn Observer,
+) -> Result<RestoreOutcome> {
+    let outcome = put_back(settings, backup, options, observer)?;
+    if !options.dry_run {
+        // Whatever a rollback was restoring, this content is wanted now.
+        Unfinished::forget(settings)?;
+    }
+    Ok(outcome)
+}
+
+/// Refuses a backup of another application's database: of one with another history, or with none of the tables.
+/// A backup of the same application from another machine or path is welcome, and so is an empty one.
+///
+/// # Errors
+/// [`ErrorKind::ForeignDatabase`].
+pub fn refuse_foreign(catalog: &Catalog, backup: &Backup) -> Result<()> {
+    let read = || State::read(&*open_still(&backup.database)?);
+    let Ok(state) = read() else {
+        // What cannot be read is refused with a better reason by the restore itself.
+        return Ok(());
+    };
+    let is_ours = match state.history.as_ref().and_then(|history| history.applied.first()) {
+        Some(first) => catalog
+            .migrations()
+            .first()
+            .is_some_and(|known| known.name == first.name),
+        None => {
+            let known: Vec<Snapshot> = expected::schemas(catalog)?;
+            state.schema.is_empty()
+                || state.schema.of_kind(ObjectKind::Table).any(|table| {
+                    known
+                        .iter()
+                        .any(|schema| schema.get(ObjectKind::Table, &table.name).is_some())
+                })
+        }
+    };
+    if is_ours {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::ForeignDatabase,
+        format!(
+            "{} is not a backup of a database of the {}",
+            backup.database.display(),
+            catalog.application()
+        ),
+    )
+    .with_truth("Nothing was changed.")
+    .with_hint(Hint::tool(["backup", "list"])))
+}
+
+/// [`restore`] without its last word, for a rollback that has more to do.
+pub(crate) fn put_back(
     settings: &Settings,
     backup: &Backup,
     options: &RestoreOptions,

@@ -26,6 +26,12 @@ pub struct State {
 pub struct Progress {
     /// The migration's number.
     pub version: u32,
+    /// The migration's name.
+    pub name: String,
+    /// The release that it belongs to.
+    pub release: String,
+    /// How what is done so far goes back.
+    pub way_back: String,
     /// Whether the step was going back.
     pub down: bool,
     /// Where the next batch begins.
@@ -86,8 +92,8 @@ impl Progress {
         }
         connection
             .prepare_cached(
-                "SELECT version, direction = 'down', cursor, visited, changed, skipped, max_lock_us \
-                 FROM migration_progress ORDER BY version LIMIT 1",
+                "SELECT version, direction = 'down', cursor, visited, changed, skipped, max_lock_us, name, release, \
+                 way_back FROM migration_progress ORDER BY version LIMIT 1",
             )
             .and_then(|mut select| {
                 select
@@ -100,6 +106,9 @@ impl Progress {
                             changed: row.get(4)?,
                             skipped: row.get(5)?,
                             max_lock_us: row.get(6)?,
+                            name: row.get(7)?,
+                            release: row.get(8)?,
+                            way_back: row.get(9)?,
                         })
                     })
                     .optional()
@@ -111,8 +120,8 @@ impl Progress {
         connection
             .prepare_cached(
                 "INSERT INTO migration_progress \
-                 (version, direction, cursor, visited, changed, skipped, max_lock_us, started_at) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) \
+                 (version, direction, cursor, visited, changed, skipped, max_lock_us, started_at, name, release, \
+                 way_back) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) \
                  ON CONFLICT (version) DO UPDATE SET direction = ?2, cursor = ?3, visited = ?4, changed = ?5, \
                  skipped = ?6, max_lock_us = ?7",
             )
@@ -125,7 +134,10 @@ impl Progress {
                     self.changed,
                     self.skipped,
                     self.max_lock_us,
-                    now
+                    now,
+                    self.name,
+                    self.release,
+                    self.way_back,
                 ])
             })
             .while_doing("record where the step stands")?;

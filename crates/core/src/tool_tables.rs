@@ -66,6 +66,9 @@ CREATE TABLE IF NOT EXISTS migration_steps (
 );
 CREATE TABLE IF NOT EXISTS migration_progress (
     version INTEGER PRIMARY KEY,
+    name TEXT NOT NULL,
+    release TEXT NOT NULL,
+    way_back TEXT NOT NULL,
     direction TEXT NOT NULL,
     cursor TEXT NOT NULL,
     visited INTEGER NOT NULL,

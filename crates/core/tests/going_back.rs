@@ -182,7 +182,7 @@ fn what_is_dropped_is_kept_and_can_be_reclaimed() {
     assert_eq!(
         shown,
         [
-            "notes.colour: 2 values that are not the default, kept in a file",
+            "notes.colour: 2 values other than the default, kept in a file",
             "palette: 2 rows, kept in a file"
         ]
     );
@@ -354,5 +354,5 @@ fn ways_that_are_closed_say_why() {
         &Silent,
     )
     .unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Sqlite, "{error}");
+    assert_eq!(error.kind(), ErrorKind::SchemaMismatch, "{error}");
 }

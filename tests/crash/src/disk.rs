@@ -296,7 +296,7 @@ mod tests {
             folder,
         };
         let has = |ops: &[Op], loss| disk(ops).cut(loss).contains_key(&Name::Journal);
-        assert!(has(&[create.clone()], Loss::Nothing));
+        assert!(has(std::slice::from_ref(&create), Loss::Nothing));
         assert!(!has(&[create.clone(), sync(false)], Loss::Everything));
         assert!(has(&[create.clone(), sync(true)], Loss::Everything));
         assert!(has(

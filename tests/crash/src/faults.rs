@@ -127,6 +127,12 @@ fn is_true(prover: &Prover, error: &Error, standing: Standing) -> bool {
         Command::Fresh | Command::Migrate | Command::Adopt => 0,
         // Records that are undone do not show in the version.
         Command::Undo => return true,
+        // It says that it cannot say which of the two is there, or that only the check failed.
+        Command::Restore if standing.version == 0 => {
+            return error
+                .truth()
+                .is_none_or(|truth| truth.contains("or as in the backup"));
+        }
         Command::Rollback | Command::Restore => prover.scenario.catalog().last_version(),
     };
     match error.reached() {

@@ -153,7 +153,7 @@ impl Prover {
                 told = Some(*new);
             }
             while let Some((number, point)) = next.next_if(|(_, point)| point.after == index) {
-                let rerun = effort.reruns > 0 && (number as u64 + options.seed) % every == 0;
+                let rerun = effort.reruns > 0 && (number as u64 + options.seed).is_multiple_of(every);
                 trial.cut(&disk, point, told, rerun || options.point.is_some());
             }
         }
@@ -180,7 +180,7 @@ impl Prover {
                 next,
                 None | Some(Op::Sync { .. } | Op::Delete { .. } | Op::Told(_))
             );
-            let is_sampled = mix(options.seed ^ mix(after as u64)) % SPARSE == 0;
+            let is_sampled = mix(options.seed ^ mix(after as u64)).is_multiple_of(SPARSE);
             if disk.unsynced() == 0 {
                 continue;
             }

@@ -1,5 +1,9 @@
 //! The disk fails in any operation of any command.
 #![cfg(unix)]
+#![allow(
+    clippy::print_stdout,
+    reason = "the counts are for whoever reads the tests' output"
+)]
 
 use std::collections::BTreeMap;
 

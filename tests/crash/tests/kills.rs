@@ -1,6 +1,10 @@
 //! The real program is killed (SIGKILL) at random moments, with the server's statements running beside it.
 #![cfg(unix)]
 #![allow(
+    clippy::print_stdout,
+    reason = "the counts are for whoever reads the tests' output"
+)]
+#![allow(
     clippy::disallowed_methods,
     reason = "the tests play the operator, who opens the database in their own way"
 )]
@@ -34,6 +38,8 @@ struct Tally {
     kills: AtomicU64,
     ended: AtomicU64,
     served: AtomicU64,
+    /// How long a run may take before it is killed; found by trying, since machines are busy at times.
+    longest: Mutex<Duration>,
     /// Versions in which the kills left the database, and how often.
     left: Mutex<BTreeMap<String, u64>>,
 }
@@ -115,15 +121,25 @@ fn until_killed(wanted: u64, tally: &Tally, round: impl Fn(u64) + Sync) {
 }
 
 /// Lets the program run for a random time, kills it, and notes whether that met it.
-fn kill(run: BridgeMigrate, delay: Duration, tally: &Tally) {
+fn kill(run: BridgeMigrate, random: &mut Random, tally: &Tally) {
+    let longest = u64::try_from(tally.longest.lock().unwrap().as_micros()).unwrap();
+    // The later of two: most of a small migration is its start and its backup, before anything can go wrong.
+    let delay = Duration::from_micros(random.below(longest).max(random.below(longest)));
     let running = run.spawn();
     std::thread::sleep(delay);
     let output = running.kill();
+    let mut longest = tally.longest.lock().unwrap();
     match output.code {
-        None => tally.kills.fetch_add(1, Ordering::Relaxed),
-        Some(0) => tally.ended.fetch_add(1, Ordering::Relaxed),
+        None => {
+            tally.kills.fetch_add(1, Ordering::Relaxed);
+            *longest = *longest * 103 / 100;
+        }
+        Some(0) => {
+            tally.ended.fetch_add(1, Ordering::Relaxed);
+            *longest = *longest * 90 / 100;
+        }
         Some(code) => panic!("the program ended by itself with {code}: {output}"),
-    };
+    }
 }
 
 /// Checks what a kill left.
@@ -137,12 +153,6 @@ fn look(database: &TestDatabase, truth: &Truth, tally: &Tally, what: &str) -> Co
     let left = format!("V{:03}{part}", standing.version);
     *tally.left.lock().unwrap().entry(left).or_default() += 1;
     connection
-}
-
-fn delay(random: &mut Random, usual: Duration) -> Duration {
-    let longest = u64::try_from(usual.as_micros()).unwrap() * 11 / 10;
-    // The later of two: most of a small migration is its start and its backup, before anything can go wrong.
-    Duration::from_micros(random.below(longest).max(random.below(longest)))
 }
 
 fn report(what: &str, tally: &Tally, started: Instant) {
@@ -161,6 +171,7 @@ fn a_killed_migration_is_whole_and_goes_on() {
     let (options, started, tally) = (Options::read(), Instant::now(), Tally::default());
     let wanted = number("CRASH_KILLS").unwrap_or(KILLS);
     let samples = [false, true].map(|wal| Sample::new(wal, options.seed));
+    *tally.longest.lock().unwrap() = samples[0].usual;
     let truths = samples
         .each_ref()
         .map(|sample| (sample.truth(), sample.truth().with_writers()));
@@ -172,11 +183,7 @@ fn a_killed_migration_is_whole_and_goes_on() {
         let what = format!("CRASH_SEED={} migration {number}", options.seed);
         let database = place(&sample.bytes[0], &sample.tokens);
         let server = is_served.then(|| Server::start_paced(&database.path(), 1, Duration::from_millis(2)));
-        kill(
-            BridgeMigrate::new(&database).arg("migrate"),
-            delay(&mut random, sample.usual),
-            &tally,
-        );
+        kill(BridgeMigrate::new(&database).arg("migrate"), &mut random, &tally);
         let truth = if is_served { shared } else { alone };
         drop(look(&database, truth, &tally, &what));
         let again = BridgeMigrate::new(&database)
@@ -214,7 +221,7 @@ fn a_killed_restore_leaves_one_of_the_two_and_goes_on() {
     let wanted = number("CRASH_KILLS").unwrap_or(RESTORE_KILLS);
     let sample = Sample::new(false, options.seed);
     let truth = sample.truth();
-    let usual = Mutex::new(sample.usual);
+    *tally.longest.lock().unwrap() = sample.usual;
     until_killed(wanted, &tally, |number| {
         let mut random = Random::new(mix(options.seed ^ mix(number)));
         let what = format!("CRASH_SEED={} restore {number}", options.seed);
@@ -239,13 +246,9 @@ fn a_killed_restore_leaves_one_of_the_two_and_goes_on() {
                 .arg("restore")
                 .arg(backup.with_extension(""))
         };
-        let longest = *usual.lock().unwrap();
-        kill(restore(), delay(&mut random, longest), &tally);
+        kill(restore(), &mut random, &tally);
         drop(look(&database, &truth, &tally, &what));
-        let started = Instant::now();
         let again = restore().run();
-        // The first run only guessed how long a restore takes.
-        *usual.lock().unwrap() = started.elapsed();
         assert_eq!(again.code, Some(0), "{what}: {again}");
         let standing = truth.check(&open(&database.path()).unwrap());
         assert_eq!(standing.map(|standing| standing.version), Ok(0), "{what}");

@@ -1,6 +1,10 @@
 //! The prover can fail: bugs that it must find, each beside the same thing done right.
 #![cfg(unix)]
 #![allow(
+    clippy::print_stdout,
+    reason = "the counts are for whoever reads the tests' output"
+)]
+#![allow(
     clippy::disallowed_methods,
     reason = "the tests play an engine with bugs, which opens the database in its own way"
 )]

@@ -1,5 +1,9 @@
 //! The power fails at any moment of any command.
 #![cfg(unix)]
+#![allow(
+    clippy::print_stdout,
+    reason = "the counts are for whoever reads the tests' output"
+)]
 
 use std::collections::BTreeSet;
 

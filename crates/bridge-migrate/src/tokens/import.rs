@@ -2,8 +2,9 @@
 
 use bridge_migrate_core::catalog::{Import, ImportedRows};
 use bridge_migrate_core::clock;
-use bridge_migrate_core::error::Result;
-use bridge_migrate_core::rusqlite::types::Value;
+use bridge_migrate_core::error::{Result, SqliteContext};
+use bridge_migrate_core::rusqlite::types::{Value, ValueRef};
+use bridge_migrate_core::rusqlite::{self, Connection, Row};
 use bridge_migrate_core::settings::Settings;
 use bridge_migrate_core::time_zone::TimeZone;
 
@@ -58,6 +59,56 @@ impl Import for TokenImport {
             },
         ])
     }
+
+    /// Tokens by their client and time of issue; never a token or its hash.
+    fn only_in_database(&self, connection: &Connection, settings: &Settings) -> Result<Vec<String>> {
+        let document = file::read(&settings.companion)?.unwrap_or_default();
+        let doing = "compare the tokens with the token file";
+        let mut only = Vec::new();
+        let mut select = connection
+            .prepare(
+                "SELECT token_hash, client_id, created_at FROM auth_tokens ORDER BY created_at, client_id",
+            )
+            .while_doing(doing)?;
+        let mut rows = select.query([]).while_doing(doing)?;
+        while let Some(row) = rows.next().while_doing(doing)? {
+            if !is_known(row, |hash| document.tokens.contains_key(hash)).while_doing(doing)? {
+                only.push(described(row, 1, "issued").while_doing(doing)?);
+            }
+        }
+        let mut select = connection
+            .prepare(
+                "SELECT r.token_hash, t.client_id, r.revoked_at FROM revoked_tokens AS r \
+                 LEFT JOIN auth_tokens AS t USING (token_hash) ORDER BY r.revoked_at, t.client_id",
+            )
+            .while_doing(doing)?;
+        let mut rows = select.query([]).while_doing(doing)?;
+        while let Some(row) = rows.next().while_doing(doing)? {
+            if !is_known(row, |hash| document.revoked.contains(hash)).while_doing(doing)? {
+                only.push(described(row, 1, "revoked").while_doing(doing)?);
+            }
+        }
+        Ok(only)
+    }
+}
+
+/// Whether the row's first value is a hash that the file has, too.
+fn is_known(row: &Row<'_>, is_in_file: impl Fn(&str) -> bool) -> rusqlite::Result<bool> {
+    let hash = row.get_ref(0)?;
+    Ok(hash.as_str().is_ok_and(is_in_file))
+}
+
+/// `alice, issued 2026-02-22T15:30:45+00:00`, from a client and a time.
+fn described(row: &Row<'_>, client: usize, what: &str) -> rusqlite::Result<String> {
+    let text = |index| -> rusqlite::Result<Option<String>> {
+        Ok(match row.get_ref(index)? {
+            ValueRef::Text(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
+            _ => None,
+        })
+    };
+    let who = text(client)?.unwrap_or_else(|| "unknown client".to_owned());
+    let when = text(client + 1)?.unwrap_or_else(|| "at an unknown time".to_owned());
+    Ok(format!("{who}, {what} {when}"))
 }
 
 fn time_value(time: Option<String>, zone: &TimeZone) -> Value {

@@ -9,11 +9,16 @@ use crate::render::history::HistoryReport;
 
 /// Shows what was applied: when, by which run, how long it took, with which tool
 #[derive(Debug, clap::Args)]
-pub(crate) struct Arguments {}
+pub(crate) struct Arguments {
+    /// Shows how each migration goes back, and what that loses
+    #[arg(long)]
+    rollback: bool,
+}
 
-pub(crate) fn run(context: &Context, Arguments {}: &Arguments) -> Result<u8, Failure> {
+pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failure> {
     let reader = context.reader()?;
     let report = HistoryReport {
+        shows_rollback: arguments.rollback,
         applied: read_steps(&reader)?,
         runs: read_runs(&reader)?,
     };

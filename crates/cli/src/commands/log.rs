@@ -1,21 +1,57 @@
-//! `log`: what a run wrote down.
+//! `log`: what a run wrote down; `log prune` gives old values up.
 
 use bridge_migrate_core::error::IoContext;
 use bridge_migrate_core::run_log;
+use bridge_migrate_core::undo::prune;
 
+use super::undo::parse_migration;
 use crate::context::Context;
 use crate::exit_code;
 use crate::failure::Failure;
 use crate::render::log::LogReport;
+use crate::render::undo::PruneReport;
 
-/// Shows the log of a run
+/// Shows the log of a run, or gives up old values
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Arguments {
+    #[command(subcommand)]
+    action: Option<Action>,
     /// The run's name, as `history` shows it [default: the newest]
     run: Option<String>,
 }
 
+#[derive(Debug, clap::Subcommand)]
+enum Action {
+    /// Removes the old values that data migrations kept, and says what can no longer be undone
+    Prune {
+        /// Only those of this migration: `5` or `V005`
+        #[arg(long, value_parser = parse_migration)]
+        migration: Option<u32>,
+        /// Only says what would be removed
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+impl Arguments {
+    /// The command's name.
+    pub(crate) fn name(&self) -> &'static str {
+        match self.action {
+            Some(Action::Prune { .. }) => "log prune",
+            None => "log",
+        }
+    }
+}
+
 pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failure> {
+    if let Some(Action::Prune { migration, dry_run }) = arguments.action {
+        let console = context.console();
+        let pruned = prune(&context.settings, migration, dry_run, &console)?;
+        drop(console);
+        context.output.report(&PruneReport { dry_run, pruned })?;
+        return Ok(exit_code::DONE);
+    }
     let file = run_log::find(&context.settings, arguments.run.as_deref())?;
     let bytes = std::fs::read(&file).on_file("read", &file)?;
     let report = LogReport::parse(file, &String::from_utf8_lossy(&bytes));

@@ -13,9 +13,11 @@ pub(crate) mod migrate;
 pub(crate) mod plan;
 pub(crate) mod rehearse;
 pub(crate) mod restore;
+pub(crate) mod rollback;
 pub(crate) mod schema;
 pub(crate) mod status;
 pub(crate) mod tokens;
+pub(crate) mod undo;
 pub(crate) mod verify;
 pub(crate) mod wait;
 
@@ -31,6 +33,8 @@ pub(crate) fn run(context: &Context, command: Command) -> Result<u8, Failure> {
         Command::Status(arguments) => status::run(context, &arguments),
         Command::Plan(arguments) => plan::run(context, &arguments),
         Command::Migrate(arguments) => migrate::run(context, &arguments),
+        Command::Rollback(arguments) => rollback::run(context, &arguments),
+        Command::Undo(arguments) => undo::run(context, &arguments),
         Command::Adopt(arguments) => adopt::run(context, &arguments),
         Command::Backup(action) => backup::run(context, &action),
         Command::Rehearse(arguments) => rehearse::run(context, &arguments),

@@ -6,7 +6,7 @@ use bridge_migrate_core::apply::resolved;
 use bridge_migrate_core::backup::{self, BackupFacts};
 use bridge_migrate_core::error::{Error, ErrorKind};
 use bridge_migrate_core::lock::MigrationLock;
-use bridge_migrate_core::restore::{RestoreOptions, restore};
+use bridge_migrate_core::restore::{RestoreOptions, refuse_foreign, restore};
 
 use crate::context::Context;
 use crate::exit_code;
@@ -26,11 +26,17 @@ pub(crate) struct Arguments {
     /// Accepts a plain copy of a database, without a manifest, if a full check finds it sound
     #[arg(long)]
     accept_without_manifest: bool,
+    /// Accepts a backup of another application's database
+    #[arg(long)]
+    force: bool,
 }
 
 pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failure> {
     let settings = resolved(&context.settings)?;
     let backup = backup::find(&settings, &arguments.backup)?;
+    if !arguments.force {
+        refuse_foreign(&context.catalog()?, &backup)?;
+    }
     let console = context.console();
     let mut options = RestoreOptions {
         dry_run: arguments.dry_run,

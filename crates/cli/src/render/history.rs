@@ -4,12 +4,15 @@ use bridge_migrate_core::runs::{RecordedRun, RecordedStep};
 use serde::Serialize;
 
 use super::table::{Column, table};
-use super::{STRONG, count, duration, line, styled, time, version};
+use super::{STRONG, count, duration, line, safe, styled, time, version};
 use crate::output::Report;
 
 /// The answer of `history`.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct HistoryReport {
+    /// Whether people see the ways back; scripts always do.
+    #[serde(skip)]
+    pub(crate) shows_rollback: bool,
     /// Applied migrations, in order.
     pub(crate) applied: Vec<RecordedStep>,
     /// Runs, oldest first.
@@ -20,6 +23,9 @@ impl Report for HistoryReport {
     fn render(&self) -> String {
         if self.applied.is_empty() && self.runs.is_empty() {
             return "nothing is applied yet\n".to_owned();
+        }
+        if self.shows_rollback {
+            return self.ways_back();
         }
         let mut page = String::new();
         page.push_str(&self.steps());
@@ -64,6 +70,28 @@ impl HistoryReport {
             ]
         });
         table(&columns, rows)
+    }
+
+    /// Each migration's way back in its author's words.
+    fn ways_back(&self) -> String {
+        let mut page = String::new();
+        for (index, step) in self.applied.iter().enumerate() {
+            if index > 0 {
+                line(&mut page, "");
+            }
+            let title = format!("{} {}", version(step.version), safe(&step.name));
+            line(&mut page, &styled(STRONG, &title));
+            let by = if step.adopted {
+                "it was adopted, and stays"
+            } else {
+                step.way_back.as_str()
+            };
+            line(&mut page, &format!("  goes back by: {}", safe(by)));
+            for text in step.rollback.trim().lines() {
+                line(&mut page, &format!("  {}", safe(text)));
+            }
+        }
+        page
     }
 
     fn runs(&self) -> String {
@@ -127,6 +155,7 @@ mod tests {
     #[test]
     fn a_history_says_what_when_how_long_and_by_whom() {
         let report = HistoryReport {
+            shows_rollback: false,
             applied: vec![
                 step(1, "initial_schema", true),
                 step(5, "normalize_timestamps", false),
@@ -156,8 +185,30 @@ mod tests {
     }
 
     #[test]
+    fn each_migration_says_how_it_goes_back() {
+        let mut journaled = step(5, "normalize_timestamps", false);
+        journaled.way_back = "journal messages.timestamp".to_owned();
+        journaled.rollback = "Puts the old text back.\nNothing is lost.".to_owned();
+        let report = HistoryReport {
+            shows_rollback: true,
+            applied: vec![step(1, "initial_schema", true), journaled],
+            runs: Vec::new(),
+        };
+        insta::assert_snapshot!(strip_str(&report.render()), @r"
+        V001 initial_schema
+          goes back by: it was adopted, and stays
+
+        V005 normalize_timestamps
+          goes back by: journal messages.timestamp
+          Puts the old text back.
+          Nothing is lost.
+        ");
+    }
+
+    #[test]
     fn an_unmanaged_database_has_no_history() {
         let report = HistoryReport {
+            shows_rollback: false,
             applied: Vec::new(),
             runs: Vec::new(),
         };

@@ -13,11 +13,13 @@ pub(crate) mod migrate;
 pub(crate) mod plan;
 pub(crate) mod rehearse;
 pub(crate) mod restore;
+pub(crate) mod rollback;
 pub(crate) mod schema;
 pub(crate) mod status;
 pub(crate) mod table;
 pub(crate) mod text;
 pub(crate) mod tokens;
+pub(crate) mod undo;
 pub(crate) mod wait;
 
 use std::fmt::Write as _;

@@ -1,6 +1,7 @@
 //! One migration as a value: what it is called, what it changes, how it goes back.
 
 use naming::{Phase, Release};
+use rusqlite::Connection;
 use rusqlite::types::Value;
 
 use crate::data::DataStep;
@@ -104,4 +105,11 @@ pub trait Import: std::fmt::Debug + Send + Sync {
     /// [`crate::error::ErrorKind::CompanionInvalid`] when the file is malformed or too large, after
     /// retries that outlast a server that is rewriting it.
     fn read(&self, settings: &Settings) -> Result<Vec<ImportedRows>>;
+
+    /// What its tables hold that the companion file does not: lost, but for a file, when the tables are dropped.
+    /// One line for each record, fit for everybody's eyes.
+    ///
+    /// # Errors
+    /// As [`Import::read`], and when SQLite cannot read the tables.
+    fn only_in_database(&self, connection: &Connection, settings: &Settings) -> Result<Vec<String>>;
 }

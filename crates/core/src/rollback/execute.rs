@@ -10,7 +10,6 @@ use crate::clock::timestamp;
 use crate::error::{Error, ErrorKind, Hint, Reached, Result, SqliteContext};
 use crate::event::{Activity, Event, Observer};
 use crate::history::History;
-use crate::position::Position;
 use crate::quote::identifier;
 use crate::runs::Run;
 use crate::schema_version;
@@ -25,7 +24,8 @@ use crate::way_back::WayBack;
 
 use super::dropped::Dropped;
 use super::kept;
-use super::plan::{RollbackPlan, StepBack};
+use super::plan::{RollbackPlan, position};
+use super::steps::StepBack;
 
 /// Rows of a batch: a read and two writes each, far within the lock budget.
 const BATCH: u64 = 1000;
@@ -51,7 +51,6 @@ pub(super) fn execute(
     let mut back = Back {
         settings,
         connection,
-        plan,
         run,
         observer,
         done: Done::default(),
@@ -78,8 +77,14 @@ pub(super) fn execute(
                 back.done.reverted.push(outcome);
             }
             Err(error) if back.committed => {
-                let version = step.recorded.version;
-                let reached = Position::of(catalog, version);
+                let version = step.at();
+                let applied: Vec<_> = plan
+                    .steps
+                    .iter()
+                    .rev()
+                    .map(|step| step.recorded.clone())
+                    .collect();
+                let reached = position(catalog, &applied, version);
                 return Err(error
                     .with_truth(format!(
                         "The database is whole, at {reached}; run the same command again to go on."
@@ -98,7 +103,6 @@ pub(super) fn execute(
 struct Back<'a> {
     settings: &'a Settings,
     connection: &'a Connection,
-    plan: &'a RollbackPlan,
     run: &'a Run,
     observer: &'a dyn Observer,
     done: Done,
@@ -114,7 +118,8 @@ impl Back<'_> {
                 let (table, column) = (table.clone(), column.clone());
                 let journal =
                     JournalReader::new(self.connection, step.recorded.version, table, column, selection);
-                self.in_batches(step, &mut |back, _| back.undo_batch(&journal))
+                let mut before = i64::MAX;
+                self.in_batches(step, &mut |back, _| back.undo_batch(&journal, &mut before))
             }
             WayBack::Clear { table, column } => {
                 self.in_batches(step, &mut |back, cursor| back.clear_batch(table, column, cursor))
@@ -128,17 +133,7 @@ impl Back<'_> {
 
     fn begin(&self, step: &StepBack) -> Result<WriteTransaction<'_>> {
         let transaction = WriteTransaction::begin(self.connection, self.settings.busy_timeout)?;
-        let version = History::read(self.connection)?.unwrap_or_default().version();
-        if version != step.recorded.version {
-            return Err(Error::new(
-                ErrorKind::Busy,
-                format!(
-                    "another program changed the history: it is at V{version:03}, and {} was to go back",
-                    step.stem
-                ),
-            )
-            .with_hint(Hint::tool(["status"])));
-        }
+        require_version(self.connection, step)?;
         Ok(transaction)
     }
 
@@ -175,7 +170,7 @@ impl Back<'_> {
                 stem: &step.stem,
                 schema_before: &step.schema_before,
                 schema_after: &step.schema_after,
-                managed: &step.schema_before,
+                managed: &step.managed,
                 row_changes: &row_changes,
             },
         )?;
@@ -194,7 +189,10 @@ impl Back<'_> {
                 .while_doing("remove the records of a migration")?;
         }
         Progress::clear(self.connection, version)?;
-        if let Ok(release) = naming::Release::parse(&step.recorded.release) {
+        // A step that was never complete did not complete its release.
+        if !step.partial
+            && let Ok(release) = naming::Release::parse(&step.recorded.release)
+        {
             schema_version::remove(self.connection, release)?;
         }
         self.run.record(self.connection, self.settings, version - 1)
@@ -215,11 +213,14 @@ impl Back<'_> {
             // The guard borrows the connection, not `self`, so that a batch may note conflicts.
             let connection = self.connection;
             let transaction = WriteTransaction::begin(connection, self.settings.busy_timeout)?;
-            self.require_version(step)?;
+            require_version(connection, step)?;
             let before = Before::read(connection, &step.effects)?;
             let done = batch(self, progress.as_ref().map(|progress| progress.cursor.clone()))?;
             let next = Progress {
                 version,
+                name: step.recorded.name.clone(),
+                release: step.recorded.release.clone(),
+                way_back: step.recorded.way_back.clone(),
                 down: true,
                 cursor: done.cursor.clone().unwrap_or_default(),
                 visited: done.visited + progress.as_ref().map_or(0, |progress| progress.visited),
@@ -233,6 +234,7 @@ impl Back<'_> {
                 self.remove_records(step)?;
             } else {
                 next.write(connection, &timestamp(self.settings.clock.now()))?;
+                self.run.record(connection, self.settings, step.at())?;
             }
             let held = transaction.commit()?;
             self.committed = true;
@@ -255,29 +257,16 @@ impl Back<'_> {
         }
     }
 
-    fn require_version(&self, step: &StepBack) -> Result<()> {
-        let version = History::read(self.connection)?.unwrap_or_default().version();
-        if version == step.recorded.version && self.plan.from.version >= version {
-            return Ok(());
-        }
-        Err(Error::new(
-            ErrorKind::Busy,
-            format!(
-                "another program changed the history: it is at V{version:03}, and {} was to go back",
-                step.stem
-            ),
-        )
-        .with_hint(Hint::tool(["status"])))
-    }
-
     /// Puts the newest records back. What was edited since stays: it is valid before the migration, too.
-    fn undo_batch(&mut self, journal: &JournalReader<'_>) -> Result<BatchBack> {
-        let records = journal.batch(i64::MAX, BATCH)?;
+    fn undo_batch(&mut self, journal: &JournalReader<'_>, before: &mut i64) -> Result<BatchBack> {
+        let records = journal.batch(*before, BATCH)?;
+        // Records that single undos put back stay above, and are not read again.
+        *before = records.last().map_or(*before, |record| record.seq);
         let mut changed = 0;
         for record in &records {
             match journal.fate(record, false)? {
-                Fate::Revert => {
-                    journal.revert(record)?;
+                Fate::Revert(rowid) => {
+                    journal.revert(record, rowid)?;
                     changed += 1;
                 }
                 fate if self.done.conflicts.len() < LISTED => self.done.conflicts.push(Conflict {
@@ -357,6 +346,22 @@ impl Back<'_> {
             changed,
         })
     }
+}
+
+/// Makes sure that the database is still where the plan left it.
+fn require_version(connection: &Connection, step: &StepBack) -> Result<()> {
+    let version = History::read(connection)?.unwrap_or_default().version();
+    if version == step.at() {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Busy,
+        format!(
+            "another program changed the history: it is at V{version:03}, and {} was to go back",
+            step.stem
+        ),
+    )
+    .with_hint(Hint::tool(["status"])))
 }
 
 /// What a batch on the way back did.

@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
+use rusqlite::config::DbConfig;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, params, params_from_iter};
 
@@ -13,13 +14,13 @@ use crate::connection::{create_writer, open_still};
 use crate::error::{Error, ErrorKind, IoContext, Result, SqliteContext};
 use crate::quote::identifier;
 use crate::runs::Run;
-use crate::schema::TableDetail;
+use crate::schema::{Hidden, TableDetail};
 use crate::settings::Settings;
 use crate::whole_file::{Publication, WholeFile};
 
 use super::dropped::Dropped;
 use super::losses::is_not_default;
-use super::plan::StepBack;
+use super::steps::StepBack;
 
 const CREATE: &str = "\
 CREATE TABLE contents (
@@ -40,7 +41,7 @@ pub(super) fn save(
     step: &StepBack,
 ) -> Result<Option<PathBuf>> {
     let mut wanted = Vec::new();
-    for dropped in &step.dropped {
+    for dropped in &step.kept {
         if super::losses::of_dropping(connection, dropped)?.is_some() {
             wanted.push(dropped);
         }
@@ -115,6 +116,8 @@ fn copy(
                 detail
                     .columns
                     .into_iter()
+                    // What is computed can be computed again, and not written.
+                    .filter(|column| column.hidden == Hidden::No)
                     .map(|column| column.name)
                     .collect::<Vec<_>>(),
                 "1".to_owned(),
@@ -138,13 +141,15 @@ fn copy(
         vec!["?"; columns.len() + 1].join(", ")
     );
     let mut insert = file.prepare(&insert).while_doing(&doing)?;
-    let mut select = connection
-        .prepare(&format!(
-            "SELECT _rowid_, {} FROM {} WHERE {condition}",
+    let select = |rowid: &str| {
+        connection.prepare(&format!(
+            "SELECT {rowid}, {} FROM {} WHERE {condition}",
             quoted.join(", "),
             identifier(table)
         ))
-        .while_doing(&doing)?;
+    };
+    // A table WITHOUT ROWID has a key without NULL, and so needs none.
+    let mut select = select("_rowid_").or_else(|_| select("0")).while_doing(&doing)?;
     let width = columns.len() + 1;
     let mut rows = select.query([]).while_doing(&doing)?;
     while let Some(row) = rows.next().while_doing(&doing)? {
@@ -220,6 +225,19 @@ pub(crate) fn newest(settings: &Settings, version: u32) -> Result<Option<PathBuf
 /// Puts back what the file holds, where the database has nothing of its own yet. Returns how many rows and
 /// values were put back. Runs inside the transaction of the step that made the place for it.
 pub(crate) fn reclaim(connection: &Connection, file: &Path, version: u32, name: &str) -> Result<u64> {
+    let doing = || format!("take back what {} holds", file.display());
+    // What was dropped is what triggers had made of it: they must not do so again.
+    connection
+        .set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)
+        .while_doing(doing())?;
+    let count = reclaim_rows(connection, file, version, name);
+    connection
+        .set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, true)
+        .while_doing(doing())?;
+    count
+}
+
+fn reclaim_rows(connection: &Connection, file: &Path, version: u32, name: &str) -> Result<u64> {
     let doing = format!("take back what {} holds", file.display());
     let reader = open_still(file)?;
     let mut select = reader
@@ -244,7 +262,7 @@ pub(crate) fn reclaim(connection: &Connection, file: &Path, version: u32, name: 
             Some(column) => {
                 let has_own = is_not_default(connection, &table, column)?;
                 let key_columns = columns.get(..keys).unwrap_or_default();
-                let by_rowid = update_statement(&table, column, keys, "_rowid_ = ?1", &has_own);
+                let by_rowid = update_statement(&table, column, keys, &is_row(key_columns), &has_own);
                 (
                     update_statement(&table, column, keys, &is_key(key_columns), &has_own),
                     Some(by_rowid),
@@ -293,6 +311,15 @@ fn insert_statement(table: &str, columns: &[String]) -> String {
         quoted.join(", "),
         marks.join(", ")
     )
+}
+
+/// The row of the number `?1`, if its key is still the one that follows: the number may be another row's by now.
+fn is_row(keys: &[String]) -> String {
+    let same = keys
+        .iter()
+        .enumerate()
+        .map(|(index, key)| format!(" AND {} IS ?{}", identifier(key), index + 2));
+    format!("_rowid_ = ?1{}", same.collect::<String>())
 }
 
 /// `?1` is the row id, the values of the key follow.

@@ -5,30 +5,40 @@ mod execute;
 pub(crate) mod kept;
 mod losses;
 mod plan;
+mod since;
+mod steps;
+pub(crate) mod unfinished;
 
 use std::path::PathBuf;
 
 use naming::Target;
 use serde::Serialize;
 
+use crate::adoption::AdoptionOptions;
 use crate::apply::resolved;
 use crate::backup::{self, Backup, BackupFacts};
 use crate::catalog::Catalog;
-use crate::connection;
 use crate::error::{Error, ErrorKind, Hint, Result};
 use crate::event::{Event, Observer};
+use crate::history::History;
 use crate::lock::MigrationLock;
+use crate::plan::{self as way_up, PlanOptions, Start};
 use crate::position::Position;
 use crate::restore::{self, RestoreOptions};
 use crate::run_log::RunLog;
 use crate::runs::Run;
 use crate::settings::Settings;
 use crate::step::StepOutcome;
+use crate::transaction::WriteTransaction;
 use crate::undo::Conflict;
+use crate::{adopt, connection};
 
 pub use losses::Loss;
 pub(crate) use losses::is_not_default;
-pub use plan::{Alternative, RollbackPlan, StepBack};
+use plan::Weigh;
+pub use plan::{Alternative, RollbackPlan};
+pub use steps::StepBack;
+use unfinished::Unfinished;
 
 /// How to go back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -42,6 +52,17 @@ pub enum Strategy {
     Undo,
     /// The backup that the run began with.
     Restore,
+}
+
+impl std::fmt::Display for Strategy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "auto",
+            Self::Down => "down",
+            Self::Undo => "undo",
+            Self::Restore => "restore",
+        })
+    }
 }
 
 /// What a rollback is asked for.
@@ -62,7 +83,9 @@ pub struct RollbackOutcome {
     pub to: Position,
     /// How it went back.
     pub strategy: Strategy,
-    /// The migrations that were taken back, newest first.
+    /// The migrations that were taken back, newest first: number and name.
+    pub taken_back: Vec<(u32, String)>,
+    /// The same with what each step measured of itself; none when a restore point was put back.
     pub reverted: Vec<StepOutcome>,
     /// What was lost, or is only in the files of `kept`.
     pub loses: Vec<Loss>,
@@ -82,11 +105,12 @@ pub struct RollbackOutcome {
 /// When the target is unknown or ahead, or when no way leads back.
 pub fn plan(catalog: &Catalog, settings: &Settings, options: RollbackOptions) -> Result<RollbackPlan> {
     let settings = &resolved(settings)?;
+    Unfinished::refuse(settings)?;
     let reader = connection::open_reader(&settings.database, settings.busy_timeout)?;
-    plan::plan(catalog, settings, &reader, options)
+    plan::plan(catalog, settings, &reader, options, Weigh::Every)
 }
 
-/// Goes back. `confirm` is shown the plan when something would be lost, and decides.
+/// Goes back. `confirm` is shown the plan before anything changes; when something would be lost, it decides.
 ///
 /// # Errors
 /// As [`plan`]; [`ErrorKind::ConfirmationNeeded`] when `confirm` says no.
@@ -98,17 +122,28 @@ pub fn rollback(
     observer: &dyn Observer,
 ) -> Result<RollbackOutcome> {
     let settings = &resolved(settings)?;
+    complete(catalog, settings, observer)?;
     // Asked before the lock is taken, so that nobody waits for a person's answer; what is confirmed is
     // compared with the plan that is made under the lock.
     let asked = plan(catalog, settings, options)?;
-    if !asked.loses.is_empty() && !confirm(&asked) {
-        return Err(needs_confirmation(&asked));
+    if asked.is_empty() {
+        return Ok(nothing_to_do(&asked));
+    }
+    if !confirm(&asked) && !asked.loses.is_empty() {
+        return Err(needs_confirmation(&asked, options));
     }
     let Some(_lock) = MigrationLock::acquire(settings, "rollback", observer, || Ok(false))? else {
         return Err(Error::new(ErrorKind::Locked, "the migration lock was not taken"));
     };
-    let plan = plan(catalog, settings, options)?;
-    if plan.strategy != asked.strategy || plan.from != asked.from {
+    let plan = {
+        let reader = connection::open_reader(&settings.database, settings.busy_timeout)?;
+        let options = RollbackOptions {
+            strategy: asked.strategy,
+            ..options
+        };
+        plan::plan(catalog, settings, &reader, options, Weigh::OnlyTheAsked)?
+    };
+    if plan.from != asked.from || plan.to != asked.to {
         return Err(Error::new(
             ErrorKind::Busy,
             "another program changed the database in the meantime",
@@ -121,19 +156,6 @@ pub fn rollback(
             "--dry-run",
         ])));
     }
-    if plan.from.version == plan.to.version && plan.steps.is_empty() {
-        return Ok(RollbackOutcome {
-            from: plan.from,
-            to: plan.to,
-            strategy: plan.strategy,
-            reverted: Vec::new(),
-            loses: Vec::new(),
-            conflicts: Vec::new(),
-            kept: Vec::new(),
-            secured: None,
-            run: None,
-        });
-    }
     let mut run = Run::begin(settings, "rollback", plan.from.version, plan.to.version);
     let log = RunLog::create(settings, &run, observer);
     log.observe(&Event::RunStarted {
@@ -145,7 +167,7 @@ pub fn rollback(
     });
     let outcome = match &plan.restore_point {
         Some(point) if plan.strategy == Strategy::Restore => {
-            restore_point(settings, &plan, point, &run, &log)
+            restore_point(catalog, settings, &plan, point, &run, &log)
         }
         _ => go_down(catalog, settings, &plan, &mut run, &log),
     };
@@ -179,6 +201,7 @@ fn go_down(
         from: plan.from,
         to: plan.to,
         strategy: plan.strategy,
+        taken_back: plan.takes_back.clone(),
         reverted: done.reverted,
         loses: plan.loses.clone(),
         conflicts: done.conflicts,
@@ -188,28 +211,117 @@ fn go_down(
     })
 }
 
+fn nothing_to_do(plan: &RollbackPlan) -> RollbackOutcome {
+    RollbackOutcome {
+        from: plan.from,
+        to: plan.to,
+        strategy: plan.strategy,
+        taken_back: Vec::new(),
+        reverted: Vec::new(),
+        loses: Vec::new(),
+        conflicts: Vec::new(),
+        kept: Vec::new(),
+        secured: None,
+        run: None,
+    }
+}
+
+/// Completes a restore that an interrupted rollback had begun: what was confirmed then holds.
+fn complete(catalog: &Catalog, settings: &Settings, observer: &dyn Observer) -> Result<()> {
+    if Unfinished::read(settings)?.is_none() {
+        return Ok(());
+    }
+    let Some(_lock) = MigrationLock::acquire(settings, "rollback", observer, || Ok(false))? else {
+        return Err(Error::new(ErrorKind::Locked, "the migration lock was not taken"));
+    };
+    // Whoever held the lock before may have done the work.
+    let Some(unfinished) = Unfinished::read(settings)? else {
+        return Ok(());
+    };
+    observer.observe(&Event::Warning {
+        message: format!(
+            "a rollback to V{:03} was interrupted; it is completed first",
+            unfinished.to
+        ),
+    });
+    let run = Run::begin(settings, "rollback", unfinished.from, unfinished.to);
+    let point = backup::find(settings, unfinished.backup.as_os_str())?;
+    put_back(
+        catalog,
+        settings,
+        &point,
+        &unfinished,
+        &run,
+        BackupFacts::default(),
+        observer,
+    )?;
+    Ok(())
+}
+
+/// Restores between the note that says so and the records, so that a killed run can be completed.
+fn put_back(
+    catalog: &Catalog,
+    settings: &Settings,
+    point: &Backup,
+    note: &Unfinished,
+    run: &Run,
+    mut present: BackupFacts,
+    observer: &dyn Observer,
+) -> Result<restore::Secured> {
+    present.run = Some(run.name.clone());
+    present.reason = "before rollback".to_owned();
+    let options = RestoreOptions {
+        present,
+        ..RestoreOptions::default()
+    };
+    note.write(settings)?;
+    let restored = match restore::put_back(settings, point, &options, observer) {
+        Ok(restored) => restored,
+        Err(error) => {
+            if is_still_at(settings, note.from) {
+                Unfinished::forget(settings)?;
+            }
+            return Err(error);
+        }
+    };
+    record_restored(catalog, settings, run, observer)?;
+    Unfinished::forget(settings)?;
+    Ok(restored.secured)
+}
+
+/// Whether the database is untouched by a restore that failed.
+fn is_still_at(settings: &Settings, version: u32) -> bool {
+    connection::open_reader(&settings.database, settings.busy_timeout)
+        .and_then(|reader| History::read(&reader))
+        .is_ok_and(|history| history.is_some_and(|history| history.version() == version))
+}
+
 fn restore_point(
+    catalog: &Catalog,
     settings: &Settings,
     plan: &RollbackPlan,
     point: &Backup,
     run: &Run,
     observer: &dyn Observer,
 ) -> Result<RollbackOutcome> {
-    let present = facts(plan, run, "before rollback");
-    let options = RestoreOptions {
-        present,
-        ..RestoreOptions::default()
+    let note = Unfinished {
+        backup: point.database.clone(),
+        from: plan.from.version,
+        to: plan.to.version,
     };
-    let restored = restore::restore(settings, point, &options, observer)?;
-    let secured = match restored.secured {
+    let present = facts(plan, run, "before rollback");
+    let secured = put_back(catalog, settings, point, &note, run, present, observer)?;
+    let secured = match secured {
         restore::Secured::Backup { backup } => Some(backup.database),
         restore::Secured::Damaged { files } => files.into_iter().next(),
         restore::Secured::Nothing => None,
     };
+    record_restored(catalog, settings, run, observer)?;
     Ok(RollbackOutcome {
         from: plan.from,
         to: plan.to,
         strategy: plan.strategy,
+        taken_back: plan.takes_back.clone(),
         reverted: Vec::new(),
         loses: plan.loses.clone(),
         conflicts: Vec::new(),
@@ -228,17 +340,50 @@ fn facts(plan: &RollbackPlan, run: &Run, reason: &str) -> BackupFacts {
     }
 }
 
-fn needs_confirmation(plan: &RollbackPlan) -> Error {
+/// Writes the run into the restored database. One that dates from before the adoption is adopted again, so that
+/// its version is on record as it was before.
+fn record_restored(catalog: &Catalog, settings: &Settings, run: &Run, observer: &dyn Observer) -> Result<()> {
+    let writer = connection::open_writer(&settings.database, settings.busy_timeout)?;
+    let reached =
+        |error: Error| error.with_truth("The restore point is back; the same command completes the records.");
+    if History::read(&writer)?.is_some() {
+        let transaction = WriteTransaction::begin(&writer, settings.busy_timeout)?;
+        run.record(&writer, settings, run.to)?;
+        transaction.commit()?;
+        return Ok(());
+    }
+    let options = PlanOptions {
+        target: Target::Forward(0),
+        phase: None,
+        adoption: AdoptionOptions {
+            release: None,
+            // What the operators accepted once is accepted.
+            accept_additions: true,
+        },
+    };
+    let plan = way_up::plan(catalog, settings, Some(&writer), options).map_err(reached)?;
+    if let Start::Adopt(adoption) = &plan.start {
+        adopt::write(catalog, settings, &writer, adoption, run).map_err(reached)?;
+        observer.observe(&adopt::event(adoption));
+    }
+    Ok(())
+}
+
+fn needs_confirmation(plan: &RollbackPlan, options: RollbackOptions) -> Error {
+    let mut again = vec![
+        "rollback".to_owned(),
+        "--to".to_owned(),
+        plan.to.version.to_string(),
+    ];
+    if options.strategy != Strategy::Auto {
+        again.extend(["--strategy".to_owned(), options.strategy.to_string()]);
+    }
+    again.push("--yes".to_owned());
     let list: Vec<String> = plan.loses.iter().map(Loss::to_string).collect();
     Error::new(
         ErrorKind::ConfirmationNeeded,
         format!("going back would lose: {}", list.join("; ")),
     )
     .with_truth("Nothing was changed.")
-    .with_hint(Hint::tool([
-        "rollback",
-        "--to",
-        &plan.to.version.to_string(),
-        "--yes",
-    ]))
+    .with_hint(Hint::tool(again))
 }

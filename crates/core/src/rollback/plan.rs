@@ -1,23 +1,23 @@
 //! The plan of a rollback: each migration's way back, what each way loses, and the choice among them.
 
+use std::collections::BTreeSet;
+
 use rusqlite::Connection;
 
 use crate::backup::{self, Backup};
 use crate::catalog::Catalog;
-use crate::effects::Effects;
 use crate::error::{Error, ErrorKind, Hint, Result};
-use crate::expected;
+use crate::event::Silent;
 use crate::history::History;
 use crate::position::Position;
 use crate::runs::{self, RecordedStep};
-use crate::schema::Snapshot;
 use crate::settings::Settings;
-use crate::state::{Progress, State};
+use crate::state::State;
 use crate::way_back::WayBack;
 
-use super::dropped::{self, Dropped};
-use super::losses::{self, Loss};
-use super::{RollbackOptions, Strategy};
+use super::losses::Loss;
+use super::steps::{self, StepBack};
+use super::{RollbackOptions, Strategy, since};
 
 /// What a rollback would do.
 #[derive(Debug)]
@@ -28,7 +28,9 @@ pub struct RollbackPlan {
     pub to: Position,
     /// How: never [`Strategy::Auto`].
     pub strategy: Strategy,
-    /// The migrations to take back, newest first; none when a restore point is put back.
+    /// The migrations that go back, newest first: number and name.
+    pub takes_back: Vec<(u32, String)>,
+    /// How they go back one by one; none when a restore point is put back.
     pub steps: Vec<StepBack>,
     /// What is lost, or is only in a file afterwards.
     pub loses: Vec<Loss>,
@@ -38,21 +40,11 @@ pub struct RollbackPlan {
     pub restore_point: Option<Backup>,
 }
 
-/// One migration's way back.
-#[derive(Debug)]
-pub struct StepBack {
-    /// What the database recorded of it.
-    pub recorded: RecordedStep,
-    /// `V005__normalize_timestamps`.
-    pub stem: String,
-    /// How it goes back.
-    pub way_back: WayBack,
-    /// Rows that it reads or writes.
-    pub rows: u64,
-    pub(crate) dropped: Vec<Dropped>,
-    pub(crate) effects: Effects,
-    pub(crate) schema_before: Snapshot,
-    pub(crate) schema_after: Snapshot,
+impl RollbackPlan {
+    /// Whether the database is there already.
+    pub fn is_empty(&self) -> bool {
+        self.takes_back.is_empty()
+    }
 }
 
 /// A way back and what speaks for or against it.
@@ -64,11 +56,19 @@ pub struct Alternative {
     pub loses: std::result::Result<Vec<Loss>, String>,
 }
 
+/// Which ways a plan weighs. Comparing with a restore point reads the whole database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Weigh {
+    Every,
+    OnlyTheAsked,
+}
+
 pub(super) fn plan(
     catalog: &Catalog,
     settings: &Settings,
     connection: &Connection,
     options: RollbackOptions,
+    weigh: Weigh,
 ) -> Result<RollbackPlan> {
     let state = State::read(connection)?;
     let Some(history) = &state.history else {
@@ -82,91 +82,92 @@ pub(super) fn plan(
     let recorded = runs::read_steps(connection)?;
     check_records(catalog, history, &recorded)?;
     let from = position(catalog, &recorded, history.version());
-    let to = position(
-        catalog,
-        &recorded,
-        target(catalog, &recorded, options, from.version)?,
-    );
-    let adopted = recorded
-        .iter()
-        .filter(|step| step.adopted)
-        .map(|step| step.version)
-        .max()
-        .unwrap_or(0);
-    if to.version < adopted {
-        return Err(Error::new(
-            ErrorKind::NotReversible,
-            format!("the database was adopted at V{adopted:03}: what was there before cannot be taken back"),
-        )
-        .with_truth(format!("It is at {from}. Nothing was changed."))
-        .with_hint(Hint::tool([
-            "rollback",
-            "--to",
-            &adopted.to_string(),
-            "--dry-run",
-        ])));
-    }
-    let down = if to.version == from.version {
-        Ok(Vec::new())
-    } else {
-        unless_unreadable(steps_down(connection, &state, &recorded, to.version))?
-    };
-    let point = restore_point(settings, connection, to.version);
-    let mut alternatives = Vec::new();
-    let down_losses = match &down {
-        Ok(steps) => {
-            unless_unreadable(losses_of(connection, steps, &recorded))?.map_err(|error| error.to_string())
-        }
-        Err(error) => Err(error.to_string()),
-    };
-    let undo_losses = match &down {
-        Ok(steps)
-            if steps
-                .iter()
-                .all(|step| matches!(step.way_back, WayBack::Journal { .. })) =>
-        {
-            down_losses.clone()
-        }
-        Ok(_) => Err("a migration on the way changes the schema: only `down` takes it back".to_owned()),
-        Err(error) => Err(error.to_string()),
-    };
-    let restore_losses = match &point {
-        Ok(point) => losses::of_restoring(connection, point).map_err(|error| error.to_string()),
-        Err(why) => Err(why.clone()),
-    };
-    let strategy = match options.strategy {
-        Strategy::Auto => choose(&down_losses, &restore_losses),
-        asked => asked,
-    };
-    for (strategy, loses) in [
-        (Strategy::Down, down_losses),
-        (Strategy::Undo, undo_losses),
-        (Strategy::Restore, restore_losses),
-    ] {
-        alternatives.push(Alternative { strategy, loses });
-    }
-    let chosen = alternatives
-        .iter()
-        .find(|alternative| alternative.strategy == strategy);
-    let loses = match chosen.map(|alternative| &alternative.loses) {
-        Some(Ok(loses)) => loses.clone(),
-        Some(Err(why)) => return Err(closed(strategy, why, down.err(), from)),
-        None => Vec::new(),
-    };
-    let is_restore = strategy == Strategy::Restore;
-    Ok(RollbackPlan {
+    let to = target(catalog, &recorded, options, from.version)?;
+    refuse_past_adoption(&recorded, from, to)?;
+    let to = position(catalog, &recorded, to);
+    let applied = steps::to_take_back(&state, recorded.clone(), to.version);
+    let mut plan = RollbackPlan {
         from,
         to,
-        strategy,
-        steps: if is_restore {
-            Vec::new()
-        } else {
-            down.unwrap_or_default()
-        },
-        loses,
-        alternatives,
-        restore_point: point.ok().filter(|_| is_restore),
-    })
+        strategy: options.strategy,
+        takes_back: applied
+            .iter()
+            .map(|step| (step.version, step.name.clone()))
+            .collect(),
+        steps: Vec::new(),
+        loses: Vec::new(),
+        alternatives: Vec::new(),
+        restore_point: None,
+    };
+    if plan.is_empty() {
+        plan.strategy = Strategy::Down;
+        return Ok(plan);
+    }
+    let wants = |strategy| weigh == Weigh::Every || options.strategy == strategy;
+    let steps = unless_unreadable(steps::plan(catalog, settings, connection, &state, &applied))?;
+    let down = match &steps {
+        Ok(steps) => unless_unreadable(steps::losses(catalog, settings, connection, steps))?.map_err(reason),
+        Err(error) => Err(reason_of(error)),
+    };
+    let undo = match &steps {
+        Ok(steps) if !steps.iter().all(is_journaled) => {
+            Err("a migration on the way changes the schema: only `down` takes it back".to_owned())
+        }
+        _ => down.clone(),
+    };
+    let point = restore_point(settings, connection, to.version);
+    let restore = match &point {
+        Ok(point) if wants(Strategy::Restore) => {
+            since::of_restoring(settings, connection, point, &written_by(&applied)).map_err(reason)
+        }
+        Ok(_) => Err("it was not asked for".to_owned()),
+        Err(why) => Err(why.clone()),
+    };
+    if options.strategy == Strategy::Auto {
+        plan.strategy = choose(&down, &restore);
+    }
+    let (loses, source) = match plan.strategy {
+        Strategy::Auto | Strategy::Down => (down.clone(), steps.as_ref().err()),
+        Strategy::Undo => (undo.clone(), steps.as_ref().err()),
+        Strategy::Restore => (restore.clone(), None),
+    };
+    plan.loses = match loses {
+        Ok(loses) => loses,
+        Err(why) => {
+            let other = (plan.strategy != Strategy::Restore && restore.is_ok()).then_some(to.version);
+            return Err(closed(plan.strategy, &why, source, from, other));
+        }
+    };
+    if plan.strategy == Strategy::Restore {
+        plan.restore_point = Some(point.map_err(|why| closed(Strategy::Restore, &why, None, from, None))?);
+    } else {
+        plan.steps = steps?;
+    }
+    plan.alternatives = [
+        (Strategy::Down, down),
+        (Strategy::Undo, undo),
+        (Strategy::Restore, restore),
+    ]
+    .map(|(strategy, loses)| Alternative { strategy, loses })
+    .into();
+    Ok(plan)
+}
+
+fn is_journaled(step: &StepBack) -> bool {
+    matches!(step.way_back, WayBack::Journal { .. })
+}
+
+/// The columns, as `table.column` in lower case, that data migrations wrote.
+fn written_by(steps: &[RecordedStep]) -> BTreeSet<String> {
+    steps
+        .iter()
+        .filter_map(|step| match WayBack::parse(&step.way_back) {
+            WayBack::Journal { table, column } | WayBack::Clear { table, column } => {
+                Some(format!("{table}.{column}").to_lowercase())
+            }
+            WayBack::Statements | WayBack::Unknown(_) => None,
+        })
+        .collect()
 }
 
 /// A way that could not be looked at just now is not closed: another one, which loses more, must not be taken
@@ -205,22 +206,72 @@ fn choose(
     }
 }
 
-fn closed(strategy: Strategy, why: &str, source: Option<Error>, from: Position) -> Error {
-    let name = match strategy {
-        Strategy::Auto | Strategy::Down => "down",
-        Strategy::Undo => "undo",
-        Strategy::Restore => "restore",
-    };
-    let kind = source.as_ref().map_or(ErrorKind::NotReversible, Error::kind);
-    let error = Error::new(kind, format!("the way back `{name}` is closed: {why}"))
-        .with_truth(format!("The database is at {from}. Nothing was changed."));
-    match source {
-        Some(source) if strategy != Strategy::Restore => {
-            let hint = source.hint().clone();
-            error.with_hint(hint).with_source(source)
-        }
-        _ => error.with_hint(Hint::tool(["backup", "list"])),
+fn reason(error: Error) -> String {
+    reason_of(&error)
+}
+
+/// The message with what lies beneath it: the reason why a way is closed has no other place to stand.
+fn reason_of(error: &Error) -> String {
+    let mut text = error.message().to_owned();
+    let mut next = std::error::Error::source(error);
+    while let Some(cause) = next {
+        text.push_str(&format!(": {cause}"));
+        next = cause.source();
     }
+    text
+}
+
+/// `restorable_to` is where a restore point leads although this way is closed.
+fn closed(
+    strategy: Strategy,
+    why: &str,
+    source: Option<&Error>,
+    from: Position,
+    restorable_to: Option<u32>,
+) -> Error {
+    let kind = source.map_or(ErrorKind::NotReversible, Error::kind);
+    let mut truth = format!("The database is at {from}. Nothing was changed.");
+    if let Some(more) = source.and_then(Error::truth) {
+        truth = format!("{more} {truth}");
+    }
+    let hint = match (restorable_to, source) {
+        (Some(to), _) => Hint::tool([
+            "rollback",
+            "--to",
+            &to.to_string(),
+            "--strategy",
+            "restore",
+            "--dry-run",
+        ]),
+        (None, Some(source)) => source.hint().clone(),
+        (None, None) => Hint::tool(["backup", "list"]),
+    };
+    Error::new(kind, format!("the way back `{strategy}` is closed: {why}"))
+        .with_truth(truth)
+        .with_hint(hint)
+}
+
+fn refuse_past_adoption(recorded: &[RecordedStep], from: Position, to: u32) -> Result<()> {
+    let adopted = recorded
+        .iter()
+        .filter(|step| step.adopted)
+        .map(|step| step.version)
+        .max()
+        .unwrap_or(0);
+    if to >= adopted {
+        return Ok(());
+    }
+    let hint = if from.version > adopted {
+        Hint::tool(["rollback", "--to", &adopted.to_string(), "--dry-run"])
+    } else {
+        Hint::tool(["backup", "list"])
+    };
+    Err(Error::new(
+        ErrorKind::NotReversible,
+        format!("the database was adopted at V{adopted:03}: what was there before cannot be taken back"),
+    )
+    .with_truth(format!("It is at {from}. Nothing was changed."))
+    .with_hint(hint))
 }
 
 /// The records must cover the history: they hold the ways back.
@@ -253,16 +304,21 @@ fn check_records(catalog: &Catalog, history: &History, recorded: &[RecordedStep]
     known.check(catalog)
 }
 
-fn position(catalog: &Catalog, recorded: &[RecordedStep], version: u32) -> Position {
-    if version <= catalog.last_version() {
-        return Position::of(catalog, version);
-    }
-    // Beyond the catalog the records tell: a release is complete when a later one began, or at the end.
+/// Where `version` stands. Beyond the catalog the records tell: a release is complete when a later one began.
+pub(super) fn position(catalog: &Catalog, recorded: &[RecordedStep], version: u32) -> Position {
     let release = recorded
         .iter()
-        .find(|step| step.version == version)
-        .and_then(|step| naming::Release::parse(&step.release).ok());
-    Position { version, release }
+        .filter(|step| step.version > catalog.last_version() && step.version <= version)
+        .filter(|step| {
+            let next = recorded.iter().find(|next| next.version == step.version + 1);
+            next.is_none_or(|next| next.release != step.release)
+        })
+        .filter_map(|step| naming::Release::parse(&step.release).ok())
+        .next_back();
+    Position {
+        version,
+        release: release.or_else(|| catalog.release_at(version)),
+    }
 }
 
 fn target(
@@ -281,9 +337,11 @@ fn target(
     };
     let version = match options.target {
         Target::Version(version) if version <= current => version,
-        Target::Release(release) if last_recorded(release).is_some() => {
-            last_recorded(release).unwrap_or(current)
-        }
+        Target::Release(release) => match last_recorded(release) {
+            // Of a release that is applied in part its end lies ahead.
+            Some(last) => last.max(catalog.resolve(options.target, current).unwrap_or(last)),
+            None => catalog.resolve(options.target, current)?,
+        },
         target => catalog.resolve(target, current)?,
     };
     if version > current {
@@ -297,142 +355,33 @@ fn target(
     Ok(version)
 }
 
-/// Runs the stored statements on an empty copy of the schema, to see what each would do.
-fn steps_down(
-    connection: &Connection,
-    state: &State,
-    recorded: &[RecordedStep],
-    to: u32,
-) -> Result<Vec<StepBack>> {
-    let mut scratch = expected::replay(&state.schema)?;
-    let mut steps = Vec::new();
-    for recorded in recorded.iter().rev().filter(|step| step.version > to) {
-        let stem = format!("V{:03}__{}", recorded.version, recorded.name);
-        let way_back = WayBack::parse(&recorded.way_back);
-        let schema_before = expected::read(&scratch)?;
-        let effects = match &way_back {
-            WayBack::Statements => Effects::of_statements(&mut scratch, &recorded.down_sql)
-                .map_err(|source| changed(&stem, source))?,
-            WayBack::Journal { table, column } => {
-                require_journal(connection, recorded, &stem)?;
-                Effects::of_update(&mut scratch, table, column)?
-            }
-            WayBack::Clear { table, column } => Effects::of_update(&mut scratch, table, column)?,
-            WayBack::Unknown(text) => {
-                return Err(Error::new(
-                    ErrorKind::NotReversible,
-                    format!("{stem} goes back in a way that this program does not know (`{text}`)"),
-                )
-                .with_truth("A newer program applied it. Nothing was changed.")
-                .with_hint(Hint::tool(["backup", "list"])));
-            }
-        };
-        let schema_after = expected::read(&scratch)?;
-        let rows = match &way_back {
-            WayBack::Journal { .. } => losses::journal_size(connection, recorded.version)?,
-            _ => 0,
-        };
-        steps.push(StepBack {
-            recorded: recorded.clone(),
-            stem,
-            way_back,
-            rows,
-            dropped: dropped::find(&schema_before, &schema_after),
-            effects,
-            schema_before,
-            schema_after,
-        });
-    }
-    Ok(steps)
-}
-
-/// A rollback that was interrupted has taken part of the journal with it: that part went back.
-fn require_journal(connection: &Connection, recorded: &RecordedStep, stem: &str) -> Result<()> {
-    let is_under_way = Progress::read(connection)?
-        .is_some_and(|progress| progress.down && progress.version == recorded.version);
-    if recorded.rows_changed == 0 || is_under_way {
-        return Ok(());
-    }
-    let any: bool = connection
-        .query_row(
-            "SELECT EXISTS (SELECT 1 FROM migration_affected_records WHERE migration = ?1)",
-            [recorded.version],
-            |row| row.get(0),
-        )
-        .map_err(|source| Error::sqlite("read the journal", source))?;
-    if any {
-        return Ok(());
-    }
-    Err(Error::new(
-        ErrorKind::NotReversible,
-        format!("the journal of {stem} was pruned: its old values are gone"),
-    )
-    .with_truth("Nothing was changed.")
-    .with_hint(Hint::tool([
-        "rollback",
-        "--to",
-        &(recorded.version - 1).to_string(),
-        "--strategy",
-        "restore",
-        "--dry-run",
-    ])))
-}
-
-fn changed(stem: &str, source: rusqlite::Error) -> Error {
-    Error::new(
-        ErrorKind::SchemaMismatch,
-        format!("the stored way back of {stem} does not fit the schema any more"),
-    )
-    .with_truth("Somebody changed the schema since. Nothing was changed now.")
-    .with_hint(Hint::tool(["schema", "diff"]))
-    .with_source(source)
-}
-
-fn losses_of(connection: &Connection, steps: &[StepBack], recorded: &[RecordedStep]) -> Result<Vec<Loss>> {
-    let derived: Vec<String> = recorded
-        .iter()
-        .filter_map(|step| match WayBack::parse(&step.way_back) {
-            WayBack::Clear { table, column } => Some(format!("{table}.{column}")),
-            _ => None,
-        })
-        .collect();
-    let mut losses = Vec::new();
-    for dropped in steps.iter().flat_map(|step| &step.dropped) {
-        if is_derived(dropped, &derived) {
-            continue;
-        }
-        losses.extend(losses::of_dropping(connection, dropped)?);
-    }
-    Ok(losses)
-}
-
-/// A column that a data step filled can be filled again: nothing is lost with it.
-fn is_derived(dropped: &Dropped, derived: &[String]) -> bool {
-    match dropped {
-        Dropped::Column { table, column } => derived
-            .iter()
-            .any(|known| known.eq_ignore_ascii_case(&format!("{table}.{column}"))),
-        Dropped::Table(_) => false,
-    }
-}
-
 /// The backup of the newest run that went up from `version`.
 fn restore_point(
     settings: &Settings,
     connection: &Connection,
     version: u32,
 ) -> std::result::Result<Backup, String> {
-    let runs = runs::read_runs(connection).map_err(|error| error.to_string())?;
-    let manifest = runs
+    let runs = runs::read_runs(connection).map_err(reason)?;
+    let run = runs
         .into_iter()
         .rev()
-        .filter(|run| run.command == "migrate" && run.from == version)
-        .find_map(|run| run.backup)
-        .ok_or_else(|| format!("no run that began at V{version:03} left a restore point"))?;
+        .find(|run| run.command == "migrate" && run.from == version)
+        .ok_or_else(|| format!("no run began at V{version:03}"))?;
+    let manifest = run
+        .backup
+        .ok_or_else(|| format!("run {}, which began at V{version:03}, made no backup", run.run))?;
     let database = manifest.strip_suffix(".json").unwrap_or(&manifest).to_owned();
-    let backup = backup::find(settings, database.as_ref()).map_err(|error| error.to_string())?;
-    match backup.state {
-        backup::State::Complete => Ok(backup),
-        _ => Err(format!("the restore point {database} is not complete")),
+    let missing = || format!("the restore point {database} is gone or not complete");
+    let backup = backup::find(settings, database.as_ref()).map_err(|_| missing())?;
+    if backup.state != backup::State::Complete {
+        return Err(missing());
+    }
+    let problems = backup::verify(&backup, false, &Silent).map_err(reason)?;
+    match problems.first() {
+        None => Ok(backup),
+        Some(problem) => Err(format!(
+            "the restore point {database} is not as it was: {}",
+            problem.message
+        )),
     }
 }

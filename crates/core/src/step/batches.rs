@@ -13,6 +13,7 @@ use crate::refinery_step::{self, Mode};
 use crate::runs::StepMeasures;
 use crate::state::Progress;
 use crate::tool_tables;
+use crate::way_back::WayBack;
 
 use super::checks::Before;
 use super::{StepContext, StepFailure, StepOutcome, millis};
@@ -149,6 +150,9 @@ impl StepContext<'_> {
 
         let mut next = Progress {
             version: step.version,
+            name: step.name.clone(),
+            release: step.release.to_string(),
+            way_back: WayBack::of(migration).to_string(),
             down: false,
             cursor: outcome.cursor.clone().unwrap_or_default(),
             visited: outcome.visited + progress.map_or(0, |progress| progress.visited),
@@ -170,6 +174,9 @@ impl StepContext<'_> {
             )?;
         } else {
             next.write(self.connection, &timestamp(self.settings.clock.now()))?;
+            // A run that is killed in its first step has a restore point, too.
+            self.run
+                .record(self.connection, self.settings, step.version - 1)?;
         }
         let after = before.check(self.connection, &self.change(step, migration))?;
         if is_last {

@@ -1,23 +1,27 @@
 //! `undo`: puts single records back that a journaled data step changed.
 
+mod prune;
 pub(crate) mod records;
 
 use rusqlite::Connection;
 use serde::Serialize;
 
 use crate::apply::resolved;
-use crate::clock::timestamp;
 use crate::connection;
 use crate::error::{Error, ErrorKind, Hint, Result, SqliteContext};
 use crate::event::{Event, Observer};
 use crate::history::History;
 use crate::lock::MigrationLock;
+use crate::rollback::unfinished::Unfinished;
 use crate::run_log::RunLog;
 use crate::runs::{self, Run};
 use crate::settings::Settings;
+use crate::state::Progress;
 use crate::transaction::WriteTransaction;
 use crate::way_back::WayBack;
-use records::{Fate, JournalReader, Record, Selection};
+use records::{Fate, JournalReader, Record, Selection, journaled};
+
+pub use prune::{Pruned, prune};
 
 /// Records of one batch. Each costs a read and two writes by row id: far within the lock budget.
 const BATCH: u64 = 500;
@@ -66,6 +70,10 @@ pub struct Conflict {
 /// What an undo did.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct UndoOutcome {
+    /// The migration's number.
+    pub version: u32,
+    /// The migration's name.
+    pub name: String,
     /// The run's name; `None` for a dry run.
     pub run: Option<String>,
     /// The first thousand records that were put back.
@@ -99,6 +107,7 @@ pub fn undo(
     let Some(_lock) = MigrationLock::acquire(settings, "undo", observer, || Ok(false))? else {
         return Err(Error::new(ErrorKind::Locked, "the migration lock was not taken"));
     };
+    Unfinished::refuse(settings)?;
     let writer = connection::open_writer(&settings.database, settings.busy_timeout)?;
     let undo = Undo::prepare(&writer, version, options)?;
     let run = Run::begin(settings, "undo", undo.at, undo.at);
@@ -123,6 +132,7 @@ struct Undo<'a> {
     connection: &'a Connection,
     options: &'a UndoOptions,
     journal: JournalReader<'a>,
+    name: String,
     at: u32,
 }
 
@@ -157,9 +167,11 @@ impl<'a> Undo<'a> {
                 "--dry-run",
             ])));
         };
+        refuse_half_back(connection, version)?;
         let selection = Selection::new(connection, &table, &options.keys, options.condition.as_deref())?;
         let journal = JournalReader::new(connection, version, table, column, selection);
-        if step.rows_changed > 0 && journal.is_empty()? {
+        // Pruning takes all of them, but it may have been interrupted.
+        if journaled(connection, version)? < step.rows_changed {
             return Err(Error::new(
                 ErrorKind::NotReversible,
                 format!(
@@ -167,7 +179,7 @@ impl<'a> Undo<'a> {
                     step.name
                 ),
             )
-            .with_truth("Nothing was changed.")
+            .with_truth("Nothing was changed. A backup from before the migration has the old values.")
             .with_hint(Hint::tool(["backup", "list"])));
         }
         journal.refuse_unknown_keys(&options.keys)?;
@@ -175,12 +187,22 @@ impl<'a> Undo<'a> {
             connection,
             options,
             journal,
+            name: step.name,
             at: history.version(),
         })
     }
 
+    fn outcome(&self, run: Option<String>) -> UndoOutcome {
+        UndoOutcome {
+            version: self.journal.version(),
+            name: self.name.clone(),
+            run,
+            ..UndoOutcome::default()
+        }
+    }
+
     fn preview(&self) -> Result<UndoOutcome> {
-        let mut outcome = UndoOutcome::default();
+        let mut outcome = self.outcome(None);
         let mut after = i64::MAX;
         loop {
             let records = self.journal.batch(after, BATCH)?;
@@ -199,10 +221,7 @@ impl<'a> Undo<'a> {
     }
 
     fn run(&self, settings: &Settings, run: &Run) -> Result<UndoOutcome> {
-        let mut outcome = UndoOutcome {
-            run: Some(run.name.clone()),
-            ..UndoOutcome::default()
-        };
+        let mut outcome = self.outcome(Some(run.name.clone()));
         let mut after = i64::MAX;
         loop {
             let transaction = WriteTransaction::begin(self.connection, settings.busy_timeout)?;
@@ -216,8 +235,8 @@ impl<'a> Undo<'a> {
             for record in &records {
                 let fate = self.journal.fate(record, self.options.force)?;
                 self.note(&mut outcome, record, fate)?;
-                if fate == Fate::Revert {
-                    self.journal.revert(record)?;
+                if let Fate::Revert(rowid) = fate {
+                    self.journal.revert(record, rowid)?;
                     self.connection
                         .prepare_cached("UPDATE migration_affected_records SET undone_by = ?2 WHERE seq = ?1")
                         .and_then(|mut update| update.execute(rusqlite::params![record.seq, run.name]))
@@ -235,10 +254,10 @@ impl<'a> Undo<'a> {
 
     fn note(&self, outcome: &mut UndoOutcome, record: &Record, fate: Fate) -> Result<()> {
         match fate {
-            Fate::Revert => {
+            Fate::Revert(rowid) => {
                 outcome.reverted_count += 1;
                 if outcome.reverted.len() < LISTED {
-                    outcome.reverted.push(self.journal.describe(record)?);
+                    outcome.reverted.push(self.journal.describe(record, rowid)?);
                 }
             }
             Fate::Edited | Fate::Gone => {
@@ -259,72 +278,19 @@ impl<'a> Undo<'a> {
     }
 }
 
-/// What pruning the journal removed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Pruned {
-    /// The migration's number.
-    pub version: u32,
-    /// Old values removed, or that would be.
-    pub records: u64,
-    /// Of these, records that can no longer be put back one by one.
-    pub no_longer_undoable: u64,
-}
-
-/// Removes old values of `version`, or of every migration, and tells what can no longer be undone.
-///
-/// # Errors
-/// When SQLite refuses.
-pub fn prune(
-    settings: &Settings,
-    version: Option<u32>,
-    dry_run: bool,
-    observer: &dyn Observer,
-) -> Result<Vec<Pruned>> {
-    let settings = &resolved(settings)?;
-    let Some(_lock) = MigrationLock::acquire(settings, "log prune", observer, || Ok(false))? else {
-        return Err(Error::new(ErrorKind::Locked, "the migration lock was not taken"));
-    };
-    let writer = connection::open_writer(&settings.database, settings.busy_timeout)?;
-    if !crate::tool_tables::exists(&writer, crate::tool_tables::JOURNAL)? {
-        return Ok(Vec::new());
-    }
-    let doing = "read the journal";
-    let mut select = writer
-        .prepare(
-            "SELECT migration, count(*), sum(undone_by IS NULL) FROM migration_affected_records \
-             WHERE ?1 IS NULL OR migration = ?1 GROUP BY migration ORDER BY migration",
+/// A rollback that was interrupted has taken a part of the records with it; the rest goes with them.
+fn refuse_half_back(connection: &Connection, version: u32) -> Result<()> {
+    match Progress::read(connection)? {
+        Some(progress) if progress.down && progress.version == version => Err(Error::new(
+            ErrorKind::NotReversible,
+            format!("a rollback of V{version:03} was interrupted and has to be completed first"),
         )
-        .while_doing(doing)?;
-    let pruned: Vec<Pruned> = select
-        .query_map([version], |row| {
-            Ok(Pruned {
-                version: row.get(0)?,
-                records: row.get(1)?,
-                no_longer_undoable: row.get(2)?,
-            })
-        })
-        .and_then(Iterator::collect)
-        .while_doing(doing)?;
-    if !dry_run {
-        for migration in &pruned {
-            loop {
-                let transaction = WriteTransaction::begin(&writer, settings.busy_timeout)?;
-                let removed = writer
-                    .execute(
-                        "DELETE FROM migration_affected_records WHERE seq IN \
-                         (SELECT seq FROM migration_affected_records WHERE migration = ?1 ORDER BY seq LIMIT 5000)",
-                        [migration.version],
-                    )
-                    .while_doing("prune the journal")?;
-                transaction.commit()?;
-                if removed == 0 {
-                    break;
-                }
-            }
-        }
-        observer.observe(&Event::Warning {
-            message: format!("the journal was pruned at {}", timestamp(settings.clock.now())),
-        });
+        .with_truth("Nothing was changed.")
+        .with_hint(Hint::tool([
+            "rollback",
+            "--to",
+            &version.saturating_sub(1).to_string(),
+        ]))),
+        _ => Ok(()),
     }
-    Ok(pruned)
 }

@@ -22,8 +22,8 @@ pub(crate) struct Record {
 /// What can become of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fate {
-    /// Its row still has the value that the migration wrote, or force was asked for.
-    Revert,
+    /// The row of this number still has the value that the migration wrote, or force was asked for.
+    Revert(i64),
     /// Its row has another value now.
     Edited,
     /// Its row is gone.
@@ -101,6 +101,17 @@ fn check_condition(connection: &Connection, table: &str, condition: &str) -> Res
     }
 }
 
+/// How many records the journal has of a migration, undone or not.
+pub(crate) fn journaled(connection: &Connection, version: u32) -> Result<u64> {
+    connection
+        .query_row(
+            "SELECT count(*) FROM migration_affected_records WHERE migration = ?1",
+            [version],
+            |row| row.get(0),
+        )
+        .while_doing("read the journal")
+}
+
 /// Reads the journal of one migration over one column.
 pub(crate) struct JournalReader<'a> {
     connection: &'a Connection,
@@ -140,7 +151,7 @@ impl<'a> JournalReader<'a> {
     /// The next records before `seq`, newest first.
     pub(crate) fn batch(&self, seq: i64, limit: u64) -> Result<Vec<Record>> {
         let doing = "read the journal";
-        let sql = self.select();
+        let sql = self.select()?;
         let mut select = self.connection.prepare_cached(&sql).while_doing(doing)?;
         let mut values: Vec<rusqlite::types::Value> = vec![i64::from(self.version).into(), seq.into()];
         values.push(i64::try_from(limit).unwrap_or(i64::MAX).into());
@@ -158,9 +169,9 @@ impl<'a> JournalReader<'a> {
         Ok(records)
     }
 
-    fn select(&self) -> String {
+    fn select(&self) -> Result<String> {
         if let Some(sql) = self.cache.borrow().as_ref() {
-            return sql.clone();
+            return Ok(sql.clone());
         }
         let mut sql = "SELECT j.seq, j.row_id, j.id FROM migration_affected_records AS j \
              WHERE j.migration = ?1 AND j.seq < ?2 AND j.undone_by IS NULL"
@@ -172,35 +183,58 @@ impl<'a> JournalReader<'a> {
             sql.push_str(&format!(" AND j.id IN ({})", marks.join(", ")));
         }
         if let Some(condition) = &self.selection.condition {
+            let key = self.key_column()?;
             sql.push_str(&format!(
-                " AND j.row_id IN (SELECT _rowid_ FROM {} WHERE _rowid_ = j.row_id AND (\n{condition}\n))",
+                " AND EXISTS (SELECT 1 FROM {} WHERE ((_rowid_ = j.row_id AND {key} IS j.id) OR {key} = j.id) \
+                 AND (\n{condition}\n))",
                 identifier(&self.table)
             ));
         }
         sql.push_str(" ORDER BY j.seq DESC LIMIT ?3");
         *self.cache.borrow_mut() = Some(sql.clone());
-        sql
+        Ok(sql)
     }
 
     /// What can become of the record now.
+    ///
+    /// Row numbers may have changed: a dump that is read in again counts from 1. Then the key decides, unless
+    /// several rows have it.
     pub(crate) fn fate(&self, record: &Record, force: bool) -> Result<Fate> {
-        let sql = format!(
-            "SELECT t.{column} IS j.new_value FROM migration_affected_records AS j \
-             JOIN {table} AS t ON t._rowid_ = j.row_id AND t.{key} IS j.id WHERE j.seq = ?1",
-            column = identifier(&self.column),
-            table = identifier(&self.table),
-            key = self.key_column()?,
-        );
-        let is_same: Option<bool> = self
-            .connection
-            .prepare_cached(&sql)
-            .and_then(|mut select| select.query_row([record.seq], |row| row.get(0)).optional())
-            .while_doing("compare a record with the journal")?;
-        Ok(match is_same {
+        let found = match self
+            .find(record, "t._rowid_ = j.row_id AND t.{key} IS j.id")?
+            .pop()
+        {
+            Some(found) => Some(found),
+            None => {
+                let mut found = self.find(record, "t.{key} = j.id")?;
+                found.pop().filter(|_| found.is_empty())
+            }
+        };
+        Ok(match found {
             None => Fate::Gone,
-            Some(is_same) if is_same || force => Fate::Revert,
+            Some((rowid, is_same)) if is_same || force => Fate::Revert(rowid),
             Some(_) => Fate::Edited,
         })
+    }
+
+    /// At most two rows that the condition joins to the record, and whether each has the value that the
+    /// migration wrote.
+    fn find(&self, record: &Record, joined: &str) -> Result<Vec<(i64, bool)>> {
+        let sql = format!(
+            "SELECT t._rowid_, t.{column} IS j.new_value FROM migration_affected_records AS j \
+             CROSS JOIN {table} AS t ON {joined} WHERE j.seq = ?1 LIMIT 2",
+            column = identifier(&self.column),
+            table = identifier(&self.table),
+            joined = joined.replace("{key}", &self.key_column()?),
+        );
+        self.connection
+            .prepare_cached(&sql)
+            .and_then(|mut select| {
+                select
+                    .query_map([record.seq], |row| Ok((row.get(0)?, row.get(1)?)))?
+                    .collect()
+            })
+            .while_doing("compare a record with the journal")
     }
 
     /// The column that the journal knows records by: the one that its values came from.
@@ -213,8 +247,8 @@ impl<'a> JournalReader<'a> {
         Ok(identifier(&key.unwrap_or_else(|| "_rowid_".to_owned())))
     }
 
-    /// Puts the old value back.
-    pub(crate) fn revert(&self, record: &Record) -> Result<()> {
+    /// Puts the old value back into the row.
+    pub(crate) fn revert(&self, record: &Record, rowid: i64) -> Result<()> {
         let sql = format!(
             "UPDATE {} SET {} = (SELECT old_value FROM migration_affected_records WHERE seq = ?1) WHERE _rowid_ = ?2",
             identifier(&self.table),
@@ -222,23 +256,23 @@ impl<'a> JournalReader<'a> {
         );
         self.connection
             .prepare_cached(&sql)
-            .and_then(|mut update| update.execute(params![record.seq, record.rowid]))
+            .and_then(|mut update| update.execute(params![record.seq, rowid]))
             .while_doing(format_args!("put back {}.{}", self.table, self.column))?;
         Ok(())
     }
 
     /// The record with its values, as people read them.
-    pub(crate) fn describe(&self, record: &Record) -> Result<Reverted> {
+    pub(crate) fn describe(&self, record: &Record, rowid: i64) -> Result<Reverted> {
         let sql = format!(
             "SELECT t.{column}, j.old_value FROM migration_affected_records AS j \
-             LEFT JOIN {table} AS t ON t._rowid_ = j.row_id WHERE j.seq = ?1",
+             LEFT JOIN {table} AS t ON t._rowid_ = ?2 WHERE j.seq = ?1",
             column = identifier(&self.column),
             table = identifier(&self.table),
         );
         self.connection
             .prepare_cached(&sql)
             .and_then(|mut select| {
-                select.query_row([record.seq], |row| {
+                select.query_row(params![record.seq, rowid], |row| {
                     Ok(Reverted {
                         table: self.table.clone(),
                         column: self.column.clone(),
@@ -249,17 +283,6 @@ impl<'a> JournalReader<'a> {
                 })
             })
             .while_doing("read a record of the journal")
-    }
-
-    /// Whether the journal has nothing of the migration at all, undone or not.
-    pub(crate) fn is_empty(&self) -> Result<bool> {
-        self.connection
-            .query_row(
-                "SELECT NOT EXISTS (SELECT 1 FROM migration_affected_records WHERE migration = ?1)",
-                [self.version],
-                |row| row.get(0),
-            )
-            .while_doing("read the journal")
     }
 
     /// Records that are not undone yet, whatever the selection.

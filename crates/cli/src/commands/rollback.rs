@@ -1,0 +1,122 @@
+//! `rollback`: goes back, and says beforehand what each way would lose.
+
+use std::io::{BufRead as _, IsTerminal as _};
+use std::time::Duration;
+
+use bridge_migrate_core::Target;
+use bridge_migrate_core::error::Reached;
+use bridge_migrate_core::rollback::{self, RollbackOptions, RollbackOutcome, RollbackPlan, Strategy};
+
+use crate::context::Context;
+use crate::exit_code;
+use crate::failure::Failure;
+use crate::output::Report as _;
+use crate::render::rollback::{RollbackPlanReport, RollbackReport};
+
+/// Takes the database back to an earlier version, in the way that loses least
+///
+/// Says beforehand what each way would lose. When something would be lost, a terminal is asked; without one,
+/// --yes is needed. What is dropped is kept in a file beside the backups, from which `migrate --reclaim` takes
+/// it back.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Where to go: a migration, a release, or -1 for the one before
+    #[arg(long, value_name = "TARGET", allow_hyphen_values = true, value_parser = Target::parse)]
+    to: Target,
+    /// Only says what would happen, and what each way would lose
+    #[arg(long)]
+    dry_run: bool,
+    /// How: by stored statements (and the journal for data), by the journal alone, or by the run's backup
+    #[arg(long, value_name = "WAY", default_value = "auto")]
+    strategy: Way,
+    /// Goes back without asking, also when something is lost
+    #[arg(long)]
+    yes: bool,
+    /// How long to wait for another process that is migrating [default: 300]
+    #[arg(long, value_name = "SECONDS")]
+    lock_timeout: Option<u32>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Way {
+    Auto,
+    Down,
+    Undo,
+    Restore,
+}
+
+impl From<Way> for Strategy {
+    fn from(way: Way) -> Self {
+        match way {
+            Way::Auto => Self::Auto,
+            Way::Down => Self::Down,
+            Way::Undo => Self::Undo,
+            Way::Restore => Self::Restore,
+        }
+    }
+}
+
+pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failure> {
+    let catalog = context.catalog()?;
+    let mut settings = context.settings.clone();
+    if let Some(seconds) = arguments.lock_timeout {
+        settings.lock_timeout = Duration::from_secs(seconds.into());
+    }
+    let options = RollbackOptions {
+        target: arguments.to,
+        strategy: arguments.strategy.into(),
+    };
+    if arguments.dry_run {
+        let plan = rollback::plan(&catalog, &settings, options)?;
+        context.output.report(&planned(context, &plan))?;
+        return Ok(exit_code::DONE);
+    }
+    let console = context.console();
+    let mut confirm = |plan: &RollbackPlan| {
+        context.output.say(planned(context, plan).render().trim_end());
+        arguments.yes || (!plan.loses.is_empty() && ask(context))
+    };
+    let outcome = rollback::rollback(&catalog, &settings, options, &mut confirm, &console)?;
+    drop(console);
+    context
+        .output
+        .report_done(&RollbackReport::new(&outcome))
+        .map_err(|error| match outcome.run {
+            None => error,
+            Some(_) => after_success(error, &outcome),
+        })?;
+    Ok(exit_code::DONE)
+}
+
+fn planned(context: &Context, plan: &RollbackPlan) -> RollbackPlanReport {
+    RollbackPlanReport::new(plan, super::milliseconds(context.settings.lock_budget))
+}
+
+/// Asks on a terminal; nobody there is a no.
+fn ask(context: &Context) -> bool {
+    let input = std::io::stdin();
+    if !input.is_terminal() || !std::io::stderr().is_terminal() {
+        return false;
+    }
+    context.output.ask("go back and lose this? [y/N] ");
+    let mut answer = String::new();
+    // An answer that cannot be read is none.
+    let _ = input.lock().read_line(&mut answer);
+    matches!(answer.trim(), "y" | "Y" | "yes")
+}
+
+/// An answer that cannot be written must not read as if nothing had happened.
+fn after_success(
+    error: bridge_migrate_core::error::Error,
+    outcome: &RollbackOutcome,
+) -> bridge_migrate_core::error::Error {
+    error
+        .with_truth(format!(
+            "The rollback succeeded: the database is at {}.",
+            outcome.to
+        ))
+        .with_reached(Reached {
+            version: outcome.to.version,
+            release: outcome.to.release,
+        })
+}

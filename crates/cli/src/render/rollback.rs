@@ -1,0 +1,392 @@
+//! What a rollback would lose, and what it did.
+
+use std::path::PathBuf;
+
+use bridge_migrate_core::rollback::{Loss, RollbackOutcome, RollbackPlan, Strategy};
+use bridge_migrate_core::step::StepOutcome;
+use bridge_migrate_core::undo::Conflict;
+use serde::Serialize;
+
+use super::{CAUTION, STRONG, count, counted, duration, field, line, safe, styled, version};
+use crate::json::{Position, optional_path};
+use crate::output::{Report, shown};
+
+/// How many lines of a list people see.
+const SHOWN: usize = 10;
+
+/// The answer of `rollback --dry-run`.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct RollbackPlanReport {
+    pub(crate) dry_run: bool,
+    pub(crate) from: Position,
+    pub(crate) to: Position,
+    pub(crate) strategy: Strategy,
+    /// What would go back, newest first.
+    pub(crate) reverted: Vec<Reverted>,
+    pub(crate) loses: Vec<Loss>,
+    pub(crate) alternatives: Vec<AlternativeReport>,
+    #[serde(serialize_with = "optional_path")]
+    pub(crate) restore_point: Option<PathBuf>,
+    pub(crate) lock_budget_ms: u64,
+}
+
+/// A migration that goes back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Reverted {
+    pub(crate) version: u32,
+    pub(crate) name: String,
+    /// Whether only a part of it was applied.
+    pub(crate) partial: bool,
+    /// How: statements, journal or clear; nothing when a restore point is put back.
+    pub(crate) way_back: Option<String>,
+    pub(crate) rows: u64,
+    pub(crate) lock_ms: u64,
+    pub(crate) over_budget: Option<String>,
+}
+
+/// A way back, with what it would lose or why it is closed.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct AlternativeReport {
+    pub(crate) strategy: Strategy,
+    pub(crate) loses: Vec<Loss>,
+    pub(crate) closed: Option<String>,
+}
+
+impl RollbackPlanReport {
+    pub(crate) fn new(plan: &RollbackPlan, lock_budget_ms: u64) -> Self {
+        let reverted = plan.takes_back.iter().map(|(number, name)| {
+            let step = plan.steps.iter().find(|step| step.recorded.version == *number);
+            Reverted {
+                version: *number,
+                name: name.clone(),
+                partial: step.is_some_and(|step| step.partial),
+                way_back: step.map(|step| step.way_back.to_string()),
+                rows: step.map_or(0, |step| step.rows),
+                lock_ms: step.map_or(0, |step| step.lock_ms),
+                over_budget: step.and_then(|step| step.over_budget.clone()),
+            }
+        });
+        let alternatives = plan.alternatives.iter().map(|way| AlternativeReport {
+            strategy: way.strategy,
+            loses: way.loses.clone().unwrap_or_default(),
+            closed: way.loses.as_ref().err().cloned(),
+        });
+        Self {
+            dry_run: true,
+            from: plan.from.into(),
+            to: plan.to.into(),
+            strategy: plan.strategy,
+            reverted: reverted.collect(),
+            loses: plan.loses.clone(),
+            alternatives: alternatives.collect(),
+            restore_point: plan.restore_point.as_ref().map(|point| point.database.clone()),
+            lock_budget_ms,
+        }
+    }
+}
+
+impl Report for RollbackPlanReport {
+    fn render(&self) -> String {
+        if self.reverted.is_empty() {
+            return format!("nothing to do: database is at {}\n", self.from);
+        }
+        let mut page = String::new();
+        field(&mut page, "from", &self.from.to_string());
+        field(&mut page, "to", &styled(STRONG, &self.to.to_string()));
+        for (index, step) in self.reverted.iter().enumerate() {
+            let part = if step.partial {
+                ", the part that is done"
+            } else {
+                ""
+            };
+            let label = if index == 0 { "takes back" } else { "" };
+            let text = format!("{} {}{part}", version(step.version), safe(&step.name));
+            field(&mut page, label, &text);
+        }
+        for way in &self.alternatives {
+            self.way(way, &mut page);
+        }
+        if let Some(point) = &self.restore_point {
+            field(&mut page, "restores", &shown(point));
+        }
+        for step in &self.reverted {
+            let Some(why) = &step.over_budget else { continue };
+            let text = format!(
+                "{} {} holds the write lock for about {}, over the budget of {}: {}",
+                styled(CAUTION, "note:"),
+                version(step.version),
+                duration(step.lock_ms),
+                duration(self.lock_budget_ms),
+                safe(why)
+            );
+            line(&mut page, &text);
+        }
+        page
+    }
+}
+
+impl RollbackPlanReport {
+    fn way(&self, way: &AlternativeReport, page: &mut String) {
+        let name = way.strategy.to_string();
+        let chosen = if way.strategy == self.strategy {
+            styled(STRONG, " (chosen)")
+        } else {
+            String::new()
+        };
+        match &way.closed {
+            Some(why) => field(page, &name, &format!("closed: {}", safe(why))),
+            None if way.loses.is_empty() => field(page, &name, &format!("loses nothing{chosen}")),
+            None => {
+                field(page, &name, &format!("loses{chosen}:"));
+                for loss in &way.loses {
+                    lost(loss, page);
+                }
+            }
+        }
+    }
+}
+
+fn lost(loss: &Loss, page: &mut String) {
+    line(
+        page,
+        &format!("{:<13}  {}", "", styled(CAUTION, &safe(&loss.to_string()))),
+    );
+    for item in loss.items.iter().take(SHOWN) {
+        line(page, &format!("{:<13}    {}", "", safe(item)));
+    }
+    let more = loss.items.len().saturating_sub(SHOWN) as u64;
+    if more > 0 {
+        line(page, &format!("{:<13}    and {} more", "", count(more)));
+    }
+}
+
+/// The answer of `rollback`.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct RollbackReport {
+    pub(crate) dry_run: bool,
+    pub(crate) from: Position,
+    pub(crate) to: Position,
+    pub(crate) strategy: Strategy,
+    /// What went back, newest first.
+    pub(crate) reverted: Vec<TakenBack>,
+    pub(crate) loses: Vec<Loss>,
+    pub(crate) conflicts: Vec<Conflict>,
+    /// Files with what was dropped.
+    pub(crate) kept: Vec<String>,
+    /// The backup of the state before.
+    #[serde(serialize_with = "optional_path")]
+    pub(crate) backup: Option<PathBuf>,
+    pub(crate) run: Option<String>,
+}
+
+/// A migration that went back, and what it measured of itself if it went back on its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct TakenBack {
+    pub(crate) version: u32,
+    pub(crate) name: String,
+    pub(crate) duration_ms: Option<u64>,
+    pub(crate) rows_changed: Option<u64>,
+    pub(crate) max_lock_ms: Option<u64>,
+}
+
+impl RollbackReport {
+    pub(crate) fn new(outcome: &RollbackOutcome) -> Self {
+        let reverted = outcome.taken_back.iter().map(|(number, name)| {
+            let step: Option<&StepOutcome> = outcome.reverted.iter().find(|step| step.version == *number);
+            TakenBack {
+                version: *number,
+                name: name.clone(),
+                duration_ms: step.map(|step| step.duration_ms),
+                rows_changed: step.map(|step| step.rows_changed),
+                max_lock_ms: step.map(|step| step.max_lock_ms),
+            }
+        });
+        Self {
+            dry_run: false,
+            from: outcome.from.into(),
+            to: outcome.to.into(),
+            strategy: outcome.strategy,
+            reverted: reverted.collect(),
+            loses: outcome.loses.clone(),
+            conflicts: outcome.conflicts.clone(),
+            kept: outcome
+                .kept
+                .iter()
+                .map(|file| file.to_string_lossy().into_owned())
+                .collect(),
+            backup: outcome.secured.clone(),
+            run: outcome.run.clone(),
+        }
+    }
+}
+
+impl Report for RollbackReport {
+    fn render(&self) -> String {
+        let place = styled(STRONG, &self.to.to_string());
+        if self.run.is_none() {
+            return format!("nothing to do: database is at {place}\n");
+        }
+        let mut page = String::new();
+        if self.strategy == Strategy::Restore
+            && let Some(backup) = &self.backup
+        {
+            line(
+                &mut page,
+                &format!("secured the state before in {}", shown(backup)),
+            );
+        }
+        for file in &self.kept {
+            line(&mut page, &format!("kept what was dropped in {}", safe(file)));
+        }
+        conflicts(&self.conflicts, self.conflicts.len() as u64, &mut page);
+        line(&mut page, &format!("database is at {place}"));
+        page
+    }
+}
+
+/// Records that were left as they are.
+pub(super) fn conflicts(conflicts: &[Conflict], all: u64, page: &mut String) {
+    if conflicts.is_empty() {
+        return;
+    }
+    let left = format!("left as before: {}", counted(all, "record"));
+    line(page, &styled(CAUTION, &left));
+    for conflict in conflicts.iter().take(SHOWN) {
+        let text = format!(
+            "  {} {}: {}",
+            safe(&conflict.table),
+            safe(&conflict.key),
+            safe(&conflict.why)
+        );
+        line(page, &text);
+    }
+    let named = conflicts.len().min(SHOWN) as u64;
+    if all > named {
+        line(page, &format!("  and {} more", count(all - named)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use anstream::adapter::strip_str;
+
+    use super::*;
+
+    fn position(version: u32, release: &str) -> Position {
+        Position {
+            version,
+            release: Some(release.to_owned()),
+        }
+    }
+
+    fn loss(subject: &str, count: u64, what: &str, kept: bool, items: &[&str]) -> Loss {
+        Loss {
+            subject: subject.to_owned(),
+            count,
+            what: what.to_owned(),
+            kept,
+            items: items.iter().map(|item| (*item).to_owned()).collect(),
+        }
+    }
+
+    fn plan() -> RollbackPlanReport {
+        let down = vec![
+            loss("rooms.preferences", 2, "values other than the default", true, &[]),
+            loss(
+                "auth_tokens, revoked_tokens",
+                1,
+                "entries not in tokens.json",
+                true,
+                &["alice\u{1b}, issued 2026-02-22T15:30:45+00:00"],
+            ),
+        ];
+        RollbackPlanReport {
+            dry_run: true,
+            from: position(9, "1.2.0"),
+            to: position(1, "1.0.0"),
+            strategy: Strategy::Down,
+            reverted: vec![Reverted {
+                version: 9,
+                name: "message_edits_and_deletes".to_owned(),
+                partial: false,
+                way_back: Some("statements".to_owned()),
+                rows: 10_000_000,
+                lock_ms: 50_000,
+                over_budget: Some("dropping messages.deleted_at rewrites 5000000 rows".to_owned()),
+            }],
+            loses: down.clone(),
+            alternatives: vec![
+                AlternativeReport {
+                    strategy: Strategy::Down,
+                    loses: down,
+                    closed: None,
+                },
+                AlternativeReport {
+                    strategy: Strategy::Undo,
+                    loses: Vec::new(),
+                    closed: Some("a migration on the way changes the schema".to_owned()),
+                },
+                AlternativeReport {
+                    strategy: Strategy::Restore,
+                    loses: vec![loss(
+                        "messages",
+                        12,
+                        "rows written since the restore point",
+                        false,
+                        &[],
+                    )],
+                    closed: None,
+                },
+            ],
+            restore_point: None,
+            lock_budget_ms: 250,
+        }
+    }
+
+    #[test]
+    fn a_plan_says_what_each_way_would_lose() {
+        insta::assert_snapshot!(strip_str(&plan().render()), @r"
+        from         1.2.0 (V009)
+        to           1.0.0 (V001)
+        takes back   V009 message_edits_and_deletes
+        down         loses (chosen):
+                       rooms.preferences: 2 values other than the default, kept in a file
+                       auth_tokens, revoked_tokens: 1 entry not in tokens.json, kept in a file
+                         alice\u{1b}, issued 2026-02-22T15:30:45+00:00
+        undo         closed: a migration on the way changes the schema
+        restore      loses:
+                       messages: 12 rows written since the restore point
+        note: V009 holds the write lock for about 50.0 s, over the budget of 250 ms: dropping messages.deleted_at rewrites 5000000 rows
+        ");
+    }
+
+    #[test]
+    fn a_rollback_names_what_it_left_and_where_it_put_what_it_dropped() {
+        let report = RollbackReport {
+            dry_run: false,
+            from: position(9, "1.2.0"),
+            to: position(1, "1.0.0"),
+            strategy: Strategy::Down,
+            reverted: Vec::new(),
+            loses: Vec::new(),
+            conflicts: vec![Conflict {
+                table: "messages".to_owned(),
+                key: "m-1".to_owned(),
+                why: "the value was changed after the migration".to_owned(),
+            }],
+            kept: vec!["data/collab.db.kept.20260222_153045_5f2c01aa.V009".to_owned()],
+            backup: Some("data/collab.db.backup.20260222_153045".into()),
+            run: Some("5f2c01aa".to_owned()),
+        };
+        insta::assert_snapshot!(strip_str(&report.render()), @r"
+        kept what was dropped in data/collab.db.kept.20260222_153045_5f2c01aa.V009
+        left as before: 1 record
+          messages m-1: the value was changed after the migration
+        database is at 1.0.0 (V001)
+        ");
+        let value = serde_json::to_value(&report).unwrap();
+        for key in ["from", "to", "strategy", "reverted", "loses"] {
+            assert!(value.get(key).is_some(), "{key}");
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! What a restore would lose: what was written since the restore point was made.
+
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
+
+use rusqlite::fallible_streaming_iterator::FallibleStreamingIterator;
+use rusqlite::{Connection, Row, Rows};
+
+use crate::backup::{Backup, companion_bytes};
+use crate::connection::open_still;
+use crate::digest::digest_file;
+use crate::error::{Result, SqliteContext};
+use crate::event::Silent;
+use crate::expected;
+use crate::ledger::count_rows;
+use crate::quote::identifier;
+use crate::schema::{Hidden, ObjectKind, TableDetail};
+use crate::settings::Settings;
+
+use super::losses::Loss;
+
+/// Rows that were added, changed and removed since.
+#[derive(Debug, Default)]
+struct Written {
+    added: u64,
+    changed: u64,
+    removed: u64,
+}
+
+/// Compares the database and the companion file with the restore point, row by row. `by_migrations` are the
+/// columns, as `table.column`, that data migrations since wrote: a difference there is theirs, and comes again.
+///
+/// Reads both files once; memory stays flat.
+pub(super) fn of_restoring(
+    settings: &Settings,
+    connection: &Connection,
+    point: &Backup,
+    by_migrations: &BTreeSet<String>,
+) -> Result<Vec<Loss>> {
+    let reader = open_still(&point.database)?;
+    let then = expected::read(&reader)?;
+    let now = expected::read(connection)?;
+    let mut losses = Vec::new();
+    for table in now.of_kind(ObjectKind::Table) {
+        let name = &table.name;
+        let mut lose = |count, what| {
+            if count > 0 {
+                losses.push(Loss::for_good(name, count, what));
+            }
+        };
+        if then.get(ObjectKind::Table, name).is_none() {
+            let count = count_rows(connection, name)?;
+            lose(count, "rows of a table that the restore point lacks");
+            continue;
+        }
+        let written = written_since(connection, &reader, name, by_migrations)?;
+        lose(written.added, "rows written since the restore point");
+        lose(written.changed, "rows changed since the restore point");
+        lose(
+            written.removed,
+            "rows removed since the restore point, back again",
+        );
+    }
+    losses.extend(of_added_columns(connection, &reader, by_migrations)?);
+    losses.extend(of_companion(settings, point)?);
+    Ok(losses)
+}
+
+/// Values of columns that the restore point does not have.
+fn of_added_columns(
+    connection: &Connection,
+    reader: &Connection,
+    by_migrations: &BTreeSet<String>,
+) -> Result<Vec<Loss>> {
+    let dropped = super::dropped::find(&expected::read(connection)?, &expected::read(reader)?);
+    let mut losses = Vec::new();
+    for dropped in &dropped {
+        if let super::dropped::Dropped::Column { table, column } = dropped
+            && !by_migrations.contains(&format!("{table}.{column}").to_lowercase())
+        {
+            let loss = super::losses::of_dropping(connection, dropped)?;
+            losses.extend(loss.map(|loss| Loss { kept: false, ..loss }));
+        }
+    }
+    Ok(losses)
+}
+
+fn of_companion(settings: &Settings, point: &Backup) -> Result<Option<Loss>> {
+    let Some(copy) = &point.companion else {
+        return Ok(None);
+    };
+    if companion_bytes(&settings.companion)?.is_none() {
+        return Ok(None);
+    }
+    let digest = |path| digest_file(path, "", &Silent);
+    if digest(copy)? == digest(&settings.companion)? {
+        return Ok(None);
+    }
+    let name = settings.companion.file_name().unwrap_or_default();
+    Ok(Some(Loss::for_good(
+        &name.to_string_lossy(),
+        1,
+        "file changed since the restore point, put back too",
+    )))
+}
+
+/// Walks both tables in the order of row numbers.
+fn written_since(
+    connection: &Connection,
+    point: &Connection,
+    table: &str,
+    by_migrations: &BTreeSet<String>,
+) -> Result<Written> {
+    let doing = format!("compare {table} with the restore point");
+    let columns = common_columns(connection, point, table, by_migrations)?;
+    let mut sql = "SELECT _rowid_".to_owned();
+    for column in &columns {
+        sql.push_str(", ");
+        sql.push_str(&identifier(column));
+    }
+    sql.push_str(&format!(" FROM {} ORDER BY _rowid_", identifier(table)));
+    let (Ok(mut then), Ok(mut now)) = (point.prepare(&sql), connection.prepare(&sql)) else {
+        // A table WITHOUT ROWID: the difference of the counts is what can be told.
+        let (then, now) = (count_rows(point, table)?, count_rows(connection, table)?);
+        return Ok(Written {
+            added: now.saturating_sub(then),
+            changed: 0,
+            removed: then.saturating_sub(now),
+        });
+    };
+    let mut then = then.query([]).while_doing(&doing)?;
+    let mut now = now.query([]).while_doing(&doing)?;
+    compare(&mut then, &mut now, columns.len()).while_doing(&doing)
+}
+
+fn compare(then: &mut Rows<'_>, now: &mut Rows<'_>, columns: usize) -> rusqlite::Result<Written> {
+    let mut written = Written::default();
+    then.advance()?;
+    now.advance()?;
+    loop {
+        let order = match (then.get(), now.get()) {
+            (None, None) => return Ok(written),
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some(old), Some(new)) => {
+                let order = old.get::<_, i64>(0)?.cmp(&new.get::<_, i64>(0)?);
+                if order == Ordering::Equal && differs(old, new, columns)? {
+                    written.changed += 1;
+                }
+                order
+            }
+        };
+        written.removed += u64::from(order == Ordering::Less);
+        written.added += u64::from(order == Ordering::Greater);
+        if order != Ordering::Greater {
+            then.advance()?;
+        }
+        if order != Ordering::Less {
+            now.advance()?;
+        }
+    }
+}
+
+fn differs(old: &Row<'_>, new: &Row<'_>, columns: usize) -> rusqlite::Result<bool> {
+    for column in 1..=columns {
+        if old.get_ref(column)? != new.get_ref(column)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The columns that both have and that no data migration wrote.
+fn common_columns(
+    connection: &Connection,
+    point: &Connection,
+    table: &str,
+    by_migrations: &BTreeSet<String>,
+) -> Result<Vec<String>> {
+    let names = |connection: &Connection| {
+        TableDetail::read(connection, table)
+            .map(|detail| detail.columns)
+            .while_doing(format_args!("read the columns of {table}"))
+    };
+    let then = names(point)?;
+    Ok(names(connection)?
+        .into_iter()
+        .filter(|column| column.hidden == Hidden::No)
+        .map(|column| column.name)
+        .filter(|name| then.iter().any(|column| column.name.eq_ignore_ascii_case(name)))
+        .filter(|name| !by_migrations.contains(&format!("{table}.{name}").to_lowercase()))
+        .collect())
+}

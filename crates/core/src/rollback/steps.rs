@@ -1,0 +1,298 @@
+//! One migration's way back after the other: what each would do to the schema, how long it holds the lock, and
+//! what it would lose.
+
+use rusqlite::Connection;
+
+use crate::catalog::Catalog;
+use crate::effects::Effects;
+use crate::error::{Error, ErrorKind, Hint, Result};
+use crate::expected;
+use crate::ledger::count_rows;
+use crate::runs::RecordedStep;
+use crate::schema::{ObjectKind, Snapshot};
+use crate::settings::Settings;
+use crate::state::{Progress, State};
+use crate::undo::records::journaled;
+use crate::way_back::WayBack;
+
+use super::dropped::{self, Dropped};
+use super::losses::{self, Loss};
+
+/// How fast SQLite drops a column, which rewrites every row of its table, in rows per millisecond. Measured at 200
+/// for messages of 400 bytes with three indexes, on a disk that keeps up.
+const REWRITTEN_ROWS_PER_MS: u64 = 200;
+
+/// One migration's way back.
+#[derive(Debug)]
+pub struct StepBack {
+    /// What the database recorded of it.
+    pub recorded: RecordedStep,
+    /// `V005__normalize_timestamps`.
+    pub stem: String,
+    /// How it goes back.
+    pub way_back: WayBack,
+    /// Whether only a part of it was applied.
+    pub partial: bool,
+    /// Rows that it reads or writes.
+    pub rows: u64,
+    /// How long it holds the write lock at a stretch, in milliseconds, about.
+    pub lock_ms: u64,
+    /// Why it holds the lock longer than the budget, if it does.
+    pub over_budget: Option<String>,
+    pub(crate) dropped: Vec<Dropped>,
+    /// Of what is dropped, what goes to a file: not what can be computed again.
+    pub(crate) kept: Vec<Dropped>,
+    pub(crate) effects: Effects,
+    pub(crate) schema_before: Snapshot,
+    pub(crate) schema_after: Snapshot,
+    /// The application's own objects, as opposed to the operators'.
+    pub(crate) managed: Snapshot,
+}
+
+impl StepBack {
+    /// The version that the database is at while the step has not gone back.
+    pub(crate) fn at(&self) -> u32 {
+        self.recorded.version - u32::from(self.partial)
+    }
+}
+
+/// What has to go back to reach `to`, newest first; a data step that was interrupted comes before all others.
+pub(super) fn to_take_back(state: &State, recorded: Vec<RecordedStep>, to: u32) -> Vec<RecordedStep> {
+    let at = state.version();
+    let mut steps: Vec<_> = recorded
+        .into_iter()
+        .filter(|step| step.version > to && step.version <= at)
+        .collect();
+    let interrupted = state.progress.as_ref().filter(|progress| progress.version > at);
+    steps.extend(interrupted.map(half_done));
+    steps.reverse();
+    steps
+}
+
+/// What is known of a data step whose batches are there in part.
+fn half_done(progress: &Progress) -> RecordedStep {
+    RecordedStep {
+        version: progress.version,
+        name: progress.name.clone(),
+        release: progress.release.clone(),
+        phase: String::new(),
+        run: String::new(),
+        adopted: false,
+        applied_at: String::new(),
+        duration_ms: 0,
+        max_lock_ms: 0,
+        rows_changed: progress.changed,
+        rows_skipped: progress.skipped,
+        fingerprint: String::new(),
+        way_back: progress.way_back.clone(),
+        down_sql: String::new(),
+        rollback: String::new(),
+    }
+}
+
+/// Runs the stored statements on an empty copy of the schema, to see what each would do.
+pub(super) fn plan(
+    catalog: &Catalog,
+    settings: &Settings,
+    connection: &Connection,
+    state: &State,
+    applied: &[RecordedStep],
+) -> Result<Vec<StepBack>> {
+    let mut scratch = expected::replay(&state.schema)?;
+    let derived = derived_columns(catalog, applied);
+    let mut steps = Vec::new();
+    for recorded in applied {
+        let stem = format!("V{:03}__{}", recorded.version, recorded.name);
+        let way_back = WayBack::parse(&recorded.way_back);
+        let schema_before = expected::read(&scratch)?;
+        let partial = recorded.version > state.version();
+        let effects = match &way_back {
+            WayBack::Statements => Effects::of_statements(&mut scratch, &recorded.down_sql)
+                .map_err(|source| changed(&stem, source))?,
+            WayBack::Journal { table, column } | WayBack::Clear { table, column } => {
+                if matches!(way_back, WayBack::Journal { .. }) {
+                    require_journal(connection, state, recorded, &stem)?;
+                }
+                Effects::of_update(&mut scratch, table, column).map_err(|source| changed(&stem, source))?
+            }
+            WayBack::Unknown(text) => {
+                return Err(Error::new(
+                    ErrorKind::NotReversible,
+                    format!("{stem} goes back in a way that this program does not know (`{text}`)"),
+                )
+                .with_truth("A newer program applied it, and can take it back.")
+                .with_hint(Hint::tool(["backup", "list"])));
+            }
+        };
+        let schema_after = expected::read(&scratch)?;
+        let dropped = dropped::find(&schema_before, &schema_after);
+        let kept = dropped
+            .iter()
+            .filter(|dropped| !is_derived(dropped, &derived))
+            .cloned()
+            .collect();
+        let mut step = StepBack {
+            recorded: recorded.clone(),
+            stem,
+            partial,
+            rows: 0,
+            lock_ms: 0,
+            over_budget: None,
+            dropped,
+            kept,
+            effects,
+            managed: managed(catalog, recorded.version, &schema_before)?,
+            schema_before,
+            schema_after,
+            way_back,
+        };
+        estimate(settings, connection, state, &mut step)?;
+        steps.push(step);
+    }
+    Ok(steps)
+}
+
+/// The application's own objects after `version`. A program that does not know the version takes all for its own.
+fn managed(catalog: &Catalog, version: u32, live: &Snapshot) -> Result<Snapshot> {
+    if version > catalog.last_version() {
+        return Ok(live.clone());
+    }
+    let index = usize::try_from(version).unwrap_or(usize::MAX);
+    Ok(expected::schemas(catalog)?
+        .into_iter()
+        .nth(index)
+        .unwrap_or_default())
+}
+
+/// Dropping a column rewrites the table, each time; dropping a table and reading what it holds costs far less.
+fn estimate(settings: &Settings, connection: &Connection, state: &State, step: &mut StepBack) -> Result<()> {
+    let budget = u64::try_from(settings.lock_budget.as_millis()).unwrap_or(u64::MAX);
+    let rows_of = |table: &str| match state.schema.get(ObjectKind::Table, table) {
+        Some(_) => count_rows(connection, table),
+        None => Ok(0),
+    };
+    match &step.way_back {
+        WayBack::Journal { .. } => {
+            step.rows = losses::journal_size(connection, step.recorded.version)?;
+            step.lock_ms = budget.min(step.rows / REWRITTEN_ROWS_PER_MS + 1);
+        }
+        WayBack::Clear { table, .. } => {
+            step.rows = rows_of(table)?;
+            step.lock_ms = budget.min(step.rows / REWRITTEN_ROWS_PER_MS + 1);
+        }
+        WayBack::Statements | WayBack::Unknown(_) => {
+            let mut rewritten = Vec::new();
+            for dropped in &step.dropped {
+                let rows = rows_of(dropped.table())?;
+                step.rows += rows;
+                if let Dropped::Column { table, column } = dropped {
+                    rewritten.push(format!("dropping {table}.{column} rewrites {rows} rows"));
+                }
+            }
+            step.lock_ms = step.rows / REWRITTEN_ROWS_PER_MS + 1;
+            step.over_budget = (step.lock_ms > budget).then(|| {
+                if rewritten.is_empty() {
+                    format!("{} rows are copied to a file and dropped", step.rows)
+                } else {
+                    rewritten.join(", ")
+                }
+            });
+        }
+    }
+    Ok(())
+}
+
+/// A rollback that was interrupted has taken part of the journal with it: that part went back.
+fn require_journal(
+    connection: &Connection,
+    state: &State,
+    recorded: &RecordedStep,
+    stem: &str,
+) -> Result<()> {
+    let is_under_way = state
+        .progress
+        .as_ref()
+        .is_some_and(|progress| progress.down && progress.version == recorded.version);
+    if is_under_way || journaled(connection, recorded.version)? >= recorded.rows_changed {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::NotReversible,
+        format!("the journal of {stem} was pruned: its old values are gone"),
+    )
+    .with_hint(Hint::tool(["backup", "list"])))
+}
+
+fn changed(stem: &str, source: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::new(
+        ErrorKind::SchemaMismatch,
+        format!("the stored way back of {stem} does not fit the schema any more"),
+    )
+    .with_truth("Somebody changed the schema since.")
+    .with_hint(Hint::tool(["schema", "diff"]))
+    .with_source(source)
+}
+
+/// What dropping would lose. Of tables that an import fills, that is what the companion file does not have.
+pub(super) fn losses(
+    catalog: &Catalog,
+    settings: &Settings,
+    connection: &Connection,
+    steps: &[StepBack],
+) -> Result<Vec<Loss>> {
+    let mut losses = Vec::new();
+    for step in steps {
+        let import = catalog
+            .get(step.recorded.version)
+            .and_then(|migration| migration.import.as_ref());
+        let only_here = import.and_then(|import| {
+            // When the file cannot be read, all rows count.
+            let items = import.only_in_database(connection, settings).ok()?;
+            Some((import.tables(), items))
+        });
+        for dropped in &step.kept {
+            let is_imported = |tables: &[&str]| matches!(dropped, Dropped::Table(table) if tables.iter().any(|known| known.eq_ignore_ascii_case(table)));
+            if !only_here.as_ref().is_some_and(|(tables, _)| is_imported(tables)) {
+                losses.extend(losses::of_dropping(connection, dropped)?);
+            }
+        }
+        if let Some((tables, items)) = only_here
+            && !items.is_empty()
+        {
+            let file = settings.companion.file_name().unwrap_or_default();
+            losses.push(Loss {
+                kept: true,
+                count: items.len() as u64,
+                items,
+                ..Loss::for_good(
+                    &tables.join(", "),
+                    0,
+                    &format!("entries not in {}", file.to_string_lossy()),
+                )
+            });
+        }
+    }
+    Ok(losses)
+}
+
+/// Columns that data steps fill and can fill again, as `table.column`.
+fn derived_columns(catalog: &Catalog, applied: &[RecordedStep]) -> Vec<String> {
+    let known = catalog.migrations().iter().map(WayBack::of);
+    let recorded = applied.iter().map(|step| WayBack::parse(&step.way_back));
+    known
+        .chain(recorded)
+        .filter_map(|way_back| match way_back {
+            WayBack::Clear { table, column } => Some(format!("{table}.{column}")),
+            _ => None,
+        })
+        .collect()
+}
+
+fn is_derived(dropped: &Dropped, derived: &[String]) -> bool {
+    match dropped {
+        Dropped::Column { table, column } => derived
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(&format!("{table}.{column}"))),
+        Dropped::Table(_) => false,
+    }
+}

@@ -1,0 +1,83 @@
+//! A note beside the database while a rollback puts a restore point back: the database and the companion file cannot
+//! change at one instant, and a database that was just replaced knows nothing of the run that did it.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::connection::with_suffix;
+use crate::error::{Error, ErrorKind, Hint, IoContext, Result};
+use crate::settings::{Settings, folder_of};
+use crate::whole_file::WholeFile;
+
+/// What was being done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Unfinished {
+    /// The copy of the database that is put back.
+    pub(crate) backup: PathBuf,
+    /// The version that the database was at.
+    pub(crate) from: u32,
+    /// The version that it goes back to.
+    pub(crate) to: u32,
+}
+
+fn path(settings: &Settings) -> PathBuf {
+    with_suffix(&settings.database, ".rollback.json")
+}
+
+impl Unfinished {
+    /// What an interrupted rollback left; `None` nearly always.
+    pub(crate) fn read(settings: &Settings) -> Result<Option<Self>> {
+        let path = path(settings);
+        let bytes = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error).on_file("read", &path),
+        };
+        serde_json::from_slice(&bytes).map(Some).map_err(|source| {
+            Error::new(
+                ErrorKind::BackupInvalid,
+                format!("{} does not say what a rollback was doing", path.display()),
+            )
+            .with_truth("The tool did not write it so. A restore of a backup removes it.")
+            .with_hint(Hint::tool(["backup", "list"]))
+            .with_source(source)
+        })
+    }
+
+    /// Leaves the note, on disk before anything changes.
+    pub(crate) fn write(&self, settings: &Settings) -> Result<()> {
+        let path = path(settings);
+        let text = serde_json::to_vec(self)
+            .map_err(|source| Error::new(ErrorKind::Io, "cannot note the rollback").with_source(source))?;
+        let whole = WholeFile::create_in(&folder_of(&path))?;
+        whole.file().write_all(&text).on_file("write", &path)?;
+        let (verified, ()) = whole.verified(|_| Ok(()))?;
+        verified.publish_over(&path)
+    }
+
+    /// Removes the note: there is nothing to complete any more.
+    pub(crate) fn forget(settings: &Settings) -> Result<()> {
+        let path = path(settings);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).on_file("remove", &path),
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses to go on while a rollback is half done.
+    pub(crate) fn refuse(settings: &Settings) -> Result<()> {
+        match Self::read(settings)? {
+            None => Ok(()),
+            Some(unfinished) => Err(Error::new(
+                ErrorKind::NotReversible,
+                "a rollback by a restore point was interrupted and has to be completed first",
+            )
+            .with_truth(
+                "The database has the old or the new content whole; the token file may still be the other.",
+            )
+            .with_hint(Hint::tool(["rollback", "--to", &unfinished.to.to_string()]))),
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! `log prune`: gives the journal's old values up, and says what can no longer be undone then.
+
+use rusqlite::Connection;
+use serde::Serialize;
+
+use crate::apply::resolved;
+use crate::connection;
+use crate::error::{Error, ErrorKind, Result, SqliteContext};
+use crate::event::Observer;
+use crate::history::History;
+use crate::lock::MigrationLock;
+use crate::runs::Run;
+use crate::settings::Settings;
+use crate::tool_tables;
+use crate::transaction::WriteTransaction;
+
+use super::refuse_half_back;
+
+/// Records of one batch.
+const BATCH: u64 = 5000;
+
+/// What pruning the journal removed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Pruned {
+    /// The migration's number.
+    pub version: u32,
+    /// Old values removed, or that would be.
+    pub records: u64,
+    /// Of these, records that can no longer be put back one by one.
+    pub no_longer_undoable: u64,
+}
+
+/// Removes old values of `version`, or of every migration, and tells what can no longer be undone.
+///
+/// # Errors
+/// [`ErrorKind::NotReversible`] when a rollback that needs them was interrupted; and what SQLite refuses.
+pub fn prune(
+    settings: &Settings,
+    version: Option<u32>,
+    dry_run: bool,
+    observer: &dyn Observer,
+) -> Result<Vec<Pruned>> {
+    let settings = &resolved(settings)?;
+    if dry_run {
+        let reader = connection::open_reader(&settings.database, settings.busy_timeout)?;
+        return find(&reader, version);
+    }
+    let Some(_lock) = MigrationLock::acquire(settings, "log prune", observer, || Ok(false))? else {
+        return Err(Error::new(ErrorKind::Locked, "the migration lock was not taken"));
+    };
+    let writer = connection::open_writer(&settings.database, settings.busy_timeout)?;
+    let pruned = find(&writer, version)?;
+    if pruned.is_empty() {
+        return Ok(pruned);
+    }
+    let at = History::read(&writer)?.unwrap_or_default().version();
+    let run = Run::begin(settings, "log prune", at, at);
+    for migration in &pruned {
+        refuse_half_back(&writer, migration.version)?;
+        loop {
+            let transaction = WriteTransaction::begin(&writer, settings.busy_timeout)?;
+            let removed = writer
+                .execute(
+                    "DELETE FROM migration_affected_records WHERE seq IN \
+                     (SELECT seq FROM migration_affected_records WHERE migration = ?1 ORDER BY seq LIMIT ?2)",
+                    rusqlite::params![migration.version, BATCH],
+                )
+                .while_doing("prune the journal")?;
+            run.record(&writer, settings, at)?;
+            let held = transaction.commit()?;
+            if removed == 0 {
+                break;
+            }
+            std::thread::sleep(held.min(settings.lock_budget));
+        }
+    }
+    Ok(pruned)
+}
+
+fn find(connection: &Connection, version: Option<u32>) -> Result<Vec<Pruned>> {
+    if !tool_tables::exists(connection, tool_tables::JOURNAL)? {
+        return Ok(Vec::new());
+    }
+    let doing = "read the journal";
+    let mut select = connection
+        .prepare(
+            "SELECT migration, count(*), sum(undone_by IS NULL) FROM migration_affected_records \
+             WHERE ?1 IS NULL OR migration = ?1 GROUP BY migration ORDER BY migration",
+        )
+        .while_doing(doing)?;
+    select
+        .query_map([version], |row| {
+            Ok(Pruned {
+                version: row.get(0)?,
+                records: row.get(1)?,
+                no_longer_undoable: row.get(2)?,
+            })
+        })
+        .and_then(Iterator::collect)
+        .while_doing(doing)
+}

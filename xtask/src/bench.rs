@@ -1,0 +1,261 @@
+//! `cargo xtask bench`: each command against its floor, in the same run and in turn, as ratios.
+
+mod cases;
+mod crowd;
+mod document;
+mod floor;
+mod lab;
+mod machine;
+mod measure;
+mod outcome;
+mod race;
+mod statistics;
+mod table;
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use clap::{Args, ValueEnum};
+
+use crate::Report;
+use crate::error::Error;
+use crate::project::Project;
+use cases::Bench;
+use lab::Lab;
+use outcome::Outcome;
+
+/// The sizes that are tried unless told otherwise.
+const SIZES: [u64; 2] = [10_000, 1_000_000];
+/// What `--large` adds.
+const LARGE: u64 = 5_000_000;
+/// What the guard tries.
+const GUARDED: u64 = 10_000;
+/// How far from its target the guard lets a case be: a shared machine is noisy, a regression that matters is larger.
+const GENEROUS: f64 = 2.0;
+/// From this many messages on, three rounds are enough: a run takes long, and its noise is small beside it.
+const MANY: u64 = 500_000;
+
+/// What to measure, and how to say it.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Sizes of the database, in messages [default: 10000,1000000]
+    #[arg(long, value_delimiter = ',', num_args = 1.., value_parser = clap::value_parser!(u64).range(1..))]
+    messages: Vec<u64>,
+    /// Also a database of 5,000,000 messages
+    #[arg(long)]
+    large: bool,
+    /// Only these cases [default: all]
+    #[arg(long, value_enum, value_delimiter = ',', num_args = 1..)]
+    cases: Vec<Case>,
+    /// How many times each runs, in turn; at most 3 times from 500000 messages on
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    rounds: u16,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+    /// Put the tables into this file, as docs/benchmarks.md
+    #[arg(long, value_name = "FILE")]
+    write: Option<PathBuf>,
+    /// Only start-up and a migration of 10000 messages, and fail when one takes twice its target or more memory
+    #[arg(long, conflicts_with_all = ["messages", "large", "cases"])]
+    guard: bool,
+}
+
+/// A group of measurements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Case {
+    /// `status`, and `migrate` with nothing to do
+    StartUp,
+    /// A fresh database
+    Fresh,
+    /// 1.0.0 to the newest release
+    Migrate,
+    /// V005 alone
+    Timestamps,
+    /// `backup create`
+    Backup,
+    /// `restore`
+    Restore,
+    /// `adopt`
+    Adopt,
+    /// `rollback` to 1.0.0
+    Rollback,
+    /// `undo` of all that V005 changed
+    Undo,
+    /// Many processes at once on a fresh database
+    Crowd,
+    /// What a running server's users wait meanwhile
+    Writers,
+}
+
+impl Case {
+    /// Whether the size of the database means nothing to it.
+    fn has_no_size(self) -> bool {
+        matches!(self, Self::Fresh | Self::Crowd)
+    }
+
+    fn run(self, mut bench: Bench<'_>) -> Result<(), Error> {
+        match self {
+            Self::StartUp => bench.start_up(),
+            Self::Fresh => bench.fresh(),
+            Self::Migrate => bench.migrate(),
+            Self::Timestamps => bench.timestamps(),
+            Self::Backup => bench.backup(),
+            Self::Restore => bench.restore(),
+            Self::Adopt => bench.adopt(),
+            Self::Rollback => bench.rollback(),
+            Self::Undo => bench.undo(),
+            Self::Crowd => bench.crowd(),
+            Self::Writers => bench.writers(),
+        }
+    }
+}
+
+impl Options {
+    fn sizes(&self) -> Vec<u64> {
+        let mut sizes = match (self.guard, self.messages.as_slice()) {
+            (true, _) => vec![GUARDED],
+            (false, []) => SIZES.to_vec(),
+            (false, asked) => asked.to_vec(),
+        };
+        if self.large {
+            sizes.push(LARGE);
+        }
+        sizes.sort_unstable();
+        sizes.dedup();
+        sizes
+    }
+
+    fn cases(&self) -> Vec<Case> {
+        match (self.guard, self.cases.as_slice()) {
+            (true, _) => vec![Case::StartUp, Case::Migrate],
+            (false, []) => Case::value_variants().to_vec(),
+            (false, asked) => asked.to_vec(),
+        }
+    }
+
+    fn rounds(&self, messages: u64) -> usize {
+        let rounds = usize::from(self.rounds);
+        if messages < MANY { rounds } else { rounds.min(3) }
+    }
+}
+
+/// Measures, and says what it found.
+///
+/// # Errors
+/// When the programs do not build, or the data cannot be made. A case that fails is reported beside the others.
+pub(crate) fn bench(project: &Project, options: &Options) -> Result<Report, Error> {
+    progress("building the programs as they are released");
+    let lab = Lab::set_up(project)?;
+    let mut outcome = Outcome {
+        machine: machine::describe(lab.folder(), &lab.tools),
+        ..Outcome::default()
+    };
+    let sizes = options.sizes();
+    for (index, &messages) in sizes.iter().enumerate() {
+        for case in options.cases() {
+            if index > 0 && case.has_no_size() {
+                continue;
+            }
+            let name = case.to_possible_value().map(|value| value.get_name().to_owned());
+            let name = format!("{}, {messages} messages", name.unwrap_or_default());
+            progress(&name);
+            let started = Instant::now();
+            let bench = Bench {
+                lab: &lab,
+                messages,
+                rounds: options.rounds(messages),
+                outcome: &mut outcome,
+            };
+            if let Err(error) = case.run(bench) {
+                outcome.failed.push(format!("{name}: {}", error.message()));
+            }
+            progress(&format!("  {:.1} s", started.elapsed().as_secs_f64()));
+        }
+        lab.tidy(messages)?;
+    }
+
+    let tables = table::render(&outcome);
+    if let Some(path) = &options.write {
+        document::write(path, &tables)?;
+    }
+    let passed = outcome.failed.is_empty() && (!options.guard || is_guarded(&outcome));
+    let lines = if options.json {
+        vec![outcome.json().to_string()]
+    } else {
+        tables
+    };
+    Ok(Report { lines, passed })
+}
+
+/// Whether everything that must not become slower was measured, and did not.
+fn is_guarded(outcome: &Outcome) -> bool {
+    !outcome.rows.is_empty() && outcome.rows.iter().all(|row| row.is_within(GENEROUS))
+}
+
+/// On standard error: standard output is for the answer.
+fn progress(line: &str) {
+    // A reader who closed the pipe has seen enough.
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::outcome::Row;
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        options: Options,
+    }
+
+    fn options(arguments: &[&str]) -> Options {
+        let line = std::iter::once("bench").chain(arguments.iter().copied());
+        Line::try_parse_from(line).unwrap().options
+    }
+
+    #[test]
+    fn everything_is_measured_unless_told() {
+        let all = options(&[]);
+        assert_eq!(all.sizes(), SIZES);
+        assert_eq!(all.cases(), Case::value_variants());
+        assert_eq!((all.rounds(10_000), all.rounds(1_000_000)), (5, 3));
+        let some = options(&[
+            "--messages",
+            "20",
+            "10",
+            "20",
+            "--large",
+            "--cases",
+            "migrate,start-up",
+        ]);
+        assert_eq!(some.sizes(), [10, 20, LARGE]);
+        assert_eq!(some.cases(), [Case::Migrate, Case::StartUp]);
+        assert!(Line::try_parse_from(["bench", "--messages", "0"]).is_err());
+    }
+
+    #[test]
+    fn the_guard_needs_something_to_guard() {
+        let guard = options(&["--guard"]);
+        assert_eq!(
+            (guard.sizes(), guard.cases()),
+            (vec![GUARDED], vec![Case::StartUp, Case::Migrate])
+        );
+        let row = |ratio| Row {
+            ratio: Some(ratio),
+            target: Some(1.5),
+            ..Row::default()
+        };
+        let outcome = |rows| Outcome {
+            rows,
+            ..Outcome::default()
+        };
+        assert!(is_guarded(&outcome(vec![row(2.9), row(1.0)])));
+        assert!(!is_guarded(&outcome(vec![row(2.9), row(3.1)])));
+        assert!(!is_guarded(&outcome(Vec::new())));
+    }
+}

@@ -1,0 +1,262 @@
+//! What the benchmarks found: rows to compare with targets.
+
+use serde_json::{Value, json};
+
+use super::race::Times;
+use super::statistics::median;
+
+/// 48 MiB: what the program may take at any size.
+pub(super) const MEMORY: u64 = 48 << 20;
+/// 8 MiB: what it may take to look at a database.
+pub(super) const MEMORY_TO_LOOK: u64 = 8 << 20;
+
+/// A case on a database of some size, against one floor.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Row {
+    /// What the program did.
+    pub(super) case: String,
+    /// The messages in the database.
+    pub(super) messages: u64,
+    /// The median of its times.
+    pub(super) seconds: Option<f64>,
+    /// What it is compared with.
+    pub(super) floor: String,
+    /// The median of the floor's times.
+    pub(super) floor_seconds: Option<f64>,
+    /// The median of the rounds' ratios.
+    pub(super) ratio: Option<f64>,
+    /// The most that the ratio should be.
+    pub(super) target: Option<f64>,
+    /// The most memory that the program had in RAM, in bytes.
+    pub(super) peak: Option<u64>,
+    /// The most that it should have.
+    pub(super) peak_target: u64,
+}
+
+impl Row {
+    pub(super) fn new(messages: u64, subject: &Times, floor: &Times, target: Option<f64>) -> Self {
+        Self {
+            case: subject.name.clone(),
+            messages,
+            seconds: median(&subject.seconds),
+            floor: floor.name.clone(),
+            floor_seconds: median(&floor.seconds),
+            ratio: subject.ratio_to(floor),
+            target,
+            peak: subject.peak,
+            peak_target: MEMORY,
+        }
+    }
+
+    /// Whether the ratio and the memory are at most so many times their targets.
+    pub(super) fn is_within(&self, factor: f64) -> bool {
+        let ratio = match (self.ratio, self.target) {
+            (Some(ratio), Some(target)) => ratio <= target * factor,
+            _ => true,
+        };
+        // Lossless below 2^53 bytes.
+        ratio
+            && self
+                .peak
+                .is_none_or(|peak| peak as f64 <= self.peak_target as f64 * factor)
+    }
+
+    fn json(&self) -> Value {
+        json!({
+            "case": self.case, "messages": self.messages, "seconds": self.seconds, "floor": self.floor,
+            "floor_seconds": self.floor_seconds, "ratio": self.ratio, "target": self.target,
+            "peak_bytes": self.peak, "peak_target_bytes": self.peak_target, "met": self.is_within(1.0),
+        })
+    }
+}
+
+/// How long the users of a running server waited.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Latency {
+    /// What went on meanwhile.
+    pub(super) during: String,
+    /// The messages in the database.
+    pub(super) messages: u64,
+    /// Calls of the server.
+    pub(super) calls: u64,
+    /// Calls that failed.
+    pub(super) errors: u64,
+    /// Milliseconds that half of the calls stayed below.
+    pub(super) p50: f64,
+    /// Milliseconds that 99 of 100 stayed below.
+    pub(super) p99: f64,
+    /// Milliseconds of the longest.
+    pub(super) max: f64,
+    /// The longest write lock that the program held, in milliseconds, as it says itself.
+    pub(super) longest_lock: Option<u64>,
+    /// How long it all took.
+    pub(super) seconds: f64,
+}
+
+impl Latency {
+    /// The most milliseconds that 99 of 100 calls should take.
+    pub(super) const P99: f64 = 60.0;
+    /// The most milliseconds that a call should take: twice the default lock budget.
+    pub(super) const MAX: f64 = 500.0;
+
+    /// Whether the waits are at most so many times their targets, without an error.
+    pub(super) fn is_within(&self, factor: f64) -> bool {
+        self.errors == 0 && self.p99 <= Self::P99 * factor && self.max <= Self::MAX * factor
+    }
+
+    fn json(&self) -> Value {
+        json!({
+            "during": self.during, "messages": self.messages, "calls": self.calls, "errors": self.errors,
+            "p50_ms": self.p50, "p99_ms": self.p99, "max_ms": self.max, "max_lock_ms": self.longest_lock,
+            "seconds": self.seconds, "met": self.is_within(1.0),
+        })
+    }
+}
+
+/// Everything that one run of the benchmarks found.
+#[derive(Debug, Default)]
+pub(super) struct Outcome {
+    /// What it ran on, in a sentence.
+    pub(super) machine: String,
+    /// Comparisons.
+    pub(super) rows: Vec<Row>,
+    /// Waits.
+    pub(super) latencies: Vec<Latency>,
+    /// What was left out, and why.
+    pub(super) left_out: Vec<String>,
+    /// What did not run to its end, and why.
+    pub(super) failed: Vec<String>,
+}
+
+/// One size of database, and what a row of it cost.
+#[derive(Debug, PartialEq)]
+pub(super) struct Growth<'a> {
+    pub(super) case: &'a str,
+    pub(super) messages: u64,
+    /// Microseconds a message.
+    pub(super) each: f64,
+    /// Times as much a message as at the size before.
+    pub(super) factor: f64,
+    pub(super) peak: Option<u64>,
+}
+
+impl Outcome {
+    /// How the cases that handle every message grow with them, from size to size: a factor of 1 is linear.
+    pub(super) fn growth(&self, cases: &[&'static str]) -> Vec<Growth<'static>> {
+        let mut growth = Vec::new();
+        for case in cases {
+            let mut sizes: Vec<&Row> = Vec::new();
+            for row in self.rows.iter().filter(|row| row.case == *case) {
+                if sizes.iter().all(|seen| seen.messages != row.messages) {
+                    sizes.push(row);
+                }
+            }
+            sizes.sort_by_key(|row| row.messages);
+            for pair in sizes.windows(2) {
+                let [before, row] = pair else { continue };
+                // Lossless below 2^53 messages.
+                let each = |row: &Row| Some(row.seconds? * 1e6 / row.messages as f64);
+                if let (Some(each), Some(before)) = (each(row), each(before)) {
+                    growth.push(Growth {
+                        case,
+                        messages: row.messages,
+                        each,
+                        factor: each / before,
+                        peak: row.peak,
+                    });
+                }
+            }
+        }
+        growth
+    }
+
+    /// As one object.
+    pub(super) fn json(&self) -> Value {
+        json!({
+            "machine": self.machine,
+            "rows": self.rows.iter().map(Row::json).collect::<Vec<_>>(),
+            "writers": self.latencies.iter().map(Latency::json).collect::<Vec<_>>(),
+            "left_out": self.left_out,
+            "failed": self.failed,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn times(name: &str, seconds: &[f64], peak: Option<u64>) -> Times {
+        Times {
+            name: name.to_owned(),
+            seconds: seconds.to_vec(),
+            peak,
+        }
+    }
+
+    #[test]
+    fn a_row_is_held_to_its_ratio_and_its_memory() {
+        let floor = times("floor", &[1.0, 2.0, 1.0], None);
+        let row = |seconds: &[f64], peak| Row::new(10, &times("ours", seconds, peak), &floor, Some(1.5));
+        let good = row(&[1.4, 3.0, 1.5], Some(MEMORY));
+        assert_eq!(good.ratio, Some(1.5));
+        assert_eq!((good.seconds, good.floor_seconds), (Some(1.5), Some(1.0)));
+        assert!(good.is_within(1.0));
+        assert!(!row(&[1.6, 3.2, 1.6], None).is_within(1.0));
+        assert!(row(&[1.6, 3.2, 1.6], None).is_within(2.0), "a guard is generous");
+        assert!(!row(&[1.0, 2.0, 1.0], Some(MEMORY + 1)).is_within(1.0));
+        let free = Row::new(10, &times("ours", &[9.0], None), &floor, None);
+        assert!(free.is_within(1.0), "without a target");
+    }
+
+    #[test]
+    fn one_lost_call_is_too_many_whatever_the_factor() {
+        let calm = Latency {
+            p99: 60.0,
+            max: 500.0,
+            ..Latency::default()
+        };
+        assert!(calm.is_within(1.0));
+        assert!(
+            !Latency {
+                p99: 61.0,
+                ..calm.clone()
+            }
+            .is_within(1.0)
+        );
+        assert!(
+            !Latency {
+                max: 501.0,
+                ..calm.clone()
+            }
+            .is_within(1.0)
+        );
+        assert!(!Latency { errors: 1, ..calm }.is_within(100.0));
+    }
+
+    #[test]
+    fn growth_compares_the_cost_of_a_message_with_the_size_before() {
+        let row = |messages, seconds| Row {
+            case: "migrate".to_owned(),
+            messages,
+            seconds: Some(seconds),
+            ..Row::default()
+        };
+        let outcome = Outcome {
+            // The same case stands once for each of its floors.
+            rows: vec![
+                row(1000, 1.0),
+                row(1000, 1.0),
+                row(10_000, 20.0),
+                row(100_000, 200.0),
+            ],
+            ..Outcome::default()
+        };
+        let growth = outcome.growth(&["migrate", "other"]);
+        let found: Vec<_> = growth
+            .iter()
+            .map(|size| (size.messages, size.each, size.factor))
+            .collect();
+        assert_eq!(found, [(10_000, 2000.0, 2.0), (100_000, 2000.0, 1.0)]);
+    }
+}
