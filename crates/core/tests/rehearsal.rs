@@ -8,13 +8,15 @@ use std::sync::Arc;
 
 use bridge_migrate_core::apply::{MigrateOptions, migrate};
 use bridge_migrate_core::catalog::{Catalog, Migration, RowChange, RowChangeKind};
+use bridge_migrate_core::checklist::ItemState;
 use bridge_migrate_core::clock::{Clock, SystemClock};
+use bridge_migrate_core::contracts::{Contract, ContractStatement};
 use bridge_migrate_core::data::{Rewrite, Rewritten};
 use bridge_migrate_core::error::{ErrorKind, Result};
 use bridge_migrate_core::event::Silent;
 use bridge_migrate_core::plan::PlanOptions;
 use bridge_migrate_core::rehearsal::{
-    CheckName, CheckOutcome, Rehearsal, RehearseOptions, SmokeTest, rehearse,
+    CheckName, CheckOutcome, Rehearsal, RehearseOptions, SmokeTest, receipt, rehearse,
 };
 use bridge_migrate_core::settings::Settings;
 use bridge_migrate_core::{Release, Target};
@@ -162,6 +164,23 @@ fn what_changes_is_told_column_by_column() {
         .map(|difference| difference.subject())
         .collect();
     assert_eq!(added, ["notes.thread"]);
+}
+
+#[test]
+fn with_nothing_to_migrate_nothing_changes() {
+    let place = started();
+    migrate(&catalog(), &place.settings, MigrateOptions::default(), &Silent).unwrap();
+    let rehearsal = run(&catalog(), &place);
+    assert!(rehearsal.ok(), "{:?}", rehearsal.checks);
+    assert!(rehearsal.steps.is_empty());
+    assert!(
+        rehearsal
+            .tables
+            .iter()
+            .all(|change| change.rows_before == change.rows_after && change.columns.is_empty()),
+        "{:?}",
+        rehearsal.tables
+    );
 }
 
 #[test]
@@ -316,6 +335,55 @@ fn a_second_run_that_ends_elsewhere_is_found() {
         outcome(&rehearsal, CheckName::AgainData),
         Some(CheckOutcome::Failed)
     );
+}
+
+/// What servers of the first release run.
+fn first_servers() -> Contract {
+    Contract {
+        release: Release::new(1, 0, 0),
+        foreign_keys: false,
+        statements: vec![ContractStatement {
+            name: "write_note".to_owned(),
+            purpose: "Keeps a note.".to_owned(),
+            sql: "INSERT INTO notes (id, body, reply_to) VALUES ('server', 'x', NULL)".to_owned(),
+            runs: vec![Vec::new()],
+            changes: Some(1),
+            reads: Vec::new(),
+        }],
+        gone: Vec::new(),
+    }
+}
+
+#[test]
+fn servers_of_the_old_release_are_tried_on_the_migrated_copy() {
+    let place = started();
+    let served = catalog().with_contracts(vec![first_servers()]);
+    let rehearsal = run(&served, &place);
+    assert!(rehearsal.ok(), "{:?}", rehearsal.checks);
+    assert_eq!(rehearsal.served, ["1.0.0"]);
+    let (attested, contracts) = receipt::attest(&served, &place.settings).unwrap();
+    assert_eq!(attested.unwrap().state, ItemState::Ok);
+    assert!(contracts.unwrap().evidence.contains("1.0.0"));
+
+    // Two releases later they still run until the last of them is replaced.
+    let breaking = with(migration(
+        5,
+        "strict_notes",
+        Release::new(1, 2, 0),
+        "CREATE TRIGGER no_server BEFORE INSERT ON notes BEGIN SELECT RAISE(ABORT, 'not you'); END;",
+        "DROP TRIGGER no_server;",
+    ))
+    .with_contracts(vec![first_servers()]);
+    let rehearsal = run(&breaking, &place);
+    assert_eq!(
+        outcome(&rehearsal, CheckName::Contracts),
+        Some(CheckOutcome::Failed)
+    );
+    let finding = rehearsal.findings().next().unwrap();
+    assert_eq!(finding.code, "BM303");
+    let (attested, contracts) = receipt::attest(&breaking, &place.settings).unwrap();
+    assert_eq!(attested.unwrap().state, ItemState::Failed);
+    assert_eq!(contracts, None);
 }
 
 #[test]

@@ -18,10 +18,11 @@ pub(crate) struct Arguments {}
 
 pub(crate) fn run(context: &Context, _: &Arguments) -> Result<u8, Failure> {
     let catalog = context.catalog()?;
+    let (rehearsal, contracts) = receipt::attest(&catalog, &context.settings)?;
     let attested = Attested {
+        rehearsal,
+        contracts,
         oldest_server: Some(OLDEST_SERVER),
-        rehearsal: receipt::attest(&catalog, &context.settings)?,
-        ..Attested::default()
     };
     let report = ChecklistReport::from(checklist(&catalog, &context.settings, &attested)?);
     if report.passed {

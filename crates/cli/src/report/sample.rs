@@ -49,6 +49,7 @@ pub(crate) fn passed() -> Rehearsal {
             actual: "create index idx_thread on messages(thread_id)".to_owned(),
         }],
         checks: checks(),
+        served: vec!["1.1.0".to_owned(), "1.2.0".to_owned()],
         smoke_test: Some(SmokeTest {
             command: "pytest -q".to_owned(),
             exit_code: Some(0),

@@ -43,6 +43,8 @@ pub enum CheckName {
     AgainData,
     /// The copy's pages are sound at the end.
     Integrity,
+    /// The migrated copy serves what servers of the old and the new release run.
+    Contracts,
     /// The smoke test passes on the migrated copy.
     SmokeTest,
 }
@@ -61,6 +63,7 @@ impl CheckName {
             Self::AgainSchema => "The second run ends with the same schema",
             Self::AgainData => "The second run ends with the same data",
             Self::Integrity => "The migrated copy is sound",
+            Self::Contracts => "Servers of every release that may meet it can work with the migrated copy",
             Self::SmokeTest => "The smoke test passes on the migrated copy",
         }
     }
@@ -77,6 +80,8 @@ impl CheckName {
             Self::AgainSchema => "RH302",
             Self::AgainData => "RH303",
             Self::Integrity => "RH401",
+            // Its findings have the codes of the contracts.
+            Self::Contracts => "RH403",
             Self::SmokeTest => "RH402",
         }
     }

@@ -27,6 +27,7 @@ use crate::clock::timestamp;
 use crate::connection::{FileState, inspect, open_reader};
 use crate::error::{Error, ErrorKind, Hint, Result};
 use crate::event::{Event, Observer, Stage};
+use crate::finding::Severity;
 use crate::plan::{Plan, PlanOptions, Start};
 use crate::settings::Settings;
 use crate::step::millis;
@@ -125,6 +126,7 @@ pub fn rehearse(
         tables_after: seen.tables_after,
         differences: seen.differences,
         checks: seen.checks,
+        served: seen.served,
         smoke_test: seen.smoke_test,
         receipt: receipt::path(settings)?,
         copy: None,
@@ -190,6 +192,7 @@ fn receipt_of(rehearsal: &Rehearsal, subject: Subject) -> Receipt {
         from: rehearsal.from.version,
         to: rehearsal.to.version,
         magnitudes: subject.magnitudes,
+        served: rehearsal.served.clone(),
         steps: rehearsal
             .steps
             .iter()
@@ -202,6 +205,7 @@ fn receipt_of(rehearsal: &Rehearsal, subject: Subject) -> Receipt {
             .collect(),
         findings: rehearsal
             .findings()
+            .filter(|finding| finding.severity != Severity::Note)
             .map(|finding| format!("{} {}: {}", finding.code, finding.subject, finding.message))
             .collect(),
     }

@@ -61,6 +61,8 @@ pub struct Rehearsal {
     pub differences: Vec<Difference>,
     /// Everything that was made sure of, in the order in which it was.
     pub checks: Vec<Check>,
+    /// The releases whose statements were run on the migrated copy.
+    pub served: Vec<String>,
     /// What the smoke test did, if one ran.
     pub smoke_test: Option<SmokeTest>,
     /// The receipt's file.

@@ -66,9 +66,11 @@ pub struct Receipt {
     pub to: u32,
     /// The magnitude of each table's row count: its decimal digits, at least 3 unless there are no rows.
     pub magnitudes: BTreeMap<String, u32>,
+    /// The releases whose statements were run on the migrated copy.
+    pub served: Vec<String>,
     /// What each step cost.
     pub steps: Vec<StepReceipt>,
-    /// What was wrong: the code and the sentence of each finding.
+    /// What was wrong or to be looked at: the code and the sentence of each finding.
     pub findings: Vec<String>,
 }
 
@@ -221,29 +223,39 @@ pub fn require(catalog: &Catalog, settings: &Settings, plan: &Plan) -> Result<()
     matching(catalog, settings, plan).map(drop)
 }
 
-/// What the checklist says of the receipt; `None` when there is neither a plan nor anything to rehearse.
+/// What the checklist may say of the rehearsal, and of the contract statements that it ran; nothing when there is
+/// neither a plan nor anything to rehearse.
 ///
 /// # Errors
 /// When the folder of the database does not exist.
-pub fn attest(catalog: &Catalog, settings: &Settings) -> Result<Option<Attestation>> {
+pub fn attest(catalog: &Catalog, settings: &Settings) -> Result<(Option<Attestation>, Option<Attestation>)> {
     let settings = &resolved(settings)?;
     // Another item of the checklist says why there is no plan.
     let Ok(plan) = apply::plan(catalog, settings, PlanOptions::default()) else {
-        return Ok(None);
+        return Ok((None, None));
     };
     if plan.is_empty() {
-        return Ok(None);
+        return Ok((None, None));
     }
     Ok(match matching(catalog, settings, &plan) {
-        Ok(None) => None,
-        Ok(Some(receipt)) => Some(Attestation {
-            state: ItemState::Ok,
-            evidence: format!("receipt {} of {}", receipt.id, receipt.created_at),
-        }),
-        Err(error) => Some(Attestation {
-            state: ItemState::Failed,
-            evidence: error.message().to_owned(),
-        }),
+        Ok(None) => (None, None),
+        Ok(Some(receipt)) => {
+            let of = format!("receipt {} of {}", receipt.id, receipt.created_at);
+            let ok = |evidence| Attestation {
+                state: ItemState::Ok,
+                evidence,
+            };
+            let contracts = (!receipt.served.is_empty())
+                .then(|| ok(format!("the statements of {}: {of}", receipt.served.join(", "))));
+            (Some(ok(of)), contracts)
+        }
+        Err(error) => {
+            let failed = Attestation {
+                state: ItemState::Failed,
+                evidence: error.message().to_owned(),
+            };
+            (Some(failed), None)
+        }
     })
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use naming::Target;
+use naming::{Release, Target};
 
 use super::RunSmokeTest;
 use super::changes::{self, TableChange};
@@ -13,7 +13,8 @@ use super::meter::{Measured, Meter};
 use super::outcome::{SmokeTest, TableShape, shapes};
 use crate::apply::{MigrateOptions, migrate};
 use crate::catalog::Catalog;
-use crate::connection::{Reader, open_reader};
+use crate::connection::{Reader, open_reader, open_writer};
+use crate::contracts;
 use crate::error::{Error, Result, SqliteContext};
 use crate::event::{Event, Observer, Stage};
 use crate::plan::{Plan, PlanOptions, Start};
@@ -32,6 +33,8 @@ pub(super) struct Seen {
     pub(super) differences: Vec<Difference>,
     pub(super) checks: Vec<Check>,
     pub(super) smoke_test: Option<SmokeTest>,
+    /// The releases whose statements were run.
+    pub(super) served: Vec<String>,
 }
 
 impl Seen {
@@ -112,7 +115,10 @@ impl<'a> Stages<'a> {
         let reader = self.reader()?;
         self.seen.tables_after = shapes(&reader)?;
         self.seen.differences = diff(&start.schema, &crate::expected::read(&reader)?);
-        self.seen.tables = changes::compare(self.catalog, &reader, backup.as_deref(), &self.rebuilt())?;
+        // Without anything to do there is no backup, and the start is what is there.
+        let unchanged = self.plan.is_empty().then_some(&self.copy.settings.database);
+        let before = backup.as_ref().or(unchanged).map(PathBuf::as_path);
+        self.seen.tables = changes::compare(self.catalog, &reader, before, &self.rebuilt())?;
         Ok(Some(backup))
     }
 
@@ -188,6 +194,7 @@ impl<'a> Stages<'a> {
         self.enter(Stage::Use);
         let integrity = self.integrity()?;
         self.seen.checks.push(integrity);
+        self.contracts()?;
         if let Some(run) = smoke_test {
             let settings = &self.copy.settings;
             let test = run(&settings.database, &settings.companion)?;
@@ -261,6 +268,53 @@ impl<'a> Stages<'a> {
             })
             .collect();
         Ok(Check::of(CheckName::Integrity, "quick_check", findings))
+    }
+
+    /// What servers run, on the migrated copy with all its rows; nothing of it stays.
+    ///
+    /// Servers of the release that the database is at stay until the last of them is replaced, even when the
+    /// plan passes over a release.
+    fn contracts(&mut self) -> Result<()> {
+        let version = self.plan.to.version;
+        let mut releases = contracts::served(self.catalog, version);
+        releases.extend(
+            self.plan
+                .from
+                .release
+                .filter(|release| !self.is_retired(*release)),
+        );
+        releases.sort_unstable();
+        releases.dedup();
+        releases.retain(|release| {
+            self.catalog
+                .contracts()
+                .iter()
+                .any(|contract| contract.release == *release)
+        });
+        if releases.is_empty() {
+            return Ok(());
+        }
+        let settings = &self.copy.settings;
+        let writer = open_writer(&settings.database, settings.busy_timeout)?;
+        let mut findings = Vec::new();
+        for release in &releases {
+            findings.extend(contracts::check(self.catalog, version, *release, &writer)?);
+        }
+        let names: Vec<String> = releases.iter().map(ToString::to_string).collect();
+        let evidence = format!("the statements of {}", names.join(", "));
+        self.seen
+            .checks
+            .push(Check::of(CheckName::Contracts, evidence, findings));
+        self.seen.served = names;
+        Ok(())
+    }
+
+    fn is_retired(&self, release: Release) -> bool {
+        self.catalog
+            .migrations()
+            .iter()
+            .filter(|migration| migration.version <= self.plan.to.version)
+            .any(|migration| migration.retires >= Some(release))
     }
 
     /// What differs in a table's data after the way back.
