@@ -33,7 +33,7 @@ const LARGE: u64 = 5_000_000;
 const GUARDED: u64 = 10_000;
 /// How far from its target the guard lets a case be: a shared machine is noisy, a regression that matters is larger.
 const GENEROUS: f64 = 2.0;
-/// From this many messages on, three rounds are enough: a run takes long, and its noise is small beside it.
+/// From this many messages on, half of the rounds are enough: a run takes long, and its noise is small beside it.
 const MANY: u64 = 500_000;
 
 /// What to measure, and how to say it.
@@ -48,7 +48,7 @@ pub(crate) struct Options {
     /// Only these cases [default: all]
     #[arg(long, value_enum, value_delimiter = ',', num_args = 1..)]
     cases: Vec<Case>,
-    /// How many times each runs, in turn; at most 3 times from 500000 messages on
+    /// How many times each runs, in turn; half as often from 500000 messages on
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
     rounds: u16,
     /// Print one JSON object
@@ -137,7 +137,11 @@ impl Options {
 
     fn rounds(&self, messages: u64) -> usize {
         let rounds = usize::from(self.rounds);
-        if messages < MANY { rounds } else { rounds.min(3) }
+        if messages < MANY {
+            rounds
+        } else {
+            rounds.div_ceil(2)
+        }
     }
 }
 

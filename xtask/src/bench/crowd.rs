@@ -1,6 +1,7 @@
 //! The cases of many: processes that start at once, and a server that goes on writing.
 
 use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -18,10 +19,18 @@ use crate::error::Error;
 
 /// As many as the server has calls in flight on a busy day.
 const WRITERS: u32 = 8;
-/// Between two calls of a writer, so that the disk is busy and not drowned.
-const PAUSE_MS: u32 = 20;
+/// Between two calls of a writer. A call takes a disk some milliseconds: with much less the writers alone would fill
+/// it, and wait for each other.
+const PAUSE_MS: u32 = 100;
 /// How long the server is watched while nothing else goes on.
 const QUIET: Duration = Duration::from_secs(3);
+
+/// The server begins to count anew at each start, and its ids with it: what its last run wrote has to go.
+const FORGET: &str = "\
+DELETE FROM messages WHERE id GLOB 'message-of-server-*';
+DELETE FROM decisions WHERE id GLOB 'decision-of-server-*';
+DELETE FROM files WHERE id GLOB 'file-of-server-*';
+";
 
 /// What an operator would write: whoever gets the lock looks, and makes what is missing.
 const LOCKED: &str = "\
@@ -92,12 +101,8 @@ impl Bench<'_> {
         self.wait("migrate with its backup", &folder, Some(&mut command))
     }
 
-    fn wait(
-        &mut self,
-        during: &str,
-        folder: &std::path::Path,
-        command: Option<&mut Command>,
-    ) -> Result<(), Error> {
+    fn wait(&mut self, during: &str, folder: &Path, command: Option<&mut Command>) -> Result<(), Error> {
+        measure::time(&mut self.lab.bare(folder, &floor::transaction(FORGET))?)?;
         let mut server = Server::start(&mut self.lab.writers(folder, WRITERS, PAUSE_MS))?;
         let started = Instant::now();
         let longest_lock = match command {
@@ -111,6 +116,10 @@ impl Bench<'_> {
         let report = server.stop()?;
         let number = |key: &str| report.get(key).and_then(Value::as_f64).unwrap_or_default();
         let whole = |key: &str| report.get(key).and_then(Value::as_u64).unwrap_or_default();
+        if let Some(error) = report.get("first_error").and_then(Value::as_str) {
+            let failed = format!("writers during {during}, {} messages: {error}", self.messages);
+            self.outcome.failed.push(failed);
+        }
         self.outcome.latencies.push(Latency {
             during: during.to_owned(),
             messages: self.messages,
