@@ -10,7 +10,7 @@ use crate::backup::{self, BackupFacts, Created};
 use crate::catalog::Catalog;
 use crate::connection::{self, FileState};
 use crate::data::SkippedRow;
-use crate::error::{Error, ErrorKind, Hint, Reached, Result};
+use crate::error::{Error, ErrorKind, Hint, Reached, Result, SqliteContext};
 use crate::event::{Event, Observer};
 use crate::history::History;
 use crate::lock::MigrationLock;
@@ -176,6 +176,10 @@ fn migrate_locked(
         warn_of_drift(catalog, connection, &log)?;
     }
     import::warn_of_missing_file(catalog, settings, &plan, &log);
+    if let (true, Some(connection)) = (options.without_backup, &writer) {
+        // A backup would have found damage; without one somebody has to look.
+        refuse_damaged(connection)?;
+    }
     let backup = match &writer {
         Some(_) if !options.without_backup && plan.start != Start::Fresh => {
             let facts = BackupFacts {
@@ -220,6 +224,20 @@ fn migrate_locked(
         run: Some(run.name),
         pending: pending_after(catalog, plan.to.version),
     })
+}
+
+fn refuse_damaged(connection: &Connection) -> Result<()> {
+    let answer: String = connection
+        .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+        .while_doing("check the pages of the database")?;
+    if answer == "ok" {
+        return Ok(());
+    }
+    Err(
+        Error::new(ErrorKind::Corrupt, format!("the database is damaged: {answer}"))
+            .with_truth("Nothing was changed.")
+            .with_hint(Hint::tool(["backup", "list"])),
+    )
 }
 
 /// Drift does not stop a migration: what matters to a step is checked when it runs.
