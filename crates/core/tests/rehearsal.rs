@@ -1,4 +1,11 @@
 //! Rehearsals: the copy tells what the migration would do, the source stays, and the receipt is demanded.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a test stops where it finds something unexpected, and plays the application, which opens databases as it likes"
+)]
 
 mod common;
 
