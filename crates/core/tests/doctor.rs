@@ -64,7 +64,7 @@ fn meddled(place: &Place) {
              UPDATE refinery_schema_history SET name = 's3cr3t' WHERE version = 2;
              UPDATE refinery_schema_history SET applied_on = 's3cr3t' WHERE version = 3;
              UPDATE migration_affected_records SET table_name = 's3cr3t', column_name = 's3cr3t', old_value = 's3cr3t';
-             INSERT INTO migration_progress VALUES (4, 's3cr3t', 's3cr3t', 1, 1, 1, 1, 's3cr3t');
+             INSERT INTO migration_progress VALUES (4, 's3cr3t', 's3cr3t', 's3cr3t', 's3cr3t', 's3cr3t', 1, 1, 1, 1, 's3cr3t');
              CREATE TABLE more (x TEXT DEFAULT 's3cr3t');
              CREATE INDEX partial ON notes (body) WHERE body = 's3cr3t';
              CREATE TRIGGER t AFTER INSERT ON notes BEGIN INSERT INTO their_own VALUES ('s3cr3t'); END;

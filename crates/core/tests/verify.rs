@@ -246,7 +246,7 @@ fn leftovers_of_interrupted_work_and_copies_made_by_hand_are_named() {
     place
         .open()
         .execute_batch(
-            "INSERT INTO migration_progress VALUES (4, 'down', 'scan 3', 20, 20, 0, 5, 'then'); \
+            "INSERT INTO migration_progress VALUES (4, 'threads', '1.1.0', 'clear notes.thread', 'down', 'scan 3', 20, 20, 0, 5, 'then'); \
              UPDATE migration_runs SET finished_at = NULL, started_at = 'z' WHERE to_version = 4;",
         )
         .unwrap();
