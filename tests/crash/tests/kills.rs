@@ -30,8 +30,8 @@ use support::{BridgeMigrate, Population, Server, TestDatabase};
 
 /// Kills that must have met a running program; `CRASH_KILLS` says another number.
 const KILLS: u64 = 300;
-/// Kills of a restore, which is one transaction.
-const RESTORE_KILLS: u64 = 60;
+/// Kills of each way back.
+const KILLS_BACK: u64 = 60;
 /// The cores of the smallest machine that this runs on.
 const WORKERS: u64 = 2;
 /// Of so many runs, one has a server beside it.
@@ -88,14 +88,10 @@ impl Sample {
         }
     }
 
-    fn truth(&self) -> Truth {
+    fn truth(&self, is_undone: bool) -> Truth {
         let catalog = bridge_migrate::catalog().unwrap();
-        Truth::new(
-            &catalog,
-            Some(&self.original.path()),
-            &self.migrated.path(),
-            false,
-        )
+        let (original, migrated) = (self.original.path(), self.migrated.path());
+        Truth::new(&catalog, Some(&original), &migrated, is_undone)
     }
 }
 
@@ -179,7 +175,7 @@ fn a_killed_migration_is_whole_and_goes_on() {
     *tally.longest.lock().unwrap() = samples[0].usual;
     let truths = samples
         .each_ref()
-        .map(|sample| (sample.truth(), sample.truth().with_writers()));
+        .map(|sample| (sample.truth(false), sample.truth(false).with_writers()));
     until_killed(wanted, &tally, |number| {
         let index = usize::try_from(number % 2).unwrap();
         let (sample, (alone, shared)) = (&samples[index], &truths[index]);
@@ -223,9 +219,9 @@ fn a_killed_migration_is_whole_and_goes_on() {
 #[test]
 fn a_killed_restore_leaves_one_of_the_two_and_goes_on() {
     let (options, started, tally) = (Options::read(), Instant::now(), Tally::default());
-    let wanted = number("CRASH_KILLS").unwrap_or(RESTORE_KILLS);
+    let wanted = number("CRASH_KILLS").unwrap_or(KILLS_BACK);
     let sample = Sample::new(false, options.seed);
-    let truth = sample.truth();
+    let truth = sample.truth(false);
     *tally.longest.lock().unwrap() = sample.usual;
     until_killed(wanted, &tally, |number| {
         let mut random = Random::new(mix(options.seed ^ mix(number)));
@@ -262,4 +258,53 @@ fn a_killed_restore_leaves_one_of_the_two_and_goes_on() {
     report("restore", &tally, started);
     let left = tally.left.lock().unwrap();
     assert!(left.keys().eq(["V000", "V009"]), "{left:?}");
+}
+
+/// Kills a way back from the last release; run again, it must end at `version` with the same content each time.
+fn kill_on_the_way_back(arguments: &[&str], version: u32) -> BTreeMap<String, u64> {
+    let (options, started, tally) = (Options::read(), Instant::now(), Tally::default());
+    let wanted = number("CRASH_KILLS").unwrap_or(KILLS_BACK);
+    let samples = [false, true].map(|wal| Sample::new(wal, options.seed));
+    let truths = samples
+        .each_ref()
+        .map(|sample| sample.truth(arguments[0] == "undo"));
+    *tally.longest.lock().unwrap() = samples[0].usual;
+    let undisturbed = samples.each_ref().map(|sample| {
+        let database = place(&sample.bytes[1], &sample.tokens);
+        let output = BridgeMigrate::new(&database).args(arguments).run();
+        assert_eq!(output.code, Some(0), "{output}");
+        content(&database.connect_read_only())
+    });
+    until_killed(wanted, &tally, |number| {
+        let index = usize::try_from(number % 2).unwrap();
+        let (sample, truth) = (&samples[index], &truths[index]);
+        let mut random = Random::new(mix(options.seed ^ mix(number)));
+        let what = format!("CRASH_SEED={} {arguments:?} {number}", options.seed);
+        let database = place(&sample.bytes[1], &sample.tokens);
+        kill(BridgeMigrate::new(&database).args(arguments), &mut random, &tally);
+        drop(look(&database, truth, &tally, &what));
+        let again = BridgeMigrate::new(&database).args(arguments).run();
+        assert_eq!(again.code, Some(0), "{what}: {again}");
+        let connection = open(&database.path()).unwrap();
+        let standing = truth
+            .check(&connection)
+            .unwrap_or_else(|wrong| panic!("{what}, again: {wrong}"));
+        assert_eq!((standing.version, standing.in_part), (version, false), "{what}");
+        let found = content(&connection);
+        let wanted = &undisturbed[index];
+        assert!(found == *wanted, "{what}: {}", first_difference(wanted, &found));
+    });
+    report(arguments[0], &tally, started);
+    tally.left.into_inner().unwrap()
+}
+
+#[test]
+fn a_killed_rollback_is_whole_and_goes_on() {
+    let left = kill_on_the_way_back(&["rollback", "--to", "1.0.0", "--strategy", "down", "--yes"], 1);
+    assert!(left.len() > 2, "{left:?}");
+}
+
+#[test]
+fn a_killed_undo_is_whole_and_goes_on() {
+    kill_on_the_way_back(&["undo", "5"], 9);
 }

@@ -32,7 +32,10 @@ fn prove(command: Command, versions: &[u32]) {
         let proof = prover.prove(&options, effort);
         println!("{}: {}; {proof}", prover.scenario.name(), prover.trace.summary());
         proof.assert_holds();
-        if options.point.is_none() {
+        if let Some(point) = &options.point {
+            let is_here = point.split('/').next() == Some(&prover.scenario.name());
+            assert!(!is_here || proof.points == 1, "there is no point {point}");
+        } else {
             let seen: BTreeSet<u32> = proof.standings.iter().map(|standing| standing.version).collect();
             assert!(
                 versions.iter().copied().eq(seen.iter().copied()),
