@@ -112,7 +112,8 @@ impl StepContext<'_> {
             step.version,
             Mode::Apply,
         )?;
-        let rows_changed = add_missing(self.connection, &imported)? + self.reclaim(migration)?;
+        // What was there before comes first: an import only adds what is missing.
+        let rows_changed = self.reclaim(migration)? + add_missing(self.connection, &imported)?;
         let after = before.check(self.connection, &self.change(step, migration))?;
         let measures = StepMeasures {
             duration_ms: millis(started.elapsed()),

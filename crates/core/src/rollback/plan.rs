@@ -1,6 +1,7 @@
 //! The plan of a rollback: each migration's way back, what each way loses, and the choice among them.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use rusqlite::Connection;
 
@@ -371,11 +372,9 @@ fn restore_point(
         .backup
         .ok_or_else(|| format!("run {}, which began at V{version:03}, made no backup", run.run))?;
     let database = manifest.strip_suffix(".json").unwrap_or(&manifest).to_owned();
-    let missing = || format!("the restore point {database} is gone or not complete");
-    let backup = backup::find(settings, database.as_ref()).map_err(|_| missing())?;
-    if backup.state != backup::State::Complete {
-        return Err(missing());
-    }
+    let Some(backup) = find_backup(settings, &database) else {
+        return Err(format!("the restore point {database} is gone or not complete"));
+    };
     let problems = backup::verify(&backup, false, &Silent).map_err(reason)?;
     match problems.first() {
         None => Ok(backup),
@@ -384,4 +383,15 @@ fn restore_point(
             problem.message
         )),
     }
+}
+
+/// The backup where it was made, or else in the backup folder: databases move together with their backups, and a
+/// container knows other paths than its host.
+fn find_backup(settings: &Settings, recorded: &str) -> Option<Backup> {
+    let recorded = Path::new(recorded);
+    let moved = settings.backup_dir.join(recorded.file_name()?);
+    [recorded, &moved]
+        .into_iter()
+        .filter_map(|path| backup::find(settings, path.as_os_str()).ok())
+        .find(|backup| backup.state == backup::State::Complete)
 }

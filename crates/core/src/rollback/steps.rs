@@ -100,6 +100,7 @@ pub(super) fn plan(
 ) -> Result<Vec<StepBack>> {
     let mut scratch = expected::replay(&state.schema)?;
     let derived = derived_columns(catalog, applied);
+    let known = expected::schemas(catalog)?;
     let mut steps = Vec::new();
     for recorded in applied {
         let stem = format!("V{:03}__{}", recorded.version, recorded.name);
@@ -141,7 +142,12 @@ pub(super) fn plan(
             dropped,
             kept,
             effects,
-            managed: managed(catalog, recorded.version, &schema_before)?,
+            // A program that does not know the version takes all objects for the application's own.
+            managed: usize::try_from(recorded.version)
+                .ok()
+                .and_then(|version| known.get(version))
+                .unwrap_or(&schema_before)
+                .clone(),
             schema_before,
             schema_after,
             way_back,
@@ -150,18 +156,6 @@ pub(super) fn plan(
         steps.push(step);
     }
     Ok(steps)
-}
-
-/// The application's own objects after `version`. A program that does not know the version takes all for its own.
-fn managed(catalog: &Catalog, version: u32, live: &Snapshot) -> Result<Snapshot> {
-    if version > catalog.last_version() {
-        return Ok(live.clone());
-    }
-    let index = usize::try_from(version).unwrap_or(usize::MAX);
-    Ok(expected::schemas(catalog)?
-        .into_iter()
-        .nth(index)
-        .unwrap_or_default())
 }
 
 /// Dropping a column rewrites the table, each time; dropping a table and reading what it holds costs far less.
