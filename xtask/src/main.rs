@@ -8,6 +8,7 @@ mod cargo;
 mod check;
 mod checks;
 mod current_version;
+mod database_check;
 mod demo;
 mod error;
 mod lint_check;
@@ -24,6 +25,7 @@ mod test_project;
 mod tool_checks;
 
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -72,6 +74,9 @@ enum Command {
         /// Check names and text only; works while a migration does not compile
         #[arg(long)]
         text_only: bool,
+        /// Go through the pre-migration checklist for this database, too
+        #[arg(long, value_name = "PATH", conflicts_with = "text_only")]
+        db: Option<PathBuf>,
     },
     /// Makes a 1.0.0 database in a temporary folder, and shows how it is migrated and restored
     Demo {
@@ -108,13 +113,17 @@ fn run(command: Command) -> Result<Report, Error> {
         }
         Command::Seal { check: true, .. } => seal::compare(&project),
         Command::Seal { check: false, unseal } => seal::seal(&project, &unseal),
-        Command::Check { bless, text_only } => {
+        Command::Check { bless, text_only, db } => {
             let extent = match (bless, text_only) {
                 (true, _) => Extent::Bless,
                 (false, true) => Extent::Text,
                 (false, false) => Extent::Full,
             };
-            check::check(&project, extent)
+            let report = check::check(&project, extent)?;
+            match db {
+                Some(database) => Ok(report.followed_by(database_check::checklist(&project, &database)?)),
+                None => Ok(report),
+            }
         }
         Command::Demo { messages, keep } => demo::demo(&project, messages, keep),
         Command::Bench(options) => bench::bench(&project, &options),
