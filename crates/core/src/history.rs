@@ -87,15 +87,13 @@ impl History {
             ))
             .with_hint(Hint::tool(["rollback", "--to", &last.to_string(), "--dry-run"])));
         }
-        let mut expected = 1;
-        for applied in &self.applied {
+        for (expected, applied) in (1..).zip(&self.applied) {
             if applied.version != expected {
                 return Err(divergent(format!(
                     "V{expected:03} was never applied, but V{:03} was",
                     applied.version
                 )));
             }
-            expected += 1;
             let Some(migration) = catalog.get(applied.version) else {
                 continue;
             };

@@ -240,7 +240,7 @@ pub fn plan(
         from: Position::of(catalog, from),
         to: Position::of(catalog, to),
         steps,
-        time_zone: settings.time_zone.clone(),
+        time_zone: settings.time_zone,
         disk_needed_bytes,
         managed,
     })

@@ -256,12 +256,7 @@ fn reclaim_rows(connection: &Connection, file: &Path, version: u32, name: &str) 
         let mut select = reader
             .prepare(&format!("SELECT * FROM {}", identifier(&data)))
             .while_doing(&doing)?;
-        let columns: Vec<String> = select
-            .column_names()
-            .into_iter()
-            .skip(1)
-            .map(str::to_owned)
-            .collect();
+        let columns: Vec<String> = select.column_names().skip(1).map(str::to_owned).collect();
         let (by_key, by_rowid) = match &column {
             None => (insert_statement(&table, &columns), None),
             Some(column) => {

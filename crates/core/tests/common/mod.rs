@@ -1,4 +1,9 @@
 //! A small catalog of its own: the engine knows no application.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails where its ground gives way"
+)]
 #![allow(dead_code, reason = "each test binary uses a part")]
 #![allow(
     clippy::disallowed_methods,
