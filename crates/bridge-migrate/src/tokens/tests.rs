@@ -134,6 +134,34 @@ fn of_a_key_that_comes_twice_the_last_one_counts() {
 }
 
 #[test]
+fn what_only_the_database_has_is_told_by_client_and_time() {
+    let bridge = Bridge::with_tokens(r#"{"tokens": {"alpha": {"client_id": "a"}}, "revoked": ["alpha"]}"#);
+    let connection = Connection::open_in_memory().unwrap();
+    connection
+        .execute_batch(&catalog().unwrap().get(4).unwrap().up)
+        .unwrap();
+    connection
+        .execute_batch(&format!(
+            "INSERT INTO auth_tokens VALUES ('{ALPHA}', 'a', '1', NULL), ('{BETA}', 'bob', '2026-03-01', NULL), \
+             ('{BETA}2', CAST(x'ff' AS TEXT), NULL, NULL); \
+             INSERT INTO revoked_tokens VALUES ('{ALPHA}', '2'), ('{BETA}', '2026-03-02'), ('gone', '2026-03-03')"
+        ))
+        .unwrap();
+    let only = TokenImport
+        .only_in_database(&connection, &bridge.settings)
+        .unwrap();
+    assert_eq!(
+        only,
+        [
+            "\u{fffd}, issued at an unknown time",
+            "bob, issued 2026-03-01",
+            "bob, revoked 2026-03-02",
+            "unknown client, revoked 2026-03-03",
+        ]
+    );
+}
+
+#[test]
 fn no_file_is_no_rows() {
     assert_eq!(Bridge::new().read(), []);
 }

@@ -17,7 +17,7 @@ use crate::state::State;
 use crate::way_back::WayBack;
 
 use super::losses::Loss;
-use super::steps::{self, StepBack};
+use super::steps::{self, Imported, StepBack};
 use super::{RollbackOptions, Strategy, since};
 
 /// What a rollback would do.
@@ -106,8 +106,11 @@ pub(super) fn plan(
     }
     let wants = |strategy| weigh == Weigh::Every || options.strategy == strategy;
     let steps = unless_unreadable(steps::plan(catalog, settings, connection, &state, &applied))?;
+    let imported = Imported::by(catalog, settings, connection, &applied);
     let down = match &steps {
-        Ok(steps) => unless_unreadable(steps::losses(catalog, settings, connection, steps))?.map_err(reason),
+        Ok(steps) => {
+            unless_unreadable(steps::losses(settings, connection, steps, &imported))?.map_err(reason)
+        }
         Err(error) => Err(reason_of(error)),
     };
     let undo = match &steps {
@@ -119,7 +122,7 @@ pub(super) fn plan(
     let point = restore_point(settings, connection, to.version);
     let restore = match &point {
         Ok(point) if wants(Strategy::Restore) => {
-            since::of_restoring(settings, connection, point, &written_by(&applied)).map_err(reason)
+            since::of_restoring(settings, connection, point, &written_by(&applied), &imported).map_err(reason)
         }
         Ok(_) => Err("it was not asked for".to_owned()),
         Err(why) => Err(why.clone()),

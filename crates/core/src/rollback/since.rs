@@ -18,6 +18,7 @@ use crate::schema::{Hidden, ObjectKind, TableDetail};
 use crate::settings::Settings;
 
 use super::losses::Loss;
+use super::steps::Imported;
 
 /// Rows that were added, changed and removed since.
 #[derive(Debug, Default)]
@@ -36,6 +37,7 @@ pub(super) fn of_restoring(
     connection: &Connection,
     point: &Backup,
     by_migrations: &BTreeSet<String>,
+    imported: &[Imported],
 ) -> Result<Vec<Loss>> {
     let reader = open_still(&point.database)?;
     let then = expected::read(&reader)?;
@@ -49,6 +51,9 @@ pub(super) fn of_restoring(
             }
         };
         if then.get(ObjectKind::Table, name).is_none() {
+            if imported.iter().any(|imported| imported.has(name)) {
+                continue;
+            }
             let count = count_rows(connection, name)?;
             lose(count, "rows of a table that the restore point lacks");
             continue;
@@ -61,6 +66,11 @@ pub(super) fn of_restoring(
             "rows removed since the restore point, back again",
         );
     }
+    losses.extend(
+        imported
+            .iter()
+            .filter_map(|imported| imported.loss(settings, false)),
+    );
     losses.extend(of_added_columns(connection, &reader, by_migrations)?);
     losses.extend(of_companion(settings, point)?);
     Ok(losses)

@@ -227,44 +227,74 @@ fn changed(stem: &str, source: impl std::error::Error + Send + Sync + 'static) -
     .with_source(source)
 }
 
+/// Tables that an import filled, and what of them the companion file does not have.
+#[derive(Debug)]
+pub(super) struct Imported {
+    version: u32,
+    tables: &'static [&'static str],
+    items: Vec<String>,
+}
+
+impl Imported {
+    /// What the migrations in `applied` imported. Where the file cannot be read nothing is said: all rows count.
+    pub(super) fn by(
+        catalog: &Catalog,
+        settings: &Settings,
+        connection: &Connection,
+        applied: &[RecordedStep],
+    ) -> Vec<Self> {
+        applied
+            .iter()
+            .filter_map(|step| {
+                let import = catalog.get(step.version)?.import.as_ref()?;
+                Some(Self {
+                    version: step.version,
+                    tables: import.tables(),
+                    items: import.only_in_database(connection, settings).ok()?,
+                })
+            })
+            .collect()
+    }
+
+    pub(super) fn has(&self, table: &str) -> bool {
+        self.tables.iter().any(|known| known.eq_ignore_ascii_case(table))
+    }
+
+    pub(super) fn loss(&self, settings: &Settings, kept: bool) -> Option<Loss> {
+        let file = settings.companion.file_name().unwrap_or_default();
+        let loss = Loss::for_good(
+            &self.tables.join(", "),
+            self.items.len() as u64,
+            &format!("entries not in {}", file.to_string_lossy()),
+        );
+        (loss.count > 0).then(|| Loss {
+            kept,
+            items: self.items.clone(),
+            ..loss
+        })
+    }
+}
+
 /// What dropping would lose. Of tables that an import fills, that is what the companion file does not have.
 pub(super) fn losses(
-    catalog: &Catalog,
     settings: &Settings,
     connection: &Connection,
     steps: &[StepBack],
+    imported: &[Imported],
 ) -> Result<Vec<Loss>> {
     let mut losses = Vec::new();
     for step in steps {
-        let import = catalog
-            .get(step.recorded.version)
-            .and_then(|migration| migration.import.as_ref());
-        let only_here = import.and_then(|import| {
-            // When the file cannot be read, all rows count.
-            let items = import.only_in_database(connection, settings).ok()?;
-            Some((import.tables(), items))
-        });
         for dropped in &step.kept {
-            let is_imported = |tables: &[&str]| matches!(dropped, Dropped::Table(table) if tables.iter().any(|known| known.eq_ignore_ascii_case(table)));
-            if !only_here.as_ref().is_some_and(|(tables, _)| is_imported(tables)) {
+            let is_imported =
+                matches!(dropped, Dropped::Table(table) if imported.iter().any(|i| i.has(table)));
+            if !is_imported {
                 losses.extend(losses::of_dropping(connection, dropped)?);
             }
         }
-        if let Some((tables, items)) = only_here
-            && !items.is_empty()
-        {
-            let file = settings.companion.file_name().unwrap_or_default();
-            losses.push(Loss {
-                kept: true,
-                count: items.len() as u64,
-                items,
-                ..Loss::for_good(
-                    &tables.join(", "),
-                    0,
-                    &format!("entries not in {}", file.to_string_lossy()),
-                )
-            });
-        }
+        let of_step = imported
+            .iter()
+            .filter(|imported| imported.version == step.recorded.version);
+        losses.extend(of_step.filter_map(|imported| imported.loss(settings, true)));
     }
     Ok(losses)
 }
