@@ -4,11 +4,6 @@
     clippy::expect_used,
     reason = "a test fails where its ground gives way"
 )]
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test fails where its ground gives way"
-)]
 
 mod common;
 
