@@ -73,6 +73,8 @@ enum Case {
     Migrate,
     /// V005 alone
     Timestamps,
+    /// V007 alone
+    Threads,
     /// `backup create`
     Backup,
     /// `restore`
@@ -101,6 +103,7 @@ impl Case {
             Self::Fresh => bench.fresh(),
             Self::Migrate => bench.migrate(),
             Self::Timestamps => bench.timestamps(),
+            Self::Threads => bench.threads(),
             Self::Backup => bench.backup(),
             Self::Restore => bench.restore(),
             Self::Adopt => bench.adopt(),

@@ -12,6 +12,7 @@ use crate::error::Error;
 pub(super) const MIGRATE: &str = "migrate 1.0.0 → latest";
 pub(super) const MIGRATE_ALONE: &str = "migrate --no-backup 1.0.0 → latest";
 pub(super) const TIMESTAMPS: &str = "migrate V005 alone";
+pub(super) const THREADS: &str = "migrate V007 alone";
 pub(super) const BACKUP: &str = "backup create";
 
 /// A process of milliseconds is run this many times a round.
@@ -200,6 +201,30 @@ impl Bench<'_> {
                 self.compare(ours, &[(python, None)]);
                 self.compare(python, &[(bare, None)]);
             }
+        }
+        Ok(())
+    }
+
+    /// V007 alone, into the index that V006 made.
+    pub(super) fn threads(&mut self) -> Result<(), Error> {
+        let lab = self.lab;
+        let before = lab.migrated(self.messages, "V006")?;
+        let script = floor::transaction(floor::FILL_THREADS);
+        let times = race(
+            &[
+                Contestant::new(THREADS, || {
+                    let folder = lab.copy_of(&before, "ours")?;
+                    measure::run(&mut lab.ours(&folder, &["migrate", "--no-backup", "--to", "V007"]))
+                }),
+                Contestant::new("one bare UPDATE", || {
+                    measure::run(&mut lab.bare(&lab.copy_of(&before, "bare")?, &script)?)
+                }),
+            ],
+            self.rounds,
+        )?;
+        self.same_answer("ours", "bare", &["thread_id"])?;
+        if let [ours, bare] = times.as_slice() {
+            self.compare(ours, &[(bare, None)]);
         }
         Ok(())
     }

@@ -25,6 +25,8 @@ pub(super) struct Row {
     pub(super) floor_seconds: Option<f64>,
     /// The median of the rounds' ratios.
     pub(super) ratio: Option<f64>,
+    /// The program's time and the floor's, round by round.
+    pub(super) rounds: Vec<(f64, f64)>,
     /// The most that the ratio should be.
     pub(super) target: Option<f64>,
     /// The most memory that the program had in RAM, in bytes.
@@ -42,6 +44,12 @@ impl Row {
             floor: floor.name.clone(),
             floor_seconds: median(&floor.seconds),
             ratio: subject.ratio_to(floor),
+            rounds: subject
+                .seconds
+                .iter()
+                .copied()
+                .zip(floor.seconds.iter().copied())
+                .collect(),
             target,
             peak: subject.peak,
             peak_target: MEMORY,
@@ -64,7 +72,7 @@ impl Row {
     fn json(&self) -> Value {
         json!({
             "case": self.case, "messages": self.messages, "seconds": self.seconds, "floor": self.floor,
-            "floor_seconds": self.floor_seconds, "ratio": self.ratio, "target": self.target,
+            "floor_seconds": self.floor_seconds, "ratio": self.ratio, "rounds": self.rounds, "target": self.target,
             "peak_bytes": self.peak, "peak_target_bytes": self.peak_target, "met": self.is_within(1.0),
         })
     }
@@ -200,6 +208,7 @@ mod tests {
         let row = |seconds: &[f64], peak| Row::new(10, &times("ours", seconds, peak), &floor, Some(1.5));
         let good = row(&[1.4, 3.0, 1.5], Some(MEMORY));
         assert_eq!(good.ratio, Some(1.5));
+        assert_eq!(good.rounds, [(1.4, 1.0), (3.0, 2.0), (1.5, 1.0)]);
         assert_eq!((good.seconds, good.floor_seconds), (Some(1.5), Some(1.0)));
         assert!(good.is_within(1.0));
         assert!(!row(&[1.6, 3.2, 1.6], None).is_within(1.0));

@@ -3,10 +3,11 @@
 use super::outcome::{Latency, Outcome, Row};
 
 /// The cases whose cost grows with the messages.
-const GROWING: [&str; 4] = [
+const GROWING: [&str; 5] = [
     super::cases::MIGRATE,
     super::cases::MIGRATE_ALONE,
     super::cases::TIMESTAMPS,
+    super::cases::THREADS,
     super::cases::BACKUP,
 ];
 
@@ -203,6 +204,7 @@ mod tests {
                     floor: "sqlite3 shell".to_owned(),
                     floor_seconds: Some(0.001),
                     ratio: Some(2.0),
+                    rounds: vec![(0.002, 0.001)],
                     target: Some(1.3),
                     peak: Some(9 << 20),
                     peak_target: 8 << 20,
