@@ -233,11 +233,19 @@ fn refuse_damaged(connection: &Connection) -> Result<()> {
     if answer == "ok" {
         return Ok(());
     }
-    Err(
-        Error::new(ErrorKind::Corrupt, format!("the database is damaged: {answer}"))
-            .with_truth("Nothing was changed.")
-            .with_hint(Hint::tool(["backup", "list"])),
-    )
+    // A page that the disk did not give is reported with the result code; that it is damaged is not known.
+    let is_unread = answer
+        .split_once("error code=")
+        .and_then(|(_, code)| code.trim().parse::<i32>().ok())
+        .is_some_and(|code| code & 0xff == rusqlite::ffi::SQLITE_IOERR);
+    let (kind, what) = if is_unread {
+        (ErrorKind::Io, "a page of the database cannot be read")
+    } else {
+        (ErrorKind::Corrupt, "the database is damaged")
+    };
+    Err(Error::new(kind, format!("{what}: {answer}"))
+        .with_truth("Nothing was changed.")
+        .with_hint(Hint::tool(["backup", "list"])))
 }
 
 /// Drift does not stop a migration: what matters to a step is checked when it runs.

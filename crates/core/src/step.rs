@@ -20,7 +20,7 @@ use crate::rollback::kept;
 use crate::runs::{self, Run, StepMeasures};
 use crate::schema::{Fingerprint, Snapshot};
 use crate::settings::Settings;
-use crate::transaction::WriteTransaction;
+use crate::transaction::{WriteTransaction, let_writers_in};
 use crate::{schema_version, tool_tables};
 use checks::{Before, Change};
 
@@ -123,6 +123,9 @@ impl StepContext<'_> {
         };
         self.record(migration, measures, &after)?;
         let held = transaction.commit()?;
+        if held > Duration::from_millis(50) {
+            let_writers_in(held);
+        }
         Ok(StepOutcome {
             version: step.version,
             name: step.name.clone(),

@@ -186,6 +186,7 @@ struct Rows<'a> {
     next_to_fill: String,
     parent_of: String,
     is_smaller: String,
+    fill_from_own_key: String,
     fill_from_key: String,
     fill_from_root: String,
     largest: String,
@@ -203,7 +204,8 @@ impl<'a> Rows<'a> {
         Self {
             connection,
             next_to_fill: format!(
-                "SELECT _rowid_, {root} IS NULL FROM {table} NOT INDEXED WHERE _rowid_ >= ?1 ORDER BY _rowid_"
+                "SELECT _rowid_, {root} IS NULL, {parent} IS NULL FROM {table} NOT INDEXED \
+                 WHERE _rowid_ >= ?1 ORDER BY _rowid_"
             ),
             parent_of: format!(
                 "SELECT above._rowid_, above.{root} IS NOT NULL FROM {table} AS this NOT INDEXED \
@@ -211,6 +213,9 @@ impl<'a> Rows<'a> {
             ),
             is_smaller: format!(
                 "SELECT (SELECT {key} FROM {table} WHERE _rowid_ = ?1) < (SELECT {key} FROM {table} WHERE _rowid_ = ?2)"
+            ),
+            fill_from_own_key: format!(
+                "UPDATE {table} SET {root} = {key} WHERE _rowid_ = ?1 AND {root} IS NULL AND {key} IS NOT NULL"
             ),
             // A root without a key has nothing to write: nobody can reply to it either.
             fill_from_key: format!(
@@ -332,6 +337,15 @@ impl Walker<'_> {
             self.visited += 1;
             let is_empty: bool = row.get(1)?;
             if !is_empty {
+                continue;
+            }
+            let has_no_parent: bool = row.get(2)?;
+            if has_no_parent {
+                // Most rows: they need not be looked for by their parent's key.
+                let changed = connection
+                    .prepare_cached(&self.rows.fill_from_own_key)?
+                    .execute([rowid])?;
+                self.changed += changed as u64;
                 continue;
             }
             match self.rows.parent_of(rowid)? {

@@ -17,7 +17,7 @@ use crate::settings::Settings;
 use crate::state::Progress;
 use crate::step::checks::{Before, Change};
 use crate::step::{StepOutcome, millis};
-use crate::transaction::WriteTransaction;
+use crate::transaction::{WriteTransaction, let_writers_in};
 use crate::undo::Conflict;
 use crate::undo::records::{Fate, JournalReader, Selection};
 use crate::way_back::WayBack;
@@ -252,7 +252,7 @@ impl Back<'_> {
                 });
                 return Ok(outcome(step, started, longest, next.changed));
             }
-            std::thread::sleep(held.min(self.settings.lock_budget / 10));
+            let_writers_in(held);
             progress = Some(next);
         }
     }

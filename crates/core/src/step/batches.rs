@@ -13,6 +13,7 @@ use crate::refinery_step::{self, Mode};
 use crate::runs::StepMeasures;
 use crate::state::Progress;
 use crate::tool_tables;
+use crate::transaction::let_writers_in;
 use crate::way_back::WayBack;
 
 use super::checks::Before;
@@ -21,13 +22,20 @@ use super::{StepContext, StepFailure, StepOutcome, millis};
 /// Rows of the first batch, before anything is known about the machine.
 const FIRST_BATCH: u64 = 256;
 /// The largest batch: what it collects in memory stays within a few MiB.
-const LARGEST_BATCH: u64 = 16_384;
+const LARGEST_BATCH: u64 = 32_768;
+
+/// How long others are taken to be writing after they were last seen to.
+const WRITERS_STAY: Duration = Duration::from_secs(2);
+/// Batches may follow each other for so long before the lock is left free.
+const BUSY_AT_MOST: Duration = Duration::from_millis(50);
 
 /// How long a batch may take, and how long the lock stays free after it.
 struct Pace {
     budget: Duration,
     rows: u64,
-    last_seen: Option<i64>,
+    last_version: Option<i64>,
+    last_foreign_write: Option<Instant>,
+    busy: Duration,
 }
 
 impl Pace {
@@ -35,28 +43,34 @@ impl Pace {
         Self {
             budget,
             rows: FIRST_BATCH,
-            last_seen: None,
+            last_version: None,
+            last_foreign_write: None,
+            busy: Duration::ZERO,
         }
     }
 
     /// Adapts the size of the next batch to how long the lock was held, and lets other writers in.
     ///
-    /// Nobody writing: a third of the budget. Somebody writing: a tenth, then the lock stays free as long as
-    /// it was held. SQLite's busy handler sleeps 1, 2, 5, 10, 15, 20, 25, … ms, so that a writer who finds a
-    /// lock held for 25 ms and then free for 25 ms gets it at its fifth try at the latest, after 33 ms.
+    /// Nobody seen writing: a third of the budget, since somebody may be waiting unseen. Somebody writing: a
+    /// tenth, after which the lock stays free for longer than it was held.
     fn after_batch(&mut self, connection: &rusqlite::Connection, held: Duration) -> Result<()> {
-        let seen: i64 = connection
+        let version: i64 = connection
             .pragma_query_value(None, "data_version", |row| row.get(0))
             .while_doing("look for other writers")?;
-        let is_contended = self.last_seen.is_some_and(|last| last != seen);
-        self.last_seen = Some(seen);
+        if self.last_version.is_some_and(|last| last != version) {
+            self.last_foreign_write = Some(Instant::now());
+        }
+        self.last_version = Some(version);
+        let is_contended = self
+            .last_foreign_write
+            .is_some_and(|last| last.elapsed() < WRITERS_STAY);
         let goal = if is_contended {
             self.budget / 10
         } else {
             self.budget / 3
         };
-        let ratio = (goal.as_secs_f64() / held.as_secs_f64().max(1e-6)).clamp(0.25, 2.0);
-        // The product is at most twice the largest batch: far within what both types hold.
+        let ratio = (goal.as_secs_f64() / held.as_secs_f64().max(1e-6)).clamp(0.25, 4.0);
+        // The product is at most four times the largest batch: far within what both types hold.
         #[allow(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
@@ -64,9 +78,13 @@ impl Pace {
         )]
         let rows = (self.rows as f64 * ratio) as u64;
         self.rows = rows.clamp(16, LARGEST_BATCH);
+        self.busy += held;
+        if is_contended || self.busy >= BUSY_AT_MOST {
+            let_writers_in(held);
+            self.busy = Duration::ZERO;
+        }
         if is_contended {
-            // Not `clamp`, which panics when a small budget makes the upper bound the lower one.
-            std::thread::sleep(held.max(Duration::from_millis(10)).min(self.budget / 5));
+            std::thread::sleep(held.min(self.budget / 5));
         }
         Ok(())
     }

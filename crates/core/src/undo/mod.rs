@@ -17,7 +17,7 @@ use crate::run_log::RunLog;
 use crate::runs::{self, Run};
 use crate::settings::Settings;
 use crate::state::Progress;
-use crate::transaction::WriteTransaction;
+use crate::transaction::{WriteTransaction, let_writers_in};
 use crate::way_back::WayBack;
 use records::{Fate, JournalReader, Record, Selection, journaled};
 
@@ -245,8 +245,7 @@ impl<'a> Undo<'a> {
             }
             run.record(self.connection, settings, self.at)?;
             let held = transaction.commit()?;
-            // As long free as held: a server that waits gets its turn.
-            std::thread::sleep(held.min(settings.lock_budget));
+            let_writers_in(held);
         }
         outcome.remaining = self.journal.remaining()?;
         Ok(outcome)

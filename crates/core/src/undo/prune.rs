@@ -12,7 +12,7 @@ use crate::lock::MigrationLock;
 use crate::runs::Run;
 use crate::settings::Settings;
 use crate::tool_tables;
-use crate::transaction::WriteTransaction;
+use crate::transaction::{WriteTransaction, let_writers_in};
 
 use super::refuse_half_back;
 
@@ -71,7 +71,7 @@ pub fn prune(
             if removed == 0 {
                 break;
             }
-            std::thread::sleep(held.min(settings.lock_budget));
+            let_writers_in(held);
         }
     }
     Ok(pruned)
