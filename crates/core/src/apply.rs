@@ -233,11 +233,14 @@ fn refuse_damaged(connection: &Connection) -> Result<()> {
     if answer == "ok" {
         return Ok(());
     }
-    // A page that the disk did not give is reported with the result code; that it is damaged is not known.
-    let is_unread = answer
-        .split_once("error code=")
-        .and_then(|(_, code)| code.trim().parse::<i32>().ok())
-        .is_some_and(|code| code & 0xff == rusqlite::ffi::SQLITE_IOERR);
+    // A page that the disk did not give is reported like damage; that it is damaged is not known.
+    let is_unread = answer.contains("failed to get page")
+        || answer.split("error code=").skip(1).any(|rest| {
+            let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+            digits
+                .parse::<i32>()
+                .is_ok_and(|code| code & 0xff == rusqlite::ffi::SQLITE_IOERR)
+        });
     let (kind, what) = if is_unread {
         (ErrorKind::Io, "a page of the database cannot be read")
     } else {
