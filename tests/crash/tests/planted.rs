@@ -121,7 +121,8 @@ fn move_a_batch(prover: &Prover, database: &Path, commit_between: bool) {
         BEGIN IMMEDIATE;
         UPDATE messages SET timestamp = (SELECT new_value FROM batch WHERE row_id = messages.rowid)
             WHERE rowid IN (SELECT row_id FROM batch);
-        INSERT INTO migration_progress VALUES (5, 'up', '51', 50, 50, 0, 0, '');";
+        INSERT INTO migration_progress VALUES (5, 'normalize_timestamps', '1.1.0',
+            'journal messages.timestamp', 'up', '51', 50, 50, 0, 0, '');";
     connection.execute_batch(batch).unwrap();
     if commit_between {
         connection.execute_batch("COMMIT; BEGIN IMMEDIATE").unwrap();
