@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use support::proof;
 use support::random::Random;
 use support::{BridgeMigrate, Population, TestDatabase, dump};
 
@@ -193,7 +194,6 @@ fn first_backup(database: &TestDatabase) -> String {
 #[test]
 fn killed_at_any_moment_it_is_whole_and_a_re_run_completes() {
     let seed = crate::seed();
-    println!("SEED={seed}");
     let mut random = Random::new(seed);
     let cases = cases(seed);
     let durations: Vec<Duration> = cases.iter().map(Case::duration).collect();
@@ -206,10 +206,13 @@ fn killed_at_any_moment_it_is_whole_and_a_re_run_completes() {
         assert!(tries < 1000, "the program ends before it can be killed");
     }
     for (case, kills) in cases.iter().zip(&kills) {
-        println!("{kills:4} kills: {}", case.name);
         assert!(*kills > 0, "{}", case.name);
     }
     let all: u32 = kills.iter().sum();
-    println!("{all:4} kills in {tries} tries, {half_done} of them left something to complete; SEED={seed}");
+    proof::count(
+        all.into(),
+        "kills on the way back",
+        format_args!("{half_done} left something to complete; SEED={seed}"),
+    );
     assert!(half_done > 0, "no kill came at a moment that matters");
 }

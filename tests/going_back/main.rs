@@ -3,8 +3,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    clippy::print_stdout,
-    reason = "a test that cannot go on says so by panicking, and says what it did"
+    reason = "a test that cannot go on says so by panicking"
 )]
 
 mod commands;

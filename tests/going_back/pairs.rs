@@ -1,6 +1,7 @@
 //! For every two versions: what the earlier one knew is intact after the later one came and went.
 
 use bridge_migrate_core::rollback::Strategy;
+use support::proof;
 use support::random::{Random, mix};
 use support::{Nasty, TestDatabase, dump};
 
@@ -86,7 +87,6 @@ fn check(seed: u64, from: u32, to: u32) {
 #[test]
 fn what_a_version_knew_survives_every_later_version() {
     let seed = crate::seed();
-    println!("SEED={seed}");
     let last = catalog().last_version();
     let mut pairs = 0;
     for from in 1..=last {
@@ -97,6 +97,10 @@ fn what_a_version_knew_survives_every_later_version() {
             pairs += 1;
         }
     }
-    println!("{pairs} pairs");
+    proof::count(
+        pairs.into(),
+        "pairs of versions, there and back",
+        format_args!("SEED={seed}"),
+    );
     assert_eq!(pairs, last * (last + 1) / 2);
 }

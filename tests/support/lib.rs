@@ -16,6 +16,7 @@ pub mod dump;
 pub mod nasty;
 pub mod output;
 pub mod population;
+pub mod proof;
 pub mod python_time;
 pub mod random;
 pub mod redaction;

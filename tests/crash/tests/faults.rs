@@ -1,9 +1,5 @@
 //! The disk fails in any operation of any command.
 #![cfg(unix)]
-#![allow(
-    clippy::print_stdout,
-    reason = "the counts are for whoever reads the tests' output"
-)]
 
 use std::collections::BTreeMap;
 
@@ -11,6 +7,7 @@ use crash::faults::inject;
 use crash::options::Options;
 use crash::prover::Prover;
 use crash::scenario::{Command, Scenario};
+use support::proof;
 
 /// Operations of a kind that fail in turn in one scenario, unless all do.
 const CAP: u64 = 10;
@@ -25,11 +22,14 @@ fn disturb(commands: &[Command]) {
             let prover = Prover::record(Scenario::small(*command, wal, options.seed));
             let findings = inject(&prover, &options, CAP);
             let injected: &BTreeMap<_, _> = &findings.injected;
-            println!(
-                "{}: {} faults, {} refused; {injected:?}",
-                prover.scenario.name(),
-                injected.values().sum::<u64>(),
-                findings.refused
+            proof::count(
+                injected.values().sum(),
+                "faults of the disk",
+                format_args!(
+                    "{}: {} refused; {injected:?}",
+                    prover.scenario.name(),
+                    findings.refused
+                ),
             );
             let first: Vec<&str> = findings.failures.iter().take(5).map(String::as_str).collect();
             assert!(

@@ -1,10 +1,6 @@
 //! The real program is killed (SIGKILL) at random moments, with the server's statements running beside it.
 #![cfg(unix)]
 #![allow(
-    clippy::print_stdout,
-    reason = "the counts are for whoever reads the tests' output"
-)]
-#![allow(
     clippy::disallowed_methods,
     reason = "the tests play the operator, who opens the database in their own way"
 )]
@@ -25,6 +21,7 @@ use crash::prover::open;
 use crash::scenario::in_memory;
 use crash::truth::{Truth, content, first_difference};
 use rusqlite::Connection;
+use support::proof;
 use support::random::{Random, mix};
 use support::{BridgeMigrate, Population, Server, TestDatabase};
 
@@ -157,13 +154,16 @@ fn look(database: &TestDatabase, truth: &Truth, tally: &Tally, what: &str) -> Co
 }
 
 fn report(what: &str, tally: &Tally, started: Instant) {
-    println!(
-        "{what}: {} kills met the program, {} came too late, {} with a server beside; left at {:?}; {:.1} s",
+    proof::count(
         tally.kills.load(Ordering::Relaxed),
-        tally.ended.load(Ordering::Relaxed),
-        tally.served.load(Ordering::Relaxed),
-        tally.left.lock().unwrap(),
-        started.elapsed().as_secs_f64()
+        what,
+        format_args!(
+            "{} came too late, {} with a server beside; left at {:?}; {:.1} s",
+            tally.ended.load(Ordering::Relaxed),
+            tally.served.load(Ordering::Relaxed),
+            tally.left.lock().unwrap(),
+            started.elapsed().as_secs_f64()
+        ),
     );
 }
 
@@ -212,7 +212,7 @@ fn a_killed_migration_is_whole_and_goes_on() {
             );
         }
     });
-    report("migrate", &tally, started);
+    report("kills of migrate", &tally, started);
     assert!(tally.left.lock().unwrap().len() > 3, "all kills left the same");
 }
 
@@ -255,7 +255,7 @@ fn a_killed_restore_leaves_one_of_the_two_and_goes_on() {
         assert_eq!(standing.map(|standing| standing.version), Ok(0), "{what}");
         assert_eq!(fs::read(database.tokens()).unwrap(), sample.tokens, "{what}");
     });
-    report("restore", &tally, started);
+    report("kills of restore", &tally, started);
     let left = tally.left.lock().unwrap();
     assert!(left.keys().eq(["V000", "V009"]), "{left:?}");
 }
@@ -294,7 +294,7 @@ fn kill_on_the_way_back(arguments: &[&str], version: u32) -> BTreeMap<String, u6
         let wanted = &undisturbed[index];
         assert!(found == *wanted, "{what}: {}", first_difference(wanted, &found));
     });
-    report(arguments[0], &tally, started);
+    report(&format!("kills of {}", arguments[0]), &tally, started);
     tally.left.into_inner().unwrap()
 }
 

@@ -1,9 +1,5 @@
 //! The power fails at any moment of any command.
 #![cfg(unix)]
-#![allow(
-    clippy::print_stdout,
-    reason = "the counts are for whoever reads the tests' output"
-)]
 
 use std::collections::BTreeSet;
 
@@ -12,6 +8,7 @@ use crash::options::Options;
 use crash::prover::{Effort, Prover};
 use crash::scenario::{Command, Scenario};
 use crash::truth::Standing;
+use support::proof;
 
 /// Fewer points than this would mean that something was not recorded.
 const LEAST_POINTS: u64 = 30;
@@ -29,23 +26,27 @@ fn prove(command: Command, versions: &[u32]) {
             reruns: if options.all { u64::MAX } else { 25 },
             forgotten: Forgotten::None,
         };
-        let proof = prover.prove(&options, effort);
-        println!("{}: {}; {proof}", prover.scenario.name(), prover.trace.summary());
-        proof.assert_holds();
+        let proven = prover.prove(&options, effort);
+        proof::count(
+            proven.points,
+            "power cuts",
+            format_args!("{}: {}; {proven}", prover.scenario.name(), prover.trace.summary()),
+        );
+        proven.assert_holds();
         if let Some(point) = &options.point {
             let is_here = point.split('/').next() == Some(&prover.scenario.name());
-            assert!(!is_here || proof.points == 1, "there is no point {point}");
+            assert!(!is_here || proven.points == 1, "there is no point {point}");
         } else {
-            let seen: BTreeSet<u32> = proof.standings.iter().map(|standing| standing.version).collect();
+            let seen: BTreeSet<u32> = proven.standings.iter().map(|standing| standing.version).collect();
             assert!(
                 versions.iter().copied().eq(seen.iter().copied()),
                 "only {seen:?} were seen"
             );
-            assert!(proof.points >= LEAST_POINTS, "{proof}");
+            assert!(proven.points >= LEAST_POINTS, "{proven}");
             let in_part = |standing: &Standing| standing.in_part;
             let moves_data = matches!(command, Command::Migrate | Command::Rollback);
             assert!(
-                !moves_data || proof.standings.iter().any(in_part),
+                !moves_data || proven.standings.iter().any(in_part),
                 "no data step was cut"
             );
         }
