@@ -13,7 +13,7 @@ use crate::data::SkippedRow;
 use crate::error::{Error, ErrorKind, Hint, Reached, Result, SqliteContext};
 use crate::event::{Event, Observer};
 use crate::history::History;
-use crate::lock::MigrationLock;
+use crate::lock::{MigrationLock, Taken};
 use crate::plan::{self, Plan, PlanOptions, Start};
 use crate::position::Position;
 use crate::rehearsal::receipt;
@@ -92,15 +92,10 @@ pub fn migrate(
         return Ok(outcome);
     }
     let waiting_since = std::time::Instant::now();
-    let mut meanwhile = None;
-    let lock = MigrationLock::acquire(settings, "migrate", observer, || {
-        meanwhile = nothing_to_do(catalog, settings, options.plan, waiting_since.elapsed())?;
-        Ok(meanwhile.is_some())
-    })?;
-    let lock = match (lock, meanwhile) {
-        (Some(lock), _) => lock,
-        (None, Some(outcome)) => return Ok(outcome),
-        (None, None) => return Err(Error::new(ErrorKind::Locked, "the migration lock was not taken")),
+    let done_by_another = || nothing_to_do(catalog, settings, options.plan, waiting_since.elapsed());
+    let lock = match MigrationLock::take_unless(settings, "migrate", observer, done_by_another)? {
+        Taken::Lock(lock) => lock,
+        Taken::Needless(outcome) => return Ok(outcome),
     };
     // Whoever held the lock before may have done the work.
     if let Some(outcome) = nothing_to_do(catalog, settings, options.plan, lock.waited())? {
@@ -450,9 +445,7 @@ pub fn adopt(
     observer: &dyn Observer,
 ) -> Result<MigrateOutcome> {
     let settings = &resolved(settings)?;
-    let Some(lock) = MigrationLock::acquire(settings, "adopt", observer, || Ok(false))? else {
-        return Err(Error::new(ErrorKind::Locked, "the migration lock was not taken"));
-    };
+    let lock = MigrationLock::take(settings, "adopt", observer)?;
     if !matches!(
         connection::inspect(&settings.database)?,
         FileState::Database { .. }

@@ -2,6 +2,7 @@
 //!
 //! The kernel frees it when the process ends, however it ends, so there is never a stale lock to remove.
 
+use std::convert::Infallible;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -42,21 +43,38 @@ pub struct MigrationLock {
     waited: Duration,
 }
 
+/// How a wait for the lock ended.
+pub(crate) enum Taken<T> {
+    /// This process holds it.
+    Lock(MigrationLock),
+    /// Another one holds it, and there is nothing left to wait for.
+    Needless(T),
+}
+
 impl MigrationLock {
     /// Takes the lock for `command`, waiting up to the lock timeout of the settings.
-    ///
-    /// `give_up_early` is asked while another process holds the lock; when it says yes, there is nothing
-    /// left to wait for and the result is `None`.
     ///
     /// # Errors
     /// [`ErrorKind::Locked`] after the timeout; [`ErrorKind::Permission`] when the lock file cannot be
     /// made in the database's folder.
-    pub fn acquire(
+    pub fn take(settings: &Settings, command: &str, observer: &dyn Observer) -> Result<Self> {
+        match Self::take_unless(settings, command, observer, || Ok(None::<Infallible>))? {
+            Taken::Lock(lock) => Ok(lock),
+            Taken::Needless(never) => match never {},
+        }
+    }
+
+    /// Takes the lock for `command`, unless the wait becomes needless: `answer` is asked while another process
+    /// holds the lock, and what it finds is returned instead.
+    ///
+    /// # Errors
+    /// Those of [`MigrationLock::take`], and of `answer`.
+    pub(crate) fn take_unless<T>(
         settings: &Settings,
         command: &str,
         observer: &dyn Observer,
-        mut give_up_early: impl FnMut() -> Result<bool>,
-    ) -> Result<Option<Self>> {
+        mut answer: impl FnMut() -> Result<Option<T>>,
+    ) -> Result<Taken<T>> {
         let path = lock_path(&settings.database);
         let mut file = OpenOptions::new()
             .read(true)
@@ -81,8 +99,8 @@ impl MigrationLock {
                 });
                 announced = true;
             }
-            if give_up_early()? {
-                return Ok(None);
+            if let Some(answer) = answer()? {
+                return Ok(Taken::Needless(answer));
             }
             if started.elapsed() >= settings.lock_timeout {
                 return Err(locked(settings, &path));
@@ -97,7 +115,7 @@ impl MigrationLock {
             tool: settings.tool.clone(),
         };
         write_holder(&mut file, Some(&holder)).on_file("write the migration lock", &path)?;
-        Ok(Some(Self {
+        Ok(Taken::Lock(Self {
             file,
             waited: started.elapsed(),
         }))

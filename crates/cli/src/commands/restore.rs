@@ -4,7 +4,6 @@ use std::ffi::OsString;
 
 use bridge_migrate_core::apply::resolved;
 use bridge_migrate_core::backup::{self, BackupFacts};
-use bridge_migrate_core::error::{Error, ErrorKind};
 use bridge_migrate_core::lock::MigrationLock;
 use bridge_migrate_core::restore::{RestoreOptions, refuse_foreign, restore};
 
@@ -47,12 +46,9 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failur
     let lock = if arguments.dry_run {
         None
     } else {
-        let lock = MigrationLock::acquire(&settings, "restore", &console, || Ok(false))?;
-        if lock.is_none() {
-            return Err(Error::new(ErrorKind::Locked, "the migration lock was not taken").into());
-        }
+        let lock = MigrationLock::take(&settings, "restore", &console)?;
         options.present = super::backup::facts(context, "before restore");
-        lock
+        Some(lock)
     };
     let outcome = restore(&settings, &backup, &options, &console)?;
     drop(lock);

@@ -132,9 +132,7 @@ pub fn rollback(
     if !confirm(&asked) && !asked.loses.is_empty() {
         return Err(needs_confirmation(&asked, options));
     }
-    let Some(_lock) = MigrationLock::acquire(settings, "rollback", observer, || Ok(false))? else {
-        return Err(Error::new(ErrorKind::Locked, "the migration lock was not taken"));
-    };
+    let _lock = MigrationLock::take(settings, "rollback", observer)?;
     let plan = {
         let reader = connection::open_reader(&settings.database, settings.busy_timeout)?;
         let options = RollbackOptions {
@@ -231,9 +229,7 @@ fn complete(catalog: &Catalog, settings: &Settings, observer: &dyn Observer) -> 
     if Unfinished::read(settings)?.is_none() {
         return Ok(());
     }
-    let Some(_lock) = MigrationLock::acquire(settings, "rollback", observer, || Ok(false))? else {
-        return Err(Error::new(ErrorKind::Locked, "the migration lock was not taken"));
-    };
+    let _lock = MigrationLock::take(settings, "rollback", observer)?;
     // Whoever held the lock before may have done the work.
     let Some(unfinished) = Unfinished::read(settings)? else {
         return Ok(());

@@ -104,9 +104,7 @@ pub fn undo(
         let reader = connection::open_reader(&settings.database, settings.busy_timeout)?;
         return Undo::prepare(&reader, version, options)?.preview();
     }
-    let Some(_lock) = MigrationLock::acquire(settings, "undo", observer, || Ok(false))? else {
-        return Err(Error::new(ErrorKind::Locked, "the migration lock was not taken"));
-    };
+    let _lock = MigrationLock::take(settings, "undo", observer)?;
     Unfinished::refuse(settings)?;
     let writer = connection::open_writer(&settings.database, settings.busy_timeout)?;
     let undo = Undo::prepare(&writer, version, options)?;

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::apply::resolved;
 use crate::connection;
-use crate::error::{Error, ErrorKind, Result, SqliteContext};
+use crate::error::{Result, SqliteContext};
 use crate::event::Observer;
 use crate::history::History;
 use crate::lock::MigrationLock;
@@ -45,9 +45,7 @@ pub fn prune(
         let reader = connection::open_reader(&settings.database, settings.busy_timeout)?;
         return find(&reader, version);
     }
-    let Some(_lock) = MigrationLock::acquire(settings, "log prune", observer, || Ok(false))? else {
-        return Err(Error::new(ErrorKind::Locked, "the migration lock was not taken"));
-    };
+    let _lock = MigrationLock::take(settings, "log prune", observer)?;
     let writer = connection::open_writer(&settings.database, settings.busy_timeout)?;
     let pruned = find(&writer, version)?;
     if pruned.is_empty() {
