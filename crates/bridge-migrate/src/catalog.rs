@@ -52,7 +52,7 @@ pub fn catalog() -> Result<Catalog> {
     Ok(Catalog::new(APPLICATION, migrations)?
         .with_server_created_tables(SERVER_CREATED_TABLES)
         .with_secret_tables(SECRET_TABLES)
-        .with_contracts(contracts()?))
+        .with_contracts_from(contracts))
 }
 
 /// What the Bridge's servers of each release run: every file of `contracts/`.

@@ -20,6 +20,7 @@ use crate::rehearsal::receipt;
 use crate::rollback::unfinished::Unfinished;
 use crate::run_log::RunLog;
 use crate::runs::Run;
+use crate::schema_reader::SchemaReader;
 use crate::settings::{Settings, folder_of};
 use crate::state::{Progress, State};
 use crate::step::{StepContext, StepFailure, StepOutcome};
@@ -276,6 +277,7 @@ fn apply_plan(
         catalog,
         settings,
         connection,
+        schemas: SchemaReader::new(connection),
         observer,
         plan,
         run,

@@ -41,6 +41,7 @@ pub mod rollback;
 pub mod run_log;
 pub mod runs;
 pub mod schema;
+mod schema_reader;
 pub mod schema_version;
 pub mod settings;
 pub mod state;

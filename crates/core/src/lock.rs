@@ -17,6 +17,8 @@ use crate::settings::Settings;
 
 /// How long to sleep between tries: short enough that a crowd of servers at start passes quickly.
 const POLL: Duration = Duration::from_millis(10);
+/// How long an answer holds: each costs a look at the database, and a crowd that looks leaves the holder no time.
+const ASK_AGAIN: Duration = Duration::from_millis(100);
 /// A lock file holds a line of JSON; more than this is not ours.
 const MAX_HOLDER_BYTES: u64 = 4096;
 
@@ -85,6 +87,7 @@ impl MigrationLock {
             .on_file("open the migration lock", &path)?;
         let started = Instant::now();
         let mut announced = false;
+        let mut asked: Option<Instant> = None;
         loop {
             match file.try_lock() {
                 Ok(()) => break,
@@ -99,8 +102,11 @@ impl MigrationLock {
                 });
                 announced = true;
             }
-            if let Some(answer) = answer()? {
-                return Ok(Taken::Needless(answer));
+            if asked.is_none_or(|asked| asked.elapsed() >= ASK_AGAIN) {
+                if let Some(answer) = answer()? {
+                    return Ok(Taken::Needless(answer));
+                }
+                asked = Some(Instant::now());
             }
             if started.elapsed() >= settings.lock_timeout {
                 return Err(locked(settings, &path));

@@ -19,6 +19,7 @@ use crate::refinery_step::{self, Mode};
 use crate::rollback::kept;
 use crate::runs::{self, Run, StepMeasures};
 use crate::schema::{Fingerprint, Snapshot};
+use crate::schema_reader::SchemaReader;
 use crate::settings::Settings;
 use crate::transaction::{WriteTransaction, let_writers_in};
 use crate::{schema_version, tool_tables};
@@ -46,6 +47,7 @@ pub(crate) struct StepContext<'a> {
     pub(crate) catalog: &'a Catalog,
     pub(crate) settings: &'a Settings,
     pub(crate) connection: &'a Connection,
+    pub(crate) schemas: SchemaReader<'a>,
     pub(crate) observer: &'a dyn Observer,
     pub(crate) plan: &'a Plan,
     pub(crate) run: &'a Run,
@@ -103,7 +105,7 @@ impl StepContext<'_> {
         };
         let started = Instant::now();
         let transaction = self.begin(step)?;
-        let before = Before::read(self.connection, &step.effects)?;
+        let before = Before::read(self.connection, &self.schemas, &step.effects)?;
         tool_tables::create(self.connection)?;
         refinery_step::run(
             self.connection,
@@ -114,7 +116,7 @@ impl StepContext<'_> {
         )?;
         // What was there before comes first: an import only adds what is missing.
         let rows_changed = self.reclaim(migration)? + add_missing(self.connection, &imported)?;
-        let after = before.check(self.connection, &self.change(step, migration))?;
+        let after = before.check(self.connection, &self.schemas, &self.change(step, migration))?;
         let measures = StepMeasures {
             duration_ms: millis(started.elapsed()),
             max_lock_ms: millis(started.elapsed()),

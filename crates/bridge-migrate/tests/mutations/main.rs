@@ -75,10 +75,10 @@ fn every_seeded_mistake_is_named_with_its_code() {
         .collect();
     let mut wrong = Vec::new();
     for (name, code, mutate) in &mutations {
-        let (migrations, contracts) = catalog().unwrap().into_parts();
+        let original = catalog().unwrap();
         let mut draft = Draft {
-            migrations,
-            contracts,
+            contracts: original.contracts().unwrap().to_vec(),
+            migrations: original.into_migrations(),
         };
         mutate(&mut draft);
         let mutant = Catalog::new("mutant", draft.migrations)

@@ -3,6 +3,7 @@
 mod migration;
 
 use std::collections::BTreeSet;
+use std::sync::OnceLock;
 
 use naming::{Release, Target};
 
@@ -18,7 +19,13 @@ pub struct Catalog {
     migrations: Vec<Migration>,
     server_created_tables: &'static [&'static str],
     secret_tables: &'static [&'static str],
-    contracts: Vec<Contract>,
+    contracts: OnceLock<Vec<Contract>>,
+    read_contracts: fn() -> Result<Vec<Contract>>,
+}
+
+fn by_release(mut contracts: Vec<Contract>) -> Vec<Contract> {
+    contracts.sort_by_key(|contract| contract.release);
+    contracts
 }
 
 impl Catalog {
@@ -60,7 +67,8 @@ impl Catalog {
             migrations,
             server_created_tables: &[],
             secret_tables: &[],
-            contracts: Vec::new(),
+            contracts: OnceLock::new(),
+            read_contracts: || Ok(Vec::new()),
         })
     }
 
@@ -81,15 +89,39 @@ impl Catalog {
 
     /// What the servers of each release run; lint and rehearsal see to it that the schema serves them.
     #[must_use]
-    pub fn with_contracts(mut self, mut contracts: Vec<Contract>) -> Self {
-        contracts.sort_by_key(|contract| contract.release);
-        self.contracts = contracts;
+    pub fn with_contracts(mut self, contracts: Vec<Contract>) -> Self {
+        self.contracts = OnceLock::from(by_release(contracts));
+        self
+    }
+
+    /// Like [`Catalog::with_contracts`], but reads them when they are asked for first: a server that starts
+    /// needs none.
+    #[must_use]
+    pub fn with_contracts_from(mut self, read: fn() -> Result<Vec<Contract>>) -> Self {
+        self.contracts = OnceLock::new();
+        self.read_contracts = read;
         self
     }
 
     /// What the servers of each release run, oldest release first.
-    pub fn contracts(&self) -> &[Contract] {
-        &self.contracts
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn contracts(&self) -> Result<&[Contract]> {
+        if let Some(contracts) = self.contracts.get() {
+            return Ok(contracts);
+        }
+        let contracts = by_release((self.read_contracts)()?);
+        Ok(self.contracts.get_or_init(|| contracts))
+    }
+
+    /// What the servers of one release run, when that is known.
+    ///
+    /// # Errors
+    /// When the contracts cannot be read.
+    pub fn contract(&self, release: Release) -> Result<Option<&Contract>> {
+        let contracts = self.contracts()?;
+        Ok(contracts.iter().find(|contract| contract.release == release))
     }
 
     /// The application whose databases these migrations are for.
@@ -102,9 +134,9 @@ impl Catalog {
         &self.migrations
     }
 
-    /// The migrations and the contracts, for a catalog that is made from another.
-    pub fn into_parts(self) -> (Vec<Migration>, Vec<Contract>) {
-        (self.migrations, self.contracts)
+    /// The migrations, for a catalog that is made from another.
+    pub fn into_migrations(self) -> Vec<Migration> {
+        self.migrations
     }
 
     /// Tables that adoption may create.

@@ -23,6 +23,7 @@ pub(crate) use reach::target;
 pub(crate) use run::{breaches, known_schema};
 
 use crate::catalog::Catalog;
+use crate::error::Result;
 
 /// What servers of one release run besides, or instead of, what those of the release before run.
 #[derive(Debug, Clone, PartialEq)]
@@ -65,14 +66,16 @@ impl Contract {
 }
 
 /// All that servers of a release run, in order; none when the catalog has no contract of that release.
-pub(crate) fn statements_of(catalog: &Catalog, release: Release) -> Option<(bool, Vec<&ContractStatement>)> {
-    let own = catalog
-        .contracts()
-        .iter()
-        .find(|contract| contract.release == release)?;
+pub(crate) fn statements_of(
+    catalog: &Catalog,
+    release: Release,
+) -> Result<Option<(bool, Vec<&ContractStatement>)>> {
+    let Some(own) = catalog.contract(release)? else {
+        return Ok(None);
+    };
     let mut statements: Vec<&ContractStatement> = Vec::new();
     for contract in catalog
-        .contracts()
+        .contracts()?
         .iter()
         .filter(|contract| contract.release <= release)
     {
@@ -84,5 +87,5 @@ pub(crate) fn statements_of(catalog: &Catalog, release: Release) -> Option<(bool
             }
         }
     }
-    Some((own.foreign_keys, statements))
+    Ok(Some((own.foreign_keys, statements)))
 }

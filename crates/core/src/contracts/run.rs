@@ -75,7 +75,7 @@ pub(crate) fn breaches(
     known: Option<&Snapshot>,
     connection: &Connection,
 ) -> Result<Vec<Breach>> {
-    let Some((foreign_keys, statements)) = statements_of(catalog, release) else {
+    let Some((foreign_keys, statements)) = statements_of(catalog, release)? else {
         return Err(Error::new(
             ErrorKind::Usage,
             format!("there are no contract statements of release {release}"),

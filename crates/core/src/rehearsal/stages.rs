@@ -285,12 +285,8 @@ impl<'a> Stages<'a> {
         );
         releases.sort_unstable();
         releases.dedup();
-        releases.retain(|release| {
-            self.catalog
-                .contracts()
-                .iter()
-                .any(|contract| contract.release == *release)
-        });
+        let known = self.catalog.contracts()?;
+        releases.retain(|release| known.iter().any(|contract| contract.release == *release));
         if releases.is_empty() {
             return Ok(());
         }

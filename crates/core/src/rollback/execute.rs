@@ -12,6 +12,7 @@ use crate::event::{Activity, Event, Observer};
 use crate::history::History;
 use crate::quote::identifier;
 use crate::runs::Run;
+use crate::schema_reader::SchemaReader;
 use crate::schema_version;
 use crate::settings::Settings;
 use crate::state::Progress;
@@ -51,6 +52,7 @@ pub(super) fn execute(
     let mut back = Back {
         settings,
         connection,
+        schemas: SchemaReader::new(connection),
         run,
         observer,
         done: Done::default(),
@@ -103,6 +105,7 @@ pub(super) fn execute(
 struct Back<'a> {
     settings: &'a Settings,
     connection: &'a Connection,
+    schemas: SchemaReader<'a>,
     run: &'a Run,
     observer: &'a dyn Observer,
     done: Done,
@@ -140,7 +143,7 @@ impl Back<'_> {
     fn run_statements(&mut self, step: &StepBack) -> Result<StepOutcome> {
         let started = Instant::now();
         let transaction = self.begin(step)?;
-        let before = Before::read(self.connection, &step.effects)?;
+        let before = Before::read(self.connection, &self.schemas, &step.effects)?;
         let kept = kept::save(self.settings, self.connection, self.run, step)?;
         self.connection
             .execute_batch(&step.recorded.down_sql)
@@ -166,6 +169,7 @@ impl Back<'_> {
             .collect();
         before.check(
             self.connection,
+            &self.schemas,
             &Change {
                 stem: &step.stem,
                 schema_before: &step.schema_before,
@@ -214,7 +218,7 @@ impl Back<'_> {
             let connection = self.connection;
             let transaction = WriteTransaction::begin(connection, self.settings.busy_timeout)?;
             require_version(connection, step)?;
-            let before = Before::read(connection, &step.effects)?;
+            let before = Before::read(connection, &self.schemas, &step.effects)?;
             let done = batch(self, progress.as_ref().map(|progress| progress.cursor.clone()))?;
             let next = Progress {
                 version,

@@ -141,7 +141,7 @@ impl StepContext<'_> {
         let transaction = self.begin(step)?;
         let batch_started = Instant::now();
         tool_tables::create(self.connection)?;
-        let before = Before::read(self.connection, &step.effects)?;
+        let before = Before::read(self.connection, &self.schemas, &step.effects)?;
         let changes_before = self.connection.total_changes();
         let mut batch = Batch {
             connection: self.connection,
@@ -196,7 +196,7 @@ impl StepContext<'_> {
             self.run
                 .record(self.connection, self.settings, step.version - 1)?;
         }
-        let after = before.check(self.connection, &self.change(step, migration))?;
+        let after = before.check(self.connection, &self.schemas, &self.change(step, migration))?;
         if is_last {
             let measures = StepMeasures {
                 duration_ms: millis(started.elapsed()),

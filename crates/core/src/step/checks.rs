@@ -1,6 +1,7 @@
 //! What is compared before and after a step, inside its transaction.
 
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 use rusqlite::Connection;
 
@@ -11,7 +12,8 @@ use crate::foreign_keys::{self, Violations};
 use crate::ledger::{self, Counts};
 use crate::schema::Snapshot;
 use crate::schema::{Difference, diff, render_diff};
-use crate::{expected, tool_tables};
+use crate::schema_reader::SchemaReader;
+use crate::tool_tables;
 
 /// A change of the schema or of rows, and what it declares.
 pub(crate) struct Change<'a> {
@@ -29,7 +31,7 @@ pub(crate) struct Change<'a> {
 
 /// The schema, the row counts and the violations before a step.
 pub(crate) struct Before {
-    schema: Snapshot,
+    schema: Rc<Snapshot>,
     counted: BTreeSet<String>,
     counts: Counts,
     linked: BTreeSet<String>,
@@ -38,8 +40,12 @@ pub(crate) struct Before {
 
 impl Before {
     /// Counts what the step's statements can reach.
-    pub(crate) fn read(connection: &Connection, effects: &Effects) -> Result<Self> {
-        let schema = expected::read(connection)?;
+    pub(crate) fn read(
+        connection: &Connection,
+        schemas: &SchemaReader<'_>,
+        effects: &Effects,
+    ) -> Result<Self> {
+        let schema = schemas.read()?;
         let counted: BTreeSet<String> = effects
             .recounted()
             .union(&effects.dropped)
@@ -57,8 +63,13 @@ impl Before {
     }
 
     /// Compares with what is there now, and returns the schema that is there now.
-    pub(crate) fn check(&self, connection: &Connection, change: &Change<'_>) -> Result<Snapshot> {
-        let after = expected::read(connection)?;
+    pub(crate) fn check(
+        &self,
+        connection: &Connection,
+        schemas: &SchemaReader<'_>,
+        change: &Change<'_>,
+    ) -> Result<Rc<Snapshot>> {
+        let after = schemas.read()?;
         // What differed before the step, such as an object that only the server's SQLite can make, may differ
         // after it.
         let old: Vec<Difference> = diff(change.schema_before, &self.schema);
