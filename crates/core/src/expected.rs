@@ -14,12 +14,14 @@ use crate::tool_tables::is_tool_table;
 /// [`ErrorKind::CatalogInvalid`] when a migration does not run on the schema before it.
 pub fn schemas(catalog: &Catalog) -> Result<Vec<Snapshot>> {
     let connection = open_scratch()?;
-    let mut snapshots = vec![read(&connection)?];
+    let mut last = read(&connection)?;
+    let mut snapshots = vec![last.clone()];
     for migration in catalog.migrations() {
         connection
             .execute_batch(&migration.up)
             .map_err(|source| invalid(&migration.stem(), source))?;
-        snapshots.push(read(&connection)?);
+        last = read_again(&connection, &last)?;
+        snapshots.push(last.clone());
     }
     Ok(snapshots)
 }
@@ -29,9 +31,15 @@ pub fn schemas(catalog: &Catalog) -> Result<Vec<Snapshot>> {
 /// # Errors
 /// When SQLite cannot read the schema.
 pub fn read(connection: &Connection) -> Result<Snapshot> {
-    Ok(Snapshot::read(connection)
-        .while_doing("read the schema")?
-        .without(|object| is_tool_table(&object.table)))
+    read_again(connection, &Snapshot::default())
+}
+
+/// Like [`read`], at the cost of what differs from `before`.
+///
+/// # Errors
+/// As [`read`].
+pub(crate) fn read_again(connection: &Connection, before: &Snapshot) -> Result<Snapshot> {
+    Snapshot::read_again(connection, before, |table| !is_tool_table(table)).while_doing("read the schema")
 }
 
 /// A database in memory with the objects of `schema`, and no rows. Objects of operators that need what a

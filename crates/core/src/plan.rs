@@ -197,6 +197,7 @@ pub fn plan(
         live = with_objects(&live, &adoption.created);
     }
     let mut scratch = expected::replay(&live)?;
+    let mut last = expected::read_again(&scratch, &live)?;
     let mut steps = Vec::new();
     for migration in catalog
         .migrations()
@@ -206,9 +207,9 @@ pub fn plan(
         if options.phase.is_some_and(|phase| phase != migration.phase) {
             break;
         }
-        let before = expected::read(&scratch)?;
         let effects = effects_of(migration, &mut scratch)?;
-        let after = expected::read(&scratch)?;
+        let after = expected::read_again(&scratch, &last)?;
+        let before = std::mem::replace(&mut last, after.clone());
         let mut rows = 0;
         if let Some(connection) = connection {
             for table in tables_read(migration, &effects) {

@@ -38,7 +38,10 @@ impl<'a> SchemaReader<'a> {
         {
             return Ok(Rc::clone(schema));
         }
-        let schema = Rc::new(expected::read(self.connection)?);
+        let schema = Rc::new(match &*last {
+            Some((_, before)) => expected::read_again(self.connection, before)?,
+            None => expected::read(self.connection)?,
+        });
         *last = Some((cookie, Rc::clone(&schema)));
         Ok(schema)
     }

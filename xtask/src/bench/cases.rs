@@ -19,7 +19,7 @@ pub(super) const BACKUP: &str = "backup create";
 const BRIEF: usize = 20;
 
 /// The strategy's own question, as servers ask it.
-const VERSION: &str = "SELECT version FROM schema_version ORDER BY applied_at DESC LIMIT 1";
+pub(super) const VERSION: &str = "SELECT version FROM schema_version ORDER BY applied_at DESC LIMIT 1";
 
 /// The strategy's own script, but that it goes on after a text that is no timestamp.
 const PYTHON: &str = "\

@@ -15,6 +15,8 @@ use crate::project::Project;
 
 /// The database's name in every folder.
 pub(super) const DATABASE: &str = "collab.db";
+/// What is read as standard input, beside the database.
+pub(super) const SCRIPT: &str = "script.sql";
 
 /// The programs of the system that serve as floors where they are installed.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -25,6 +27,8 @@ pub(super) struct Tools {
     pub(super) python3: Option<String>,
     /// Whether the shell's `flock` is there.
     pub(super) flock: bool,
+    /// The version of valgrind.
+    pub(super) valgrind: Option<String>,
 }
 
 impl Tools {
@@ -33,6 +37,7 @@ impl Tools {
             sqlite3: version("sqlite3", "-version"),
             python3: version("python3", "--version"),
             flock: version("flock", "--version").is_some(),
+            valgrind: version("valgrind", "--version"),
         }
     }
 }
@@ -47,7 +52,7 @@ fn version(program: &str, flag: &str) -> Option<String> {
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     let number = said
         .split_whitespace()
-        .find(|word| word.starts_with(|c: char| c.is_ascii_digit()));
+        .find(|word| word.contains(|c: char| c.is_ascii_digit()));
     output.status.success().then(|| number.unwrap_or("?").to_owned())
 }
 
@@ -231,7 +236,7 @@ pub(super) fn system(folder: &Path, program: &str, arguments: &[&str]) -> Comman
 
 /// A script as a file, to be read as standard input.
 fn file(folder: &Path, script: &str) -> Result<File, Error> {
-    let path = folder.join("script.sql");
+    let path = folder.join(SCRIPT);
     fs::write(&path, script).map_err(|error| Error::io("write", &path, &error))?;
     File::open(&path).map_err(|error| Error::io("open", &path, &error))
 }

@@ -56,24 +56,20 @@ impl Row {
         }
     }
 
-    /// Whether the ratio and the memory are at most so many times their targets.
-    pub(super) fn is_within(&self, factor: f64) -> bool {
+    /// Whether the ratio and the memory meet their targets.
+    pub(super) fn is_met(&self) -> bool {
         let ratio = match (self.ratio, self.target) {
-            (Some(ratio), Some(target)) => ratio <= target * factor,
+            (Some(ratio), Some(target)) => ratio <= target,
             _ => true,
         };
-        // Lossless below 2^53 bytes.
-        ratio
-            && self
-                .peak
-                .is_none_or(|peak| peak as f64 <= self.peak_target as f64 * factor)
+        ratio && self.peak.is_none_or(|peak| peak <= self.peak_target)
     }
 
     fn json(&self) -> Value {
         json!({
             "case": self.case, "messages": self.messages, "seconds": self.seconds, "floor": self.floor,
             "floor_seconds": self.floor_seconds, "ratio": self.ratio, "rounds": self.rounds, "target": self.target,
-            "peak_bytes": self.peak, "peak_target_bytes": self.peak_target, "met": self.is_within(1.0),
+            "peak_bytes": self.peak, "peak_target_bytes": self.peak_target, "met": self.is_met(),
         })
     }
 }
@@ -107,16 +103,16 @@ impl Latency {
     /// The most milliseconds that a call should take: twice the default lock budget.
     pub(super) const MAX: f64 = 500.0;
 
-    /// Whether the waits are at most so many times their targets, without an error.
-    pub(super) fn is_within(&self, factor: f64) -> bool {
-        self.errors == 0 && self.p99 <= Self::P99 * factor && self.max <= Self::MAX * factor
+    /// Whether the waits meet their targets, without an error.
+    pub(super) fn is_met(&self) -> bool {
+        self.errors == 0 && self.p99 <= Self::P99 && self.max <= Self::MAX
     }
 
     fn json(&self) -> Value {
         json!({
             "during": self.during, "messages": self.messages, "calls": self.calls, "errors": self.errors,
             "p50_ms": self.p50, "p99_ms": self.p99, "max_ms": self.max, "max_lock_ms": self.longest_lock,
-            "seconds": self.seconds, "met": self.is_within(1.0),
+            "seconds": self.seconds, "met": self.is_met(),
         })
     }
 }
@@ -210,37 +206,36 @@ mod tests {
         assert_eq!(good.ratio, Some(1.5));
         assert_eq!(good.rounds, [(1.4, 1.0), (3.0, 2.0), (1.5, 1.0)]);
         assert_eq!((good.seconds, good.floor_seconds), (Some(1.5), Some(1.0)));
-        assert!(good.is_within(1.0));
-        assert!(!row(&[1.6, 3.2, 1.6], None).is_within(1.0));
-        assert!(row(&[1.6, 3.2, 1.6], None).is_within(2.0), "a guard is generous");
-        assert!(!row(&[1.0, 2.0, 1.0], Some(MEMORY + 1)).is_within(1.0));
+        assert!(good.is_met());
+        assert!(!row(&[1.6, 3.2, 1.6], None).is_met());
+        assert!(!row(&[1.0, 2.0, 1.0], Some(MEMORY + 1)).is_met());
         let free = Row::new(10, &times("ours", &[9.0], None), &floor, None);
-        assert!(free.is_within(1.0), "without a target");
+        assert!(free.is_met(), "without a target");
     }
 
     #[test]
-    fn one_lost_call_is_too_many_whatever_the_factor() {
+    fn one_lost_call_is_too_many() {
         let calm = Latency {
             p99: 60.0,
             max: 500.0,
             ..Latency::default()
         };
-        assert!(calm.is_within(1.0));
+        assert!(calm.is_met());
         assert!(
             !Latency {
                 p99: 61.0,
                 ..calm.clone()
             }
-            .is_within(1.0)
+            .is_met()
         );
         assert!(
             !Latency {
                 max: 501.0,
                 ..calm.clone()
             }
-            .is_within(1.0)
+            .is_met()
         );
-        assert!(!Latency { errors: 1, ..calm }.is_within(100.0));
+        assert!(!Latency { errors: 1, ..calm }.is_met());
     }
 
     #[test]

@@ -85,7 +85,7 @@ fn row(row: &Row) -> Vec<String> {
             peak: None,
             ..row.clone()
         };
-        format!("≤ {target} ×{}", mark(ratio.is_within(1.0)))
+        format!("≤ {target} ×{}", mark(ratio.is_met()))
     });
     let peak = row.peak.map_or_else(none, |peak| {
         let kept = peak <= row.peak_target;
@@ -120,7 +120,7 @@ fn latency(latency: &Latency) -> Vec<String> {
             "p99 ≤ {} ms, max ≤ {} ms{}",
             Latency::P99,
             Latency::MAX,
-            mark(latency.is_within(1.0))
+            mark(latency.is_met())
         ),
     ]
 }

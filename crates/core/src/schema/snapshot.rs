@@ -1,5 +1,7 @@
 //! All objects of a database's schema at one moment.
 
+use std::collections::HashMap;
+
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 
@@ -20,6 +22,23 @@ impl Snapshot {
     /// # Errors
     /// When the schema cannot be read: the file is no database, is damaged, or is locked for too long.
     pub fn read(connection: &Connection) -> Result<Self, rusqlite::Error> {
+        Self::read_again(connection, &Self::default(), |_| true)
+    }
+
+    /// Like [`Snapshot::read`], but only the objects of tables that are `wanted`, and at the cost of what differs
+    /// from `before`: most of the work is to normalise what an object's statement says.
+    ///
+    /// # Errors
+    /// As [`Snapshot::read`].
+    pub fn read_again(
+        connection: &Connection,
+        before: &Self,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Result<Self, rusqlite::Error> {
+        let known: HashMap<(ObjectKind, &str), &Object> = before
+            .iter()
+            .map(|object| ((object.kind, object.name.as_str()), object))
+            .collect();
         let mut statement = connection.prepare_cached(
             r"SELECT type, name, tbl_name, sql FROM main.sqlite_schema
               WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite\_%' ESCAPE '\'",
@@ -33,7 +52,16 @@ impl Snapshot {
                     text(row.get_ref(2)?),
                     text(row.get_ref(3)?),
                 ];
-                objects.push(Object::new(kind, name, table, sql));
+                if !wanted(&table) {
+                    continue;
+                }
+                let same = known
+                    .get(&(kind, name.as_str()))
+                    .filter(|object| object.sql == sql && object.table == table);
+                objects.push(match same {
+                    Some(object) => Object::clone(object),
+                    None => Object::new(kind, name, table, sql),
+                });
             }
         }
         Ok(Self::from_iter(objects))
