@@ -16,7 +16,7 @@ pub(super) const THREADS: &str = "migrate V007 alone";
 pub(super) const BACKUP: &str = "backup create";
 
 /// A process of milliseconds is run this many times a round.
-const BRIEF: usize = 20;
+pub(super) const BRIEF: usize = 20;
 
 /// The strategy's own question, as servers ask it.
 pub(super) const VERSION: &str = "SELECT version FROM schema_version ORDER BY applied_at DESC LIMIT 1";

@@ -5,13 +5,16 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::lab::{Lab, SCRIPT};
-use super::outcome::{MEMORY, MEMORY_TO_LOOK};
+use super::outcome::MEMORY;
 use super::{cases, floor, measure};
 use crate::Report;
 use crate::error::Error;
 
 /// The size of the database that is migrated.
 const MESSAGES: u64 = 10_000;
+
+/// Bytes that a command which only looks may take. Kernels differ in how much of a program they map at once.
+const MEMORY_TO_LOOK: u64 = 10 << 20;
 
 /// A command, its floor, and how many times the floor's instructions it may take.
 ///
@@ -37,7 +40,7 @@ const GUARDED: [Guarded; 4] = [
         name: "status",
         arguments: &["status"],
         database: Database::Migrated,
-        limit: 3.9,
+        limit: 3.6,
         memory: MEMORY_TO_LOOK,
     },
     Guarded {
@@ -51,14 +54,14 @@ const GUARDED: [Guarded; 4] = [
         name: "migrate, fresh database",
         arguments: &["migrate"],
         database: Database::Absent,
-        limit: 9.0,
+        limit: 7.0,
         memory: MEMORY,
     },
     Guarded {
         name: "migrate 1.0.0 → latest",
         arguments: &["migrate", "--no-backup"],
         database: Database::Original,
-        limit: 3.0,
+        limit: 2.6,
         memory: MEMORY,
     },
 ];
@@ -127,7 +130,11 @@ pub(super) fn guard(lab: &Lab) -> Result<Report, Error> {
         let bare = lab.bare(&folder, &guarded.floor(lab))?;
         let floor = instructions(&bare, script(&folder)?)?;
         let folder = guarded.folder(lab)?;
-        let peak = measure::peak(&mut lab.ours(&folder, guarded.arguments))?;
+        // The first run does the work; the others look at it. Each ends so soon that its peak is easily missed.
+        let mut peak = None;
+        for _ in 0..cases::BRIEF {
+            peak = peak.max(measure::peak(&mut lab.ours(&folder, guarded.arguments))?);
+        }
         let (line, is_within) = guarded.judge(ours, floor, peak);
         report.lines.push(line);
         report.passed &= is_within;
