@@ -1,6 +1,6 @@
 //! What can be told of arguments that do not parse: enough to answer a script in the form it asked for.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::CommandFactory;
@@ -13,8 +13,8 @@ use crate::config::{DATABASE_VARIABLE, DEFAULT_DATABASE};
 pub(crate) struct Glance {
     /// Whether `--json` is among them.
     pub(crate) json: bool,
-    /// The command, if one is named.
-    pub(crate) command: Option<String>,
+    /// The words of the command, such as `backup` and `list`, as far as they are named.
+    pub(crate) command: Vec<String>,
     /// What follows `--db`.
     db: Option<OsString>,
 }
@@ -23,6 +23,7 @@ impl Glance {
     /// Looks at arguments, the first of which is the program's name.
     pub(crate) fn at(arguments: &[OsString]) -> Self {
         let mut glance = Self::default();
+        let mut known = Arguments::command();
         let mut rest = arguments.iter().skip(1).take_while(|argument| *argument != "--");
         while let Some(argument) = rest.next() {
             let text = argument.to_string_lossy();
@@ -32,8 +33,9 @@ impl Glance {
                 glance.db = rest.next().cloned();
             } else if let Some(value) = text.strip_prefix("--db=") {
                 glance.db = Some(value.into());
-            } else if glance.command.is_none() && is_command(argument) {
-                glance.command = Some(text.into_owned());
+            } else if let Some(command) = known.find_subcommand(argument) {
+                glance.command.push(text.into_owned());
+                known = command.clone();
             }
         }
         glance
@@ -46,12 +48,6 @@ impl Glance {
             .or_else(|| std::env::var_os(DATABASE_VARIABLE).filter(|value| !value.is_empty()))
             .map_or_else(|| PathBuf::from(DEFAULT_DATABASE), PathBuf::from)
     }
-}
-
-fn is_command(argument: &OsStr) -> bool {
-    Arguments::command()
-        .get_subcommands()
-        .any(|command| argument == command.get_name())
 }
 
 #[cfg(test)]
@@ -67,7 +63,7 @@ mod tests {
     fn a_wrong_line_still_tells_what_it_is_about() {
         let found = glance("bridge-migrate --nonsense migrate --db x.db --json --to");
         assert!(found.json);
-        assert_eq!(found.command.as_deref(), Some("migrate"));
+        assert_eq!(found.command, ["migrate"]);
         assert_eq!(found.database(), PathBuf::from("x.db"));
         assert_eq!(
             glance("bridge-migrate --db=y.db").database(),
@@ -83,6 +79,13 @@ mod tests {
     #[test]
     fn the_value_of_an_option_is_not_taken_for_the_command() {
         let found = glance("bridge-migrate --db migrate status --nonsense");
-        assert_eq!(found.command.as_deref(), Some("status"));
+        assert_eq!(found.command, ["status"]);
+    }
+
+    #[test]
+    fn a_command_of_two_words_is_told_whole() {
+        let found = glance("bridge-migrate backup --json list --nonsense");
+        assert_eq!(found.command, ["backup", "list"]);
+        assert_eq!(glance("bridge-migrate status backup").command, ["status"]);
     }
 }

@@ -49,11 +49,11 @@ fn report_parser(arguments: &[OsString], error: &clap::Error) -> u8 {
         };
     }
     let command = match error.kind() {
-        ClapErrorKind::DisplayHelp => "help",
-        ClapErrorKind::DisplayVersion => "version",
-        _ => glance.command.as_deref().unwrap_or(""),
+        ClapErrorKind::DisplayHelp => "help".to_owned(),
+        ClapErrorKind::DisplayVersion => "version".to_owned(),
+        _ => glance.command.join(" "),
     };
-    let output = Output::for_scripts(command.to_owned(), glance.database());
+    let output = Output::for_scripts(command, glance.database());
     let text = error.render().to_string();
     if !error.use_stderr() {
         return match output.report(&Text::new(text)) {
@@ -61,7 +61,7 @@ fn report_parser(arguments: &[OsString], error: &clap::Error) -> u8 {
             Err(error) => output.fail(&error.into()),
         };
     }
-    let mut help: Vec<String> = glance.command.into_iter().collect();
+    let mut help = glance.command;
     help.push("--help".to_owned());
     output.fail(
         &Error::new(ErrorKind::Usage, problem_of(error, &text))

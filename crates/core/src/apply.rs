@@ -433,6 +433,12 @@ pub fn resolved(settings: &Settings) -> Result<Settings> {
     let mut settings = settings.clone();
     let real: PathBuf = connection::resolve(&settings.database)?;
     settings.database = real;
+    // What is written in its place must not take the place of the link.
+    if settings.companion.is_symlink()
+        && let Ok(real) = settings.companion.canonicalize()
+    {
+        settings.companion = real;
+    }
     Ok(settings)
 }
 
