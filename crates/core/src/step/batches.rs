@@ -69,8 +69,8 @@ impl Pace {
         } else {
             self.budget / 3
         };
-        let ratio = (goal.as_secs_f64() / held.as_secs_f64().max(1e-6)).clamp(0.25, 4.0);
-        // The product is at most four times the largest batch: far within what both types hold.
+        let ratio = (goal.as_secs_f64() / held.as_secs_f64().max(1e-6)).clamp(0.25, 16.0);
+        // The product is at most sixteen times the largest batch: far within what both types hold.
         #[allow(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
