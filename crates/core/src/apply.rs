@@ -323,6 +323,17 @@ fn nothing_to_do(
     options: PlanOptions,
     waited: Duration,
 ) -> Result<Option<MigrateOutcome>> {
+    connection::until_settled(&settings.database, settings.busy_timeout, || {
+        look_for_work(catalog, settings, options, waited)
+    })
+}
+
+fn look_for_work(
+    catalog: &Catalog,
+    settings: &Settings,
+    options: PlanOptions,
+    waited: Duration,
+) -> Result<Option<MigrateOutcome>> {
     if !matches!(
         connection::inspect(&settings.database)?,
         FileState::Database { .. }
