@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use support::{BridgeMigrate, CommandOutput, Population, Report, Running, Server, TestDatabase, proof};
 
 use super::truth::Truth;
-use super::{crowd_of, shared_the_work};
+use super::{crowd_of, has_a_batch_of, logs, shared_the_work};
 
 const PROCESSES: usize = 64;
 const WRITERS: u64 = 8;
@@ -39,20 +39,16 @@ fn print(report: &Report, kills: usize, what: &str) {
     );
 }
 
-/// The runs' logs that have a batch of this migration.
-fn logs_with_a_batch_of(database: &TestDatabase, version: u32) -> usize {
-    let Ok(entries) = std::fs::read_dir(database.root().join("logs")) else {
-        return 0;
-    };
-    let batch = format!("\"event\":\"batch_committed\",\"version\":{version},");
-    let logs = entries.map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap());
-    logs.filter(|log| log.contains(&batch)).count()
-}
-
 /// Kills whoever holds the lock as soon as one more run has committed a batch of this migration.
 fn kill_the_holder_in(version: u32, database: &TestDatabase, crowd: &mut Vec<Running>, so_far: usize) {
     let deadline = Instant::now() + PATIENCE;
-    while logs_with_a_batch_of(database, version) <= so_far {
+    let batches = || {
+        logs(database)
+            .iter()
+            .filter(|log| has_a_batch_of(version, log))
+            .count()
+    };
+    while batches() <= so_far {
         assert!(Instant::now() < deadline, "V{version:03} never began");
         std::thread::sleep(Duration::from_millis(2));
     }

@@ -157,7 +157,10 @@ fn records(database: &TestDatabase) -> Vec<String> {
         let output = BridgeMigrate::new(database).args([command, "--json"]).run();
         let (code, answer) = (output.code, output.json());
         let is_well = match command {
-            "verify" => answer["findings"] == serde_json::json!([]),
+            // A run that another one overtook may be the last that began; it is told with a warning.
+            "verify" => answer["findings"]
+                .as_array()
+                .is_some_and(|findings| findings.iter().all(|finding| finding["code"] == "BV141")),
             _ => {
                 answer["drift"] == serde_json::json!([])
                     && answer["lock"].is_null()
