@@ -90,30 +90,6 @@ fn a_crowd_on_a_1_0_0_database_succeeds() {
 }
 
 #[test]
-fn a_crowd_beside_writing_servers_loses_nothing() {
-    for wal in [false, true] {
-        let database = TestDatabase::populated(152);
-        database.set_wal(wal);
-        let before = database.dump_columns("messages", &["id", "text", "reply_to"]);
-        let server = Server::start_paced(&database.path(), 3, Duration::from_millis(2));
-        server.wait_for_calls(30);
-        assert_shared_the_work(&crowd(&database), 2..=9);
-        server.wait_for_calls(30);
-        let report = server.stop();
-        report.assert_no_errors();
-        report.assert_nothing_lost(&database);
-        let after = database.dump_columns("messages", &["id", "text", "reply_to"]);
-        assert!(after.starts_with(&before));
-        // Old servers' new messages are in threads, and none was left over by the backfill.
-        assert_eq!(
-            database.query_string("SELECT count(*) FROM messages WHERE thread_id IS NULL AND id IS NOT NULL"),
-            "0"
-        );
-        assert_eq!(json(&database, &["status"])["drift"], serde_json::json!([]));
-    }
-}
-
-#[test]
 fn servers_that_start_while_a_fresh_database_is_migrated_find_their_tables() {
     let database = TestDatabase::nothing();
     let running: Vec<Running> = (0..4)
