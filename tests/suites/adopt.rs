@@ -20,7 +20,7 @@ fn made_with(statements: impl IntoIterator<Item = String>) -> TestDatabase {
 
 /// The server's statements, each changed.
 fn rewritten(change: impl Fn(&str) -> String) -> TestDatabase {
-    made_with(start_up().map(|sql| change(sql)))
+    made_with(start_up().map(change))
 }
 
 /// Fails unless the database is refused with exit code 1 by both commands, and stays as it is to the byte.
