@@ -20,7 +20,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Err(format!("{} is there already", path.display()).into());
     }
     let connection = database::connect(&path)?;
-    for sql in schema_1_0_0::START_UP {
+    for sql in schema_1_0_0::start_up() {
         connection.execute_batch(sql)?;
     }
     let population = Population::of_messages(messages);

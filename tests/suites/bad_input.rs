@@ -7,7 +7,7 @@ use std::process::Command;
 
 use support::database::odd_folder_names;
 use support::statements::run_statements_once;
-use support::{BridgeMigrate, CommandOutput, TestDatabase};
+use support::{BridgeMigrate, CommandOutput, TestDatabase, proof};
 
 use crate::common::{assert_output, contents, json, refused, run};
 
@@ -328,7 +328,11 @@ fn a_read_only_file_or_folder_is_refused_and_can_still_be_looked_at() {
         set_mode(&database.path(), file);
         let before = fs::read(database.path()).unwrap();
         let Some((code, said)) = as_nobody(&database, &["migrate"]) else {
-            eprintln!("left out: the program cannot be run as somebody else here");
+            proof::count(
+                0,
+                "files and folders without permission",
+                "left out: nobody else can run the program here",
+            );
             return;
         };
         assert_eq!(code, Some(1), "{said}");
@@ -343,10 +347,14 @@ fn a_read_only_file_or_folder_is_refused_and_can_still_be_looked_at() {
     set_mode(database.root(), 0o755);
     set_mode(&database.path(), 0);
     for command in ["migrate", "status", "plan"] {
-        if let Some((code, said)) = as_nobody(&database, &[command]) {
-            assert_eq!(code, Some(1), "{command}: {said}");
-        }
+        let (code, said) = as_nobody(&database, &[command]).unwrap();
+        assert_eq!(code, Some(1), "{command}: {said}");
     }
+    proof::count(
+        4,
+        "files and folders without permission",
+        "the program ran as a user who owns nothing",
+    );
 }
 
 /// A small file system of its own; unmounted when dropped.
@@ -375,7 +383,11 @@ fn a_disk_that_is_too_small_is_refused_before_anything_starts() {
     let source = TestDatabase::populated(177);
     let place = TestDatabase::nothing();
     let Some(_disk) = SmallDisk::mount(place.folder(), "1600k") else {
-        eprintln!("left out: no file system can be mounted here");
+        proof::count(
+            0,
+            "runs on a disk that is too small",
+            "left out: no file system can be mounted here",
+        );
         return;
     };
     fs::copy(source.path(), place.path()).unwrap();
@@ -390,6 +402,11 @@ fn a_disk_that_is_too_small_is_refused_before_anything_starts() {
         serde_json::json!([])
     );
     assert_eq!(json(&place, &["status"])["managed"], false);
+    proof::count(
+        1,
+        "runs on a disk that is too small",
+        "a file system of 1600 KiB was mounted",
+    );
 }
 
 #[test]

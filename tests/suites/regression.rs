@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use support::schema_1_0_0::START_UP;
+use support::schema_1_0_0::start_up;
 use support::statements::run_statements_once;
 use support::{BridgeMigrate, TestDatabase};
 
@@ -13,12 +13,12 @@ use crate::common::{assert_output, json, refused, run};
 #[test]
 fn a_server_in_the_middle_of_its_first_start_is_waited_for() {
     let database = TestDatabase::nothing();
-    for sql in &START_UP[..4] {
+    for sql in start_up().take(4) {
         database.execute(sql);
     }
     let process = BridgeMigrate::new(&database).args(["migrate", "--json"]).spawn();
     std::thread::sleep(Duration::from_millis(300));
-    for sql in &START_UP[4..] {
+    for sql in start_up().skip(4) {
         database.execute(sql);
     }
     let output = process.wait();

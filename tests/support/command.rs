@@ -264,8 +264,12 @@ fn build() -> PathBuf {
             "bridge-migrate",
         ])
         .args(["--profile", profile]);
-    // Cargo marks the target folder itself with this file; a folder in between is that of a triple.
-    if above.join("CACHEDIR.TAG").exists() {
+    // Cargo leaves these in the target folder itself, the first only when it made that folder; a folder in between
+    // is that of a triple.
+    let is_target = ["CACHEDIR.TAG", ".rustc_info.json"]
+        .iter()
+        .any(|name| above.join(name).exists());
+    if is_target {
         cargo.arg("--target-dir").arg(above);
     } else {
         cargo.arg("--target").arg(above.file_name().unwrap());

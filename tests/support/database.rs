@@ -79,7 +79,7 @@ impl TestDatabase {
     /// Creates the schema as the server's first start does.
     pub fn create_schema(&self) {
         let connection = self.connect();
-        for sql in schema_1_0_0::START_UP {
+        for sql in schema_1_0_0::start_up() {
             connection.execute_batch(sql).unwrap();
         }
     }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 pub use report::Report;
 
 use crate::database::connect;
-use crate::schema_1_0_0::START_UP;
+use crate::schema_1_0_0;
 use writer::Writer;
 
 /// A running server.
@@ -34,7 +34,7 @@ impl Server {
     /// Starts a server whose writers pause between calls.
     pub fn start_paced(path: &Path, writers: u64, pause: Duration) -> Self {
         let mut start_up = Report::default();
-        for statement in START_UP {
+        for statement in schema_1_0_0::start_up() {
             start_up.time(statement, || connect(path)?.execute_batch(statement));
         }
         let stop = Arc::new(AtomicBool::new(false));

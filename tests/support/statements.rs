@@ -8,7 +8,7 @@ use rusqlite::{Connection, params_from_iter};
 
 use crate::database::connect;
 use crate::python_time::utc;
-use crate::schema_1_0_0::{START_UP, columns_of};
+use crate::schema_1_0_0::{columns_of, start_up};
 
 /// Opens a room, or writes it anew.
 pub const INSERT_ROOM: &str =
@@ -60,7 +60,7 @@ pub const COUNT_CODE_EXECUTIONS: &str = "SELECT COUNT(*) FROM code_executions WH
 /// A room's channels.
 pub const COUNT_CHANNELS: &str = "SELECT COUNT(*) FROM channels WHERE room_id = ?";
 
-/// Everything that the server runs besides [`START_UP`].
+/// Everything that the server runs besides [`start_up`].
 pub const STATEMENTS: [&str; 23] = [
     INSERT_ROOM,
     INSERT_MEMBER,
@@ -107,7 +107,7 @@ pub fn run_statements_once(path: &Path) -> Result<(), String> {
         std::process::id(),
         ROUNDS.fetch_add(1, Ordering::Relaxed)
     );
-    for sql in START_UP {
+    for sql in start_up() {
         let connection = connect(path).map_err(|error| error.to_string())?;
         connection
             .execute_batch(sql)

@@ -8,8 +8,8 @@ use bridge_migrate_core::Phase;
 use bridge_migrate_core::time_zone::TimeZone;
 use rusqlite::Connection;
 
-/// What the server of 1.0.0 runs at its start, without its IF NOT EXISTS.
-const SERVER_SCHEMA: &str = include_str!("server_1_0_0.sql");
+/// What the server of 1.0.0 runs at its start.
+const SERVER_SCHEMA: &str = include_str!("../../../tests/server_1_0_0.sql");
 
 type Objects = BTreeMap<String, (String, String, Option<String>)>;
 

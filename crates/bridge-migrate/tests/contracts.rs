@@ -6,6 +6,7 @@ use bridge_migrate_core::Release;
 use bridge_migrate_core::catalog::Catalog;
 use bridge_migrate_core::contracts::{check, served_pairs};
 use bridge_migrate_core::finding::{Finding, Severity};
+use bridge_migrate_core::schema::{Snapshot, diff, render_diff};
 use rusqlite::Connection;
 
 /// Rows as old servers left them: a room without an id, replies to nothing, orphans.
@@ -203,4 +204,30 @@ fn a_column_that_a_trigger_puts_back_is_not_lost() {
          END",
     );
     assert_eq!(found, [""; 0]);
+}
+
+/// The contract is written by hand, and so is what all tests take for the server's first start.
+#[test]
+fn the_contract_of_1_0_0_starts_as_the_server_does() {
+    let statements = include_str!("../../../contracts/1.0.0.sql")
+        .split("-- statement: ")
+        .filter(|section| section.starts_with("start_"));
+    let contract = Connection::open_in_memory().unwrap();
+    for statement in statements {
+        contract.execute_batch(&format!("-- {statement}")).unwrap();
+    }
+    let server = Connection::open_in_memory().unwrap();
+    server
+        .execute_batch(include_str!("../../../tests/server_1_0_0.sql"))
+        .unwrap();
+    let (server, contract) = (
+        Snapshot::read(&server).unwrap(),
+        Snapshot::read(&contract).unwrap(),
+    );
+    let differences = diff(&server, &contract);
+    assert!(differences.is_empty(), "{}", render_diff(&differences));
+    assert!(
+        !diff(&Snapshot::default(), &contract).is_empty(),
+        "both are empty"
+    );
 }

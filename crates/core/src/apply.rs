@@ -290,14 +290,19 @@ fn apply_plan(
                 error,
                 committed_batches,
             }) => {
-                let version = step.version - 1;
+                let stopped_at = step.version - 1;
+                // Whoever removed the lock file let another process take the database further.
+                let version = match History::read(connection) {
+                    Ok(Some(history)) => history.version(),
+                    _ => stopped_at,
+                };
                 let is_untouched = !wrote && applied.is_empty() && !committed_batches;
                 if is_untouched {
                     return Err(error);
                 }
                 let reached = Position::of(catalog, version);
                 let mut truth = format!("The database is whole, at {reached}.");
-                if committed_batches {
+                if committed_batches && version == stopped_at {
                     truth.push_str(&format!(
                         " {} is done in part and goes on where it stopped.",
                         step.stem
@@ -320,6 +325,17 @@ fn apply_plan(
 ///
 /// This is the path of every server's every start: one read, no lock, no schema.
 fn nothing_to_do(
+    catalog: &Catalog,
+    settings: &Settings,
+    options: PlanOptions,
+    waited: Duration,
+) -> Result<Option<MigrateOutcome>> {
+    connection::until_settled(&settings.database, settings.busy_timeout, || {
+        look_for_work(catalog, settings, options, waited)
+    })
+}
+
+fn look_for_work(
     catalog: &Catalog,
     settings: &Settings,
     options: PlanOptions,

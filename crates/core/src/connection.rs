@@ -230,11 +230,24 @@ impl std::ops::Deref for Reader {
 /// # Errors
 /// When the file cannot be opened, or is no database.
 pub fn open_reader(path: &Path, busy_timeout: Duration) -> Result<Reader> {
+    until_settled(path, busy_timeout, || try_open_reader(path, busy_timeout))
+}
+
+/// Looks again when servers came or went in the middle of a look at a database in write-ahead mode.
+///
+/// Whoever closes it as the last removes the log and its index, and whoever opens it as the first makes them anew;
+/// a reader that changes nothing cannot repair what it finds then, while another look finds things settled.
+///
+/// # Errors
+/// Those of `look`, after half a second of looking.
+pub(crate) fn until_settled<T>(
+    path: &Path,
+    busy_timeout: Duration,
+    mut look: impl FnMut() -> Result<T>,
+) -> Result<T> {
     let started = Instant::now();
     loop {
-        match try_open_reader(path, busy_timeout) {
-            // Whoever closes a database in write-ahead mode as the last removes the log and its index. When that
-            // happens between a look at the folder and the opening, another look finds things settled.
+        match look() {
             Err(error)
                 if matches!(inspect(path), Ok(FileState::Database { wal: true }))
                     && matches!(
@@ -245,7 +258,7 @@ pub fn open_reader(path: &Path, busy_timeout: Duration) -> Result<Reader> {
             {
                 std::thread::sleep(Duration::from_millis(1));
             }
-            opened => return opened,
+            seen => return seen,
         }
     }
 }
@@ -426,5 +439,42 @@ pub(crate) fn percent_encoded(path: &Path) -> String {
         format!("/{uri}")
     } else {
         uri
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
+mod tests {
+    use super::*;
+
+    /// How often one looks at a database in this mode when the first looks fail, and what one sees in the end.
+    fn looks(mode: &str, failures: u32, kind: ErrorKind) -> (u32, Result<()>) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.db");
+        let connection = create_writer(&path, Duration::ZERO).unwrap();
+        connection.pragma_update(None, "journal_mode", mode).unwrap();
+        connection.execute_batch("CREATE TABLE t (x)").unwrap();
+        let mut looks = 0;
+        let seen = until_settled(&path, Duration::from_secs(1), || {
+            looks += 1;
+            if looks <= failures {
+                Err(Error::new(kind, "the index of the log is being made"))
+            } else {
+                Ok(())
+            }
+        });
+        (looks, seen)
+    }
+
+    #[test]
+    fn a_look_that_met_a_server_coming_or_going_is_repeated_and_no_other() {
+        let (count, seen) = looks("wal", 2, ErrorKind::Permission);
+        assert_eq!((count, seen.is_ok()), (3, true));
+        for (mode, kind) in [("delete", ErrorKind::Permission), ("wal", ErrorKind::Divergent)] {
+            let (count, seen) = looks(mode, 2, kind);
+            assert_eq!((count, seen.is_ok()), (1, false), "{mode}");
+        }
+        let (count, seen) = looks("wal", u32::MAX, ErrorKind::Permission);
+        assert!(count > 1 && seen.is_err(), "{count}");
     }
 }

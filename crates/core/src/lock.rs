@@ -15,10 +15,14 @@ use crate::error::{Error, ErrorKind, Hint, IoContext, Result};
 use crate::event::{Event, Observer};
 use crate::settings::Settings;
 
-/// How long to sleep between tries: short enough that a crowd of servers at start passes quickly.
-const POLL: Duration = Duration::from_millis(10);
-/// How long an answer holds: each costs a look at the database, and a crowd that looks leaves the holder no time.
-const ASK_AGAIN: Duration = Duration::from_millis(100);
+/// How long to sleep between tries at first: short enough that a crowd of servers at start passes quickly.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
+/// How long to sleep between tries in the end: a crowd that waits must leave the processors to whoever works.
+const LONGEST_PAUSE: Duration = Duration::from_millis(100);
+/// A pause is this part of the wait so far, within the two limits.
+const PAUSES_IN_A_WAIT: u32 = 20;
+/// How often to ask whether the wait became needless while the lock stays in the same hands.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
 /// A lock file holds a line of JSON; more than this is not ours.
 const MAX_HOLDER_BYTES: u64 = 4096;
 
@@ -67,7 +71,8 @@ impl MigrationLock {
     }
 
     /// Takes the lock for `command`, unless the wait becomes needless: `answer` is asked while another process
-    /// holds the lock, and what it finds is returned instead.
+    /// holds the lock, and what it finds is returned instead. It is asked when the lock changes hands, and every
+    /// second: whoever asked at each try would keep the processors from the holder, and all the more the more wait.
     ///
     /// # Errors
     /// Those of [`MigrationLock::take`], and of `answer`.
@@ -86,8 +91,7 @@ impl MigrationLock {
             .open(&path)
             .on_file("open the migration lock", &path)?;
         let started = Instant::now();
-        let mut announced = false;
-        let mut asked: Option<Instant> = None;
+        let mut last_asked: Option<(Option<Holder>, Instant)> = None;
         loop {
             match file.try_lock() {
                 Ok(()) => break,
@@ -96,22 +100,26 @@ impl MigrationLock {
                     return Err(Error::io("take the migration lock", &path, source));
                 }
             }
-            if !announced {
+            let holder = read_holder(&path);
+            if last_asked.is_none() {
                 observer.observe(&Event::Waiting {
-                    holder: read_holder(&path),
+                    holder: holder.clone(),
                 });
-                announced = true;
             }
-            if asked.is_none_or(|asked| asked.elapsed() >= ASK_AGAIN) {
+            let is_answered = last_asked
+                .as_ref()
+                .is_some_and(|(of, at)| *of == holder && at.elapsed() < ASK_AGAIN);
+            if !is_answered {
                 if let Some(answer) = answer()? {
                     return Ok(Taken::Needless(answer));
                 }
-                asked = Some(Instant::now());
+                last_asked = Some((holder, Instant::now()));
             }
             if started.elapsed() >= settings.lock_timeout {
                 return Err(locked(settings, &path));
             }
-            std::thread::sleep(POLL);
+            let pause = started.elapsed() / PAUSES_IN_A_WAIT;
+            std::thread::sleep(pause.clamp(SHORTEST_PAUSE, LONGEST_PAUSE));
         }
         let holder = Holder {
             pid: std::process::id(),
@@ -210,4 +218,49 @@ fn write_holder(file: &mut File, holder: Option<&Holder>) -> std::io::Result<()>
         file.write_all(line.as_bytes())?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
+mod tests {
+    use super::*;
+
+    struct Silent;
+
+    impl Observer for Silent {
+        fn observe(&self, _: &Event) {}
+    }
+
+    /// Each look into the database by each of many waiters takes time from the holder.
+    #[test]
+    fn whoever_waits_looks_into_the_database_only_when_the_lock_changes_hands() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = Settings::new(folder.path().join("a.db"));
+        let mut held = MigrationLock::take(&settings, "migrate", &Silent).unwrap();
+        let started = Instant::now();
+        let mut asked = Vec::new();
+        let taken = MigrationLock::take_unless(&settings, "migrate", &Silent, || {
+            asked.push(started.elapsed());
+            Ok((asked.len() == 3).then_some("done"))
+        });
+        assert!(matches!(taken, Ok(Taken::Needless("done"))));
+        // At once, and then every second.
+        assert!(
+            asked[1] - asked[0] >= ASK_AGAIN && asked[2] - asked[1] >= ASK_AGAIN,
+            "{asked:?}"
+        );
+
+        let started = Instant::now();
+        let mut asked = 0;
+        let taken = MigrationLock::take_unless(&settings, "migrate", &Silent, || {
+            asked += 1;
+            // Another process takes it over from the one that was seen.
+            let mut other = unknown_holder();
+            other.pid = asked;
+            write_holder(&mut held.file, Some(&other)).unwrap();
+            Ok((asked == 3).then_some("done"))
+        });
+        assert!(matches!(taken, Ok(Taken::Needless("done"))));
+        assert!(started.elapsed() < ASK_AGAIN, "{:?}", started.elapsed());
+    }
 }

@@ -73,11 +73,9 @@ fn read(settings: &Settings) -> Result<Option<History>> {
         Err(error) if error.kind() == ErrorKind::Missing => return Ok(None),
         Err(error) => return Err(error),
     };
-    match connection::inspect(&settings.database)? {
+    let (path, timeout) = (&settings.database, settings.busy_timeout);
+    connection::until_settled(path, timeout, || match connection::inspect(path)? {
         FileState::Missing | FileState::Empty => Ok(None),
-        FileState::Database { .. } => History::read(&*connection::open_reader(
-            &settings.database,
-            settings.busy_timeout,
-        )?),
-    }
+        FileState::Database { .. } => History::read(&*connection::open_reader(path, timeout)?),
+    })
 }

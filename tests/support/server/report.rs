@@ -41,6 +41,11 @@ impl Report {
         self.percentile(100)
     }
 
+    /// All calls, failed ones included.
+    pub fn calls(&self) -> u64 {
+        self.latencies.len() as u64
+    }
+
     /// How many rows the server believes to be in the database.
     pub fn rows_written(&self) -> usize {
         self.rows.len()

@@ -98,17 +98,16 @@ impl StepContext<'_> {
         data: &dyn DataStep,
     ) -> std::result::Result<StepOutcome, StepFailure> {
         let started = Instant::now();
-        let mut progress =
-            Progress::read(self.connection)?.filter(|progress| progress.version == step.version);
+        let mut committed_batches = self.progress(step)?.is_some();
+        let mut longest_lock_us = 0;
         let mut pace = Pace::new(self.settings.lock_budget);
-        let mut committed_batches = progress.is_some();
         loop {
             let failed = |error| StepFailure {
                 error,
                 committed_batches,
             };
             let (next, outcome) = self
-                .run_batch(step, migration, data, progress.as_ref(), started, &mut pace)
+                .run_batch(step, migration, data, longest_lock_us, started, &mut pace)
                 .map_err(failed)?;
             if let Some(outcome) = outcome {
                 self.observer.observe(&Event::ProgressFinished {
@@ -124,8 +123,13 @@ impl StepContext<'_> {
                 done: next.visited,
                 total: Some(step.rows.max(next.visited)),
             });
-            progress = Some(next);
+            longest_lock_us = next.max_lock_us;
         }
+    }
+
+    /// Where the step stopped, or stands between two batches.
+    fn progress(&self, step: &Step) -> Result<Option<Progress>> {
+        Ok(Progress::read(self.connection)?.filter(|progress| progress.version == step.version))
     }
 
     /// Runs one batch in its own transaction. The last one also writes the history.
@@ -134,13 +138,16 @@ impl StepContext<'_> {
         step: &Step,
         migration: &Migration,
         data: &dyn DataStep,
-        progress: Option<&Progress>,
+        longest_lock_us: u64,
         started: Instant,
         pace: &mut Pace,
     ) -> Result<(Progress, Option<StepOutcome>)> {
         let transaction = self.begin(step)?;
         let batch_started = Instant::now();
         tool_tables::create(self.connection)?;
+        // Read under the write lock, like the history: if the lock file was removed, two processes may take turns.
+        let progress = self.progress(step)?;
+        let progress = progress.as_ref();
         let before = Before::read(self.connection, &self.schemas, &step.effects)?;
         let changes_before = self.connection.total_changes();
         let mut batch = Batch {
@@ -178,6 +185,7 @@ impl StepContext<'_> {
             skipped: skipped.len() as u64 + progress.map_or(0, |progress| progress.skipped),
             max_lock_us: progress
                 .map_or(0, |progress| progress.max_lock_us)
+                .max(longest_lock_us)
                 .max(micros(batch_started.elapsed())),
         };
         let is_last = outcome.cursor.is_none();
