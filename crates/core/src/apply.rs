@@ -77,6 +77,11 @@ pub fn plan(catalog: &Catalog, settings: &Settings, options: PlanOptions) -> Res
     }
 }
 
+/// The longest check of all pages before a migration without a backup: servers give up after 5 s.
+const LONGEST_CHECK: Duration = Duration::from_secs(1);
+/// Steps of SQLite between two looks at the clock.
+const STEPS_BETWEEN_LOOKS: i32 = 1000;
+
 /// Takes the database to the target.
 ///
 /// # Errors
@@ -98,7 +103,8 @@ pub fn migrate(
         Taken::Lock(lock) => lock,
         Taken::Needless(outcome) => return Ok(outcome),
     };
-    // Whoever held the lock before may have done the work.
+    // Whoever held the lock before may have done the work, or may have been killed in the middle of it.
+    connection::recover(&settings.database, settings.busy_timeout)?;
     if let Some(outcome) = nothing_to_do(catalog, settings, options.plan, lock.waited())? {
         return Ok(outcome);
     }
@@ -128,7 +134,7 @@ fn migrate_locked(
     lock: &MigrationLock,
 ) -> Result<MigrateOutcome> {
     let state = connection::inspect(&settings.database)?;
-    let writer = match state {
+    let mut writer = match state {
         FileState::Missing | FileState::Empty => None,
         FileState::Database { .. } => Some(connection::open_writer(
             &settings.database,
@@ -172,9 +178,9 @@ fn migrate_locked(
         warn_of_drift(catalog, connection, &log)?;
     }
     import::warn_of_missing_file(catalog, settings, &plan, &log);
-    if let (true, Some(connection)) = (options.without_backup, &writer) {
+    if let (true, Some(connection)) = (options.without_backup, &mut writer) {
         // A backup would have found damage; without one somebody has to look.
-        refuse_damaged(connection)?;
+        refuse_damaged(connection, &log)?;
     }
     let backup = match &writer {
         Some(_) if !options.without_backup && plan.start != Start::Fresh => {
@@ -222,10 +228,30 @@ fn migrate_locked(
     })
 }
 
-fn refuse_damaged(connection: &Connection) -> Result<()> {
-    let answer: String = connection
-        .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
-        .while_doing("check the pages of the database")?;
+/// Looks for damage, but not for longer than servers can wait that want to write meanwhile.
+fn refuse_damaged(connection: &mut Connection, observer: &dyn Observer) -> Result<()> {
+    let doing = "check the pages of the database";
+    let began = std::time::Instant::now();
+    connection
+        .progress_handler(STEPS_BETWEEN_LOOKS, Some(move || began.elapsed() > LONGEST_CHECK))
+        .while_doing(doing)?;
+    let answer = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0));
+    connection
+        .progress_handler(0, None::<fn() -> bool>)
+        .while_doing(doing)?;
+    let answer = match answer {
+        Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::OperationInterrupted) => {
+            observer.observe(&Event::Warning {
+                message: format!(
+                    "not all pages were checked for damage: without a backup that takes longer than the {} s that \
+                     servers may have to wait",
+                    LONGEST_CHECK.as_secs()
+                ),
+            });
+            return Ok(());
+        }
+        answer => answer.while_doing(doing)?,
+    };
     if answer == "ok" {
         return Ok(());
     }
@@ -347,7 +373,10 @@ fn look_for_work(
     ) {
         return Ok(None);
     }
-    let reader = connection::open_reader(&settings.database, settings.busy_timeout)?;
+    let Some(reader) = connection::open_in_place(&settings.database, settings.busy_timeout)? else {
+        // A crash left something undone, which whoever has the migration lock finishes.
+        return Ok(None);
+    };
     let Some(history) = History::read(&reader)? else {
         return Ok(None);
     };

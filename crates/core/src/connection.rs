@@ -230,7 +230,32 @@ impl std::ops::Deref for Reader {
 /// # Errors
 /// When the file cannot be opened, or is no database.
 pub fn open_reader(path: &Path, busy_timeout: Duration) -> Result<Reader> {
-    until_settled(path, busy_timeout, || try_open_reader(path, busy_timeout))
+    until_settled(path, busy_timeout, || {
+        match try_open_in_place(path, busy_timeout)? {
+            Some(reader) => Ok(reader),
+            None => open_private_copy(path, busy_timeout),
+        }
+    })
+}
+
+/// Like [`open_reader`], but `None` where that would take a private copy: many processes at once must not each make
+/// one.
+pub(crate) fn open_in_place(path: &Path, busy_timeout: Duration) -> Result<Option<Reader>> {
+    until_settled(path, busy_timeout, || try_open_in_place(path, busy_timeout))
+}
+
+/// Has SQLite finish what a crash left undone beside the database, if it did, as the next program that writes would.
+///
+/// # Errors
+/// As [`open_writer`].
+pub(crate) fn recover(path: &Path, busy_timeout: Duration) -> Result<()> {
+    if !matches!(inspect(path)?, FileState::Database { .. }) || open_in_place(path, busy_timeout)?.is_some() {
+        return Ok(());
+    }
+    let writer = open_writer(path, busy_timeout)?;
+    writer
+        .query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
+        .map_err(|source| cannot_open(path, source))
 }
 
 /// Looks again when servers came or went in the middle of a look at a database in write-ahead mode.
@@ -263,7 +288,7 @@ pub(crate) fn until_settled<T>(
     }
 }
 
-fn try_open_reader(path: &Path, busy_timeout: Duration) -> Result<Reader> {
+fn try_open_in_place(path: &Path, busy_timeout: Duration) -> Result<Option<Reader>> {
     let state = inspect(path)?;
     let exists = |suffix| {
         with_suffix(path, suffix)
@@ -284,17 +309,15 @@ fn try_open_reader(path: &Path, busy_timeout: Duration) -> Result<Reader> {
             if !is_quiet(path)
                 && let Ok(reader) = open_beside_servers(path, busy_timeout)
             {
-                return Ok(reader);
+                return Ok(Some(reader));
             }
             "?mode=ro&immutable=1"
         }
         // Reads the index of the log without writing to it, and makes one in memory if it is stale.
         FileState::Database { wal: true } if exists("-shm") => "?mode=ro&readonly_shm=1",
-        FileState::Database { wal: true } => return open_private_copy(path, busy_timeout),
+        FileState::Database { wal: true } => return Ok(None),
         // SQLite takes a log beside a database in any mode for its own, and would make an index of it.
-        FileState::Database { wal: false } if with_suffix(path, "-wal").exists() => {
-            return open_private_copy(path, busy_timeout);
-        }
+        FileState::Database { wal: false } if with_suffix(path, "-wal").exists() => return Ok(None),
         FileState::Empty | FileState::Database { wal: false } => "?mode=ro",
     };
     let opened = open_uri(path, query, busy_timeout).and_then(|reader| {
@@ -302,9 +325,9 @@ fn try_open_reader(path: &Path, busy_timeout: Duration) -> Result<Reader> {
         Ok(reader)
     });
     match opened {
-        Ok(reader) => Ok(reader),
-        Err(error) if exists("-journal") && is_hot_journal(&error) => open_private_copy(path, busy_timeout),
-        Err(error) if exists("-wal") && is_torn_index(&error) => open_private_copy(path, busy_timeout),
+        Ok(reader) => Ok(Some(reader)),
+        Err(error) if exists("-journal") && is_hot_journal(&error) => Ok(None),
+        Err(error) if exists("-wal") && is_torn_index(&error) => Ok(None),
         Err(error) => Err(cannot_open(path, error)),
     }
 }

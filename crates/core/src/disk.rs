@@ -1,6 +1,6 @@
 //! Is there room on the disk: asked before anything starts.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::error::{Error, ErrorKind, Hint, IoContext, Result, shell_quote};
 
@@ -35,6 +35,24 @@ pub fn require_space(folder: &Path, bytes: u64, what_for: &str) -> Result<()> {
         size(bytes - free)
     ))
     .with_hint(Hint::shell(format!("df -h {}", shell_quote(folder)))))
+}
+
+/// A folder with room for a copy of `bytes`: that of the backups, because copies of the data lie there anyway; else the
+/// system's temporary folder.
+///
+/// # Errors
+/// As [`require_space`], when neither has room.
+pub(crate) fn place_for_copy(backups: &Path, bytes: u64, what_for: &str) -> Result<PathBuf> {
+    let writable = tempfile::tempfile_in(backups).is_ok();
+    if writable && available(backups).is_ok_and(|free| free >= bytes) {
+        return Ok(backups.to_owned());
+    }
+    let temporary = std::env::temp_dir();
+    if available(&temporary).is_ok_and(|free| free >= bytes) {
+        return Ok(temporary);
+    }
+    require_space(if writable { backups } else { &temporary }, bytes, what_for)?;
+    Ok(temporary)
 }
 
 /// Whether both folders are on one file system, so that what they need adds up. Yes when in doubt.

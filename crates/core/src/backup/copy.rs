@@ -54,6 +54,24 @@ impl Default for Limits {
     }
 }
 
+/// A copy of the database in `folder` that is nobody's backup. Not one byte of the original changes, nor of its sidecars.
+///
+/// # Errors
+/// When the database cannot be read or `folder` cannot be written.
+pub(crate) fn copy_untouched(
+    settings: &Settings,
+    folder: &Path,
+    observer: &dyn Observer,
+) -> Result<WholeFile> {
+    let target = WholeFile::create_in(folder)?;
+    let limits = Limits {
+        untouched: true,
+        ..Limits::default()
+    };
+    copy_database(settings, &target, limits, observer)?;
+    Ok(target)
+}
+
 /// Copies the database into `target` and says how long its writers had to wait at most.
 pub(super) fn copy_database(
     settings: &Settings,

@@ -20,6 +20,7 @@ pub(crate) use check::is_damage;
 pub(crate) use companion::companion_bytes;
 pub use contents::Contents;
 pub(crate) use contents::read_contents;
+pub(crate) use copy::copy_untouched;
 pub(crate) use create::create_untouched;
 pub(crate) use create::space_needed;
 pub use create::{BackupFacts, Created, create};

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::backup::{self, BackupFacts, file_name};
 use crate::clock::Clock;
-use crate::disk::{available, require_space};
+use crate::disk::place_for_copy;
 use crate::error::{Error, IoContext, Result};
 use crate::event::Observer;
 use crate::settings::Settings;
@@ -38,7 +38,8 @@ pub(super) struct Copy {
 impl Copy {
     /// Copies the database that `settings` name; the copy and what is done to it may need `bytes`.
     pub(super) fn make(settings: &Settings, bytes: u64, observer: &dyn Observer) -> Result<Self> {
-        let parent = place_for(settings, bytes)?;
+        let _ = std::fs::create_dir_all(&settings.backup_dir);
+        let parent = place_for_copy(&settings.backup_dir, bytes, "the rehearsal")?;
         remove_abandoned(&parent);
         let mut builder = tempfile::Builder::new();
         builder.prefix(PREFIX);
@@ -125,27 +126,6 @@ impl Clock for StandingClock {
     fn nonce(&self) -> u32 {
         self.chance.nonce()
     }
-}
-
-/// The backup folder, because its disk is what a migration will meet and copies of the data lie there anyway;
-/// else the system's temporary folder.
-fn place_for(settings: &Settings, bytes: u64) -> Result<PathBuf> {
-    let backups = &settings.backup_dir;
-    let _ = std::fs::create_dir_all(backups);
-    let writable = tempfile::tempfile_in(backups).is_ok();
-    if writable && available(backups).is_ok_and(|free| free >= bytes) {
-        return Ok(backups.clone());
-    }
-    let temporary = std::env::temp_dir();
-    if available(&temporary).is_ok_and(|free| free >= bytes) {
-        return Ok(temporary);
-    }
-    require_space(
-        if writable { backups } else { &temporary },
-        bytes,
-        "the rehearsal",
-    )?;
-    Ok(temporary)
 }
 
 /// Removes the copies that killed rehearsals left: they hold a database's content.
