@@ -32,8 +32,9 @@ pub struct ConfigFile {
 }
 
 /// When to use colors.
+// Read from a text: serde would take the table `{ never = {} }` for one of an enum's variants, too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(try_from = "String")]
 pub enum Color {
     /// On a terminal, unless NO_COLOR is set.
     Auto,
@@ -41,6 +42,21 @@ pub enum Color {
     Always,
     /// Not at all.
     Never,
+}
+
+impl TryFrom<String> for Color {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.as_str() {
+            "auto" => Ok(Self::Auto),
+            "always" => Ok(Self::Always),
+            "never" => Ok(Self::Never),
+            _ => Err(format!(
+                "unknown color {text:?}, expected one of `auto`, `always`, `never`"
+            )),
+        }
+    }
 }
 
 /// Why a text is no configuration file.
