@@ -3,9 +3,8 @@
 use std::cell::OnceCell;
 use std::fs;
 
-use bridge_migrate_core::doctor::{LogFacts, gather};
+use bridge_migrate_core::doctor::{LogFacts, last_log};
 use bridge_migrate_core::error::ErrorKind;
-use bridge_migrate_core::event::Silent;
 use chrono::DateTime;
 use serde_json::Value;
 
@@ -32,7 +31,7 @@ thread_local! {
     static GROUND: OnceCell<Place> = const { OnceCell::new() };
 }
 
-/// Puts the bytes into a log, and gathers what a maintainer gets of it.
+/// Puts the bytes into a log, and reads what a maintainer gets of it.
 ///
 /// # Panics
 /// When a line is lost, or a text comes through that the program does not know.
@@ -51,10 +50,7 @@ pub fn run_log(data: &[u8]) {
             data,
         )
         .unwrap();
-        let log = gather(&CATALOG, &place.settings, &Silent)
-            .unwrap()
-            .log
-            .expect("there is a log");
+        let log = last_log(&CATALOG, &place.settings).expect("there is a log");
         check(&log, data);
     });
 }

