@@ -199,7 +199,13 @@ fn shown(connection: &Connection, value: ValueRef<'_>) -> String {
     }
     if let Some(declared_type) = text.strip_prefix("type ") {
         // SQLite keeps the blanks and comments in VARCHAR (10).
-        let tokens: Vec<&str> = tokenize(declared_type).iter().map(|token| token.text).collect();
+        let tokens: Vec<String> = tokenize(declared_type)
+            .iter()
+            .map(|token| match token.kind {
+                TokenKind::Quoted => identifier(&token.name().unwrap_or_default()),
+                _ => token.text.to_owned(),
+            })
+            .collect();
         return tokens.join(" ").to_ascii_lowercase();
     }
     text.to_ascii_lowercase()

@@ -86,6 +86,7 @@ fn read_time(date: Date, text: &str) -> Reading {
     let offset = match offset {
         None => None,
         Some("Z") => Some(Some(0)),
+        Some(more) if more.starts_with('Z') => return Reading::Unknown,
         Some(signed) => match parts(&signed[1..]) {
             // Less than a second is documented nowhere.
             Some(parts) if parts.micros == 0 || parts.seconds() > 0 => {
