@@ -33,6 +33,7 @@ fn every_seed_is_read_as_it_should_be() {
             read += 1;
         }
     }
+    assert!(failed.is_empty(), "these of fuzz/corpus fail: {failed:?}");
     proof::count(
         read,
         "seeds",

@@ -1,7 +1,7 @@
 //! Edits of a sound text, so that rubbish can be nearly right: what is right, such as a digest, differs each time.
 
 /// The bytes themselves; when they begin with `~`, the sound text with an edit for each line that follows: `old=>new`,
-/// or `place removed new` with numbers of bytes.
+/// where a `?` at the end of the old stands for any byte, or `place removed new` with numbers of bytes.
 pub(super) fn edited(sound: &[u8], data: &[u8]) -> Vec<u8> {
     let Some(edits) = data.strip_prefix(b"~") else {
         return data.to_owned();
@@ -9,8 +9,13 @@ pub(super) fn edited(sound: &[u8], data: &[u8]) -> Vec<u8> {
     let mut text = sound.to_owned();
     for edit in edits.split(|byte| *byte == b'\n').take(16) {
         if let Some((old, new)) = cut(edit, b"=>") {
+            let (old, more) = match old.strip_suffix(b"?") {
+                Some(old) => (old, 1),
+                None => (old, 0),
+            };
             if let Some(at) = find(&text, old).filter(|_| !old.is_empty()) {
-                text.splice(at..at + old.len(), new.iter().copied());
+                let end = (at + old.len() + more).min(text.len());
+                text.splice(at..end, new.iter().copied());
             }
             continue;
         }

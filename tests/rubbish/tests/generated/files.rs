@@ -105,7 +105,7 @@ type Entry = (String, String, Option<String>, bool);
 fn a_token_file_that_is_written_in_any_spelling_is_read_as_it_was_meant() {
     const CASES: u32 = 2000;
     let entry = (
-        "\\PC{1,12}",
+        prop_oneof!["\\PC{1,12}", "[ab]"],
         any::<String>(),
         prop::option::of("\\PC{0,8}"),
         any::<bool>(),
@@ -185,7 +185,7 @@ fn spelled(text: &str, escape: bool) -> String {
 #[test]
 fn configurations_are_what_their_toml_says() {
     let key = "(db|tokens|backup-dir|log-dir|timezone|json|quiet|verbose|no-progress|color|backup_dir|colour|\"db\"|db[.]x)";
-    let value = "(\"[a-z/.]{0,6}\"|'[A-Z]{1,3}'|true|false|\"(auto|always|never)\"|1|[{] never = [{][}] [}]|\\[\\]|2026-02-22|\"\\\\u00e9\")";
+    let value = "(\"[a-z/.]{0,6}\"|'[A-Z]{1,3}'|true|false|\"(auto|always|never|Never|ALWAYS|)\"|1|[{] never = [{][}] [}]|\\[\\]|2026-02-22|\"\\\\u00e9\")";
     let line = (key, value, "( # x)?").prop_map(|(key, value, comment)| format!("{key} = {value}{comment}"));
     try_many(
         "config",

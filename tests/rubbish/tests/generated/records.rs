@@ -18,6 +18,7 @@ fn edits(old_and_new: &'static [(&'static str, &'static str)]) -> impl Strategy<
 fn an_altered_manifest_is_noticed() {
     let places = &[
         ("\"sha256\": \"", "\"sha256\": \""),
+        ("\"sha256\": \"?", "\"sha256\": \"e"),
         ("\"bytes\": ", "\"bytes\": "),
         ("\"page_size\": 4", "\"page_size\": "),
         ("\"page_count\": ", "\"page_count\": "),
@@ -48,6 +49,8 @@ fn an_altered_receipt_allows_nothing_more() {
         ("\"sqlite\": \"", "\"sqlite\": \""),
         ("\"time_zone\": \"UTC", "\"time_zone\": \"UTC"),
         ("\"catalog\": \"", "\"catalog\": \""),
+        ("\"catalog\": \"?", "\"catalog\": \"e"),
+        ("\"schema\": \"?", "\"schema\": \"e"),
         ("\"schema\": \"", "\"schema\": \""),
         ("\"from\": ", "\"from\": "),
         ("\"to\": 9", "\"to\": "),
