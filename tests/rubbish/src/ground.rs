@@ -42,6 +42,11 @@ impl Files {
         in_memory();
         let database = TestDatabase::with(&Population {
             odd_timestamps: 50,
+            // Rows in each of the nine tables.
+            decisions: 4,
+            tasks: 6,
+            files: 2,
+            code_executions: 4,
             ..Population::of_messages(60)
         });
         if let Some(target) = target {

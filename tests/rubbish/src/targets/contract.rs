@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 
 use bridge_migrate_core::Release;
 use bridge_migrate_core::contracts::{Contract, ContractStatement};
-use bridge_migrate_core::quote::literal;
 use rusqlite::Connection;
 use rusqlite::types::Value;
 use support::dump::hex;
@@ -100,7 +99,7 @@ fn print_value(value: &Value) -> String {
             format!("{}1e999", if *number < 0.0 { "-" } else { "" })
         }
         Value::Real(number) => format!("{number:?}"),
-        Value::Text(text) => literal(text),
+        Value::Text(text) => format!("'{}'", text.replace('\'', "''")),
         Value::Blob(bytes) => format!("x'{}'", hex(bytes)),
     }
 }
