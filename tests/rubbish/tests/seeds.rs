@@ -1,4 +1,9 @@
 //! Every seed, those of defects that once were among them, and that `fuzz/` is complete.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on says so by panicking"
+)]
 
 use std::collections::BTreeSet;
 use std::fs;

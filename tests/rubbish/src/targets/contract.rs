@@ -86,7 +86,8 @@ fn print(contract: &Contract) -> String {
         if !statement.reads.is_empty() {
             writeln!(text, "-- reads: {}", statement.reads.join(", ")).unwrap();
         }
-        writeln!(text, "{}\n;", statement.sql).unwrap();
+        // A comment that stands in the statement must not become one of the file.
+        writeln!(text, " {}\n;", statement.sql).unwrap();
     }
     text
 }

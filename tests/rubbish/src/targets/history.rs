@@ -184,7 +184,7 @@ fn look(place: &Place, is_same: bool, choice: usize) {
     // One way back for each input: each is a plan of its own.
     let strategies = [Strategy::Auto, Strategy::Down, Strategy::Undo, Strategy::Restore];
     let options = RollbackOptions {
-        target: if choice % 3 == 0 {
+        target: if choice.is_multiple_of(3) {
             Target::Version(1)
         } else {
             Target::Back(1)

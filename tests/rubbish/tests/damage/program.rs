@@ -12,8 +12,9 @@ fn exit_code(kind: &str) -> Option<i32> {
     match kind {
         "corrupt" | "history_damaged" | "divergent" | "verification_failed" => Some(6),
         "newer" => Some(5),
-        "not_a_database" | "foreign_database" | "schema_mismatch" | "backup_invalid" | "not_reversible"
-        | "sqlite" => Some(1),
+        "not_a_database" | "foreign_database" | "schema_mismatch" | "backup_invalid" | "not_reversible" => {
+            Some(1)
+        }
         _ => None,
     }
 }

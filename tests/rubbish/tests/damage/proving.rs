@@ -21,7 +21,7 @@ use crate::look::look;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The kinds of errors that may be said of a damaged database.
-const KINDS: [ErrorKind; 13] = [
+const KINDS: [ErrorKind; 11] = [
     ErrorKind::Corrupt,
     ErrorKind::NotADatabase,
     ErrorKind::ForeignDatabase,
@@ -33,8 +33,6 @@ const KINDS: [ErrorKind; 13] = [
     ErrorKind::BackupInvalid,
     ErrorKind::NotReversible,
     ErrorKind::VerificationFailed,
-    ErrorKind::Sqlite,
-    ErrorKind::Missing,
 ];
 
 /// What the answers were.
