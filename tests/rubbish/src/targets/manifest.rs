@@ -13,7 +13,7 @@ thread_local! {
     static GROUND: OnceCell<(Place, Backup)> = const { OnceCell::new() };
 }
 
-/// Puts the bytes, or the [edited](edited) manifest of a sound backup, into its place and looks at the backup.
+/// Puts the bytes, or the edited manifest of a sound backup, into its place and looks at the backup.
 ///
 /// # Panics
 /// When loading fails, or when a manifest that promises other files or contents is believed.

@@ -26,7 +26,7 @@ thread_local! {
     static GROUND: OnceCell<Ground> = const { OnceCell::new() };
 }
 
-/// Puts the bytes, or the [edited](edited) text of a sound receipt, into its place and asks whether the migration is allowed.
+/// Puts the bytes, or the edited text of a sound receipt, into its place and asks whether the migration is allowed.
 ///
 /// # Panics
 /// When a receipt of another rehearsal is believed.

@@ -18,7 +18,7 @@ fn looks_at_a_damaged_1_0_0_change_nothing_and_say_what_is_wrong() {
     prove_all(
         &ORIGINAL,
         &[Status, Plan, Wait, SchemaShow, Doctor, Checklist, BackupCreate],
-        2,
+        1,
     );
 }
 
@@ -37,7 +37,7 @@ fn looks_at_a_damaged_1_2_0_change_nothing_and_say_what_is_wrong() {
             UndoPreview,
             BackupCreate,
         ],
-        2,
+        1,
     );
 }
 

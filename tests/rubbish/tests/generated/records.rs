@@ -146,7 +146,7 @@ fn no_history_makes_a_panic_or_passes_for_another() {
     });
     try_many(
         "history",
-        150,
+        100,
         text,
         &[
             "!\n",
