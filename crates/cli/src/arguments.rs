@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
-use serde::Deserialize;
+use bridge_migrate_cli::config_file::Color;
+use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
     adopt, backup, checklist, completions, doctor, history, lint, log, man, migrate, plan, rehearse, restore,
@@ -74,18 +74,6 @@ pub(crate) struct GlobalOptions {
     /// Shows no progress bars
     #[arg(long, global = true)]
     pub(crate) no_progress: bool,
-}
-
-/// When to use colors.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Color {
-    /// On a terminal, unless NO_COLOR is set.
-    Auto,
-    /// Also into files and pipes.
-    Always,
-    /// Not at all.
-    Never,
 }
 
 /// What to do.

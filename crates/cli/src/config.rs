@@ -3,10 +3,10 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use bridge_migrate_cli::config_file::{Color, ConfigFile, ConfigFileError};
 use bridge_migrate_core::error::{Error, ErrorKind, Hint, Result, shell_quote};
-use serde::Deserialize;
 
-use crate::arguments::{Color, GlobalOptions};
+use crate::arguments::GlobalOptions;
 
 /// The Bridge's own variable for its database.
 pub(crate) const DATABASE_VARIABLE: &str = "DATABASE_PATH";
@@ -30,22 +30,6 @@ pub(crate) struct Config {
     pub(crate) color: Color,
 }
 
-/// The keys of `bridge-migrate.toml`: those of the global options.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct File {
-    db: Option<PathBuf>,
-    tokens: Option<PathBuf>,
-    backup_dir: Option<PathBuf>,
-    log_dir: Option<PathBuf>,
-    timezone: Option<String>,
-    json: Option<bool>,
-    quiet: Option<bool>,
-    verbose: Option<bool>,
-    no_progress: Option<bool>,
-    color: Option<Color>,
-}
-
 impl Config {
     /// Decides every option. `variable` looks a variable of the environment up; an empty one counts as not
     /// set, as in a compose file that passes on what is not there.
@@ -54,8 +38,8 @@ impl Config {
     /// [`ErrorKind::Usage`] when the file cannot be read, or has a key that is not an option.
     pub(crate) fn decide(flags: &GlobalOptions, variable: impl Fn(&str) -> Option<OsString>) -> Result<Self> {
         let file = match &flags.config {
-            Some(path) => File::read(path)?,
-            None => File::default(),
+            Some(path) => read(path)?,
+            None => ConfigFile::default(),
         };
         let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
         let path = |flag: &Option<PathBuf>, name: &str, file: Option<PathBuf>| {
@@ -86,39 +70,19 @@ impl Config {
     }
 }
 
-impl File {
-    fn read(path: &Path) -> Result<Self> {
-        let refused = |message: String| {
-            Error::new(ErrorKind::Usage, message)
-                .with_truth("Nothing was changed.")
-                .with_hint(Hint::shell(format!("cat {}", shell_quote(path))))
-        };
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| refused(format!("cannot read {}", path.display())).with_source(source))?;
-        let mut file: Self = toml::from_str(&text).map_err(|error| {
-            let line = error
-                .span()
-                .and_then(|span| text.get(..span.start))
-                .map_or(String::new(), |before| {
-                    format!(", line {}", before.matches('\n').count() + 1)
-                });
-            refused(format!("{}{line}: {}", path.display(), error.message()))
-        })?;
-        // A file means the same from wherever the program is started.
-        let folder = path.parent().unwrap_or(Path::new(""));
-        for path in [
-            &mut file.db,
-            &mut file.tokens,
-            &mut file.backup_dir,
-            &mut file.log_dir,
-        ]
-        .into_iter()
-        .flatten()
-        {
-            *path = folder.join(&*path);
-        }
-        Ok(file)
-    }
+fn read(path: &Path) -> Result<ConfigFile> {
+    let refused = |message: String| {
+        Error::new(ErrorKind::Usage, message)
+            .with_truth("Nothing was changed.")
+            .with_hint(Hint::shell(format!("cat {}", shell_quote(path))))
+    };
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| refused(format!("cannot read {}", path.display())).with_source(source))?;
+    let file = ConfigFile::parse(&text).map_err(|ConfigFileError { line, why }| {
+        let line = line.map_or(String::new(), |line| format!(", line {line}"));
+        refused(format!("{}{line}: {why}", path.display()))
+    })?;
+    Ok(file.relative_to(path.parent().unwrap_or(Path::new(""))))
 }
 
 #[cfg(test)]

@@ -5,10 +5,11 @@ use std::io::{self, ErrorKind as IoKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use anstream::{AutoStream, ColorChoice};
+use bridge_migrate_cli::config_file::Color;
 use bridge_migrate_core::error::{Error, ErrorKind, Result};
 use serde::Serialize;
 
-use crate::arguments::{Color, GlobalOptions};
+use crate::arguments::GlobalOptions;
 use crate::config::{Config, DATABASE_VARIABLE, DEFAULT_DATABASE};
 use crate::context::given;
 use crate::failure::Failure;

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::catalog::Migration;
 use crate::clock::{file_stamp, timestamp};
-use crate::error::{Result, SqliteContext};
+use crate::error::{Error, ErrorKind, Hint, Result, SqliteContext};
 use crate::schema::Fingerprint;
 use crate::settings::Settings;
 use crate::tool_tables;
@@ -214,7 +214,8 @@ pub fn read_runs(connection: &Connection) -> Result<Vec<RecordedRun>> {
             })
         })
         .while_doing(doing)?;
-    rows.collect::<rusqlite::Result<_>>().while_doing(doing)
+    rows.collect::<rusqlite::Result<_>>()
+        .map_err(|source| unreadable(doing, source))
 }
 
 /// All recorded steps, in the order of their numbers.
@@ -253,7 +254,20 @@ pub fn read_steps(connection: &Connection) -> Result<Vec<RecordedStep>> {
             })
         })
         .while_doing(doing)?;
-    rows.collect::<rusqlite::Result<_>>().while_doing(doing)
+    rows.collect::<rusqlite::Result<_>>()
+        .map_err(|source| unreadable(doing, source))
+}
+
+/// What SQLite gives but is not what the tool wrote, such as text of another type or encoding, is damage of the
+/// history; what SQLite refuses is told by its own code.
+fn unreadable(doing: &str, source: rusqlite::Error) -> Error {
+    if source.sqlite_error_code().is_some() {
+        return Error::sqlite(doing, source);
+    }
+    Error::new(ErrorKind::HistoryDamaged, format!("cannot {doing}"))
+        .with_truth("A row of the tool's own tables is not what the tool wrote.")
+        .with_hint(Hint::tool(["backup", "list"]))
+        .with_source(source)
 }
 
 /// The fingerprint that the schema had after the last recorded step.

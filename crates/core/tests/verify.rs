@@ -150,7 +150,7 @@ fn records_that_are_missing_or_edited_are_named() {
     assert!(after("DELETE FROM migration_runs").contains("BV124 error V001: migration_runs has no record"));
     assert!(
         after("UPDATE migration_steps SET duration_ms = 'long' WHERE version = 1")
-            .contains("BV102 error records"),
+            .contains("BV120 error records"),
         "a record that cannot be read"
     );
 }

@@ -10,26 +10,31 @@ use serde_json::error::Category;
 use sha2::{Digest, Sha256};
 
 /// The SHA-256 of a token's UTF-8, in 64 lower-case hexadecimal digits.
-pub(super) type TokenHash = String;
+pub type TokenHash = String;
 
 /// What the token file says, by the tokens' hashes.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Document {
-    pub(super) tokens: BTreeMap<TokenHash, Token>,
-    pub(super) revoked: BTreeSet<TokenHash>,
+pub struct Document {
+    /// The tokens.
+    pub tokens: BTreeMap<TokenHash, Token>,
+    /// The revoked tokens, some of which are no longer among the tokens.
+    pub revoked: BTreeSet<TokenHash>,
 }
 
 /// What the file says of a token. The times are as they stand there.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Token {
-    pub(super) client_id: String,
-    pub(super) created_at: Option<String>,
-    pub(super) expires_at: Option<String>,
+pub struct Token {
+    /// Whose it is.
+    pub client_id: String,
+    /// Since when, if the file says.
+    pub created_at: Option<String>,
+    /// Until when, if the file says.
+    pub expires_at: Option<String>,
 }
 
 /// Why a text is no token file. Tells positions, never values.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Flaw {
+pub enum Flaw {
     /// It is no JSON, perhaps because it is only half written yet.
     NotJson(String),
     /// It is JSON, but of something else.
@@ -37,7 +42,10 @@ pub(super) enum Flaw {
 }
 
 /// Reads a token file. Of a key that comes twice the last one counts, as in Python; unknown keys are ignored.
-pub(super) fn parse(bytes: &[u8]) -> Result<Document, Flaw> {
+///
+/// # Errors
+/// When it is no JSON, or JSON of something else.
+pub fn parse(bytes: &[u8]) -> Result<Document, Flaw> {
     if bytes.is_empty() {
         return Err(Flaw::NotJson("it is empty".to_owned()));
     }

@@ -11,4 +11,5 @@ mod import;
 mod tests;
 
 pub use compare::{Agreement, Comparison, compare};
+pub use document::{Document, Flaw, Token, TokenHash, parse};
 pub use import::TokenImport;

@@ -168,7 +168,8 @@ fn companion_path(settings: &Settings, database: &Path, name: &str) -> Option<Pa
     };
     let plain = || {
         let path = Path::new(name);
-        (path.file_name() == Some(path.as_os_str())).then(|| folder.join(path))
+        // No file system has a name with a NUL, and asking for one is an error of its own.
+        (path.file_name() == Some(path.as_os_str()) && !name.contains('\0')).then(|| folder.join(path))
     };
     expected().or_else(plain)
 }

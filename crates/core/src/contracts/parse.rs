@@ -134,6 +134,10 @@ impl Draft {
     fn finish(mut self) -> Result<ContractStatement, ContractError> {
         let wrong = |why: String| ContractError { line: self.line, why };
         let tokens = tokenize(&self.sql);
+        // SQLite would read the statement up to there, or not at all.
+        if let Some(token) = tokens.iter().find(|token| token.kind == TokenKind::Invalid) {
+            return Err(wrong(format!("`{}` is no SQL", token.text.escape_debug())));
+        }
         let ends: Vec<usize> = tokens
             .iter()
             .filter(|token| token.is_operator(";"))
@@ -224,6 +228,7 @@ mod tests {
             &format!("{head}-- statement: a\n-- For it.\n-- changes: few\nSELECT 1;\n"),
             &format!("{head}-- statement: a\n-- For it.\nSELECT 1;\n-- statement: a\n"),
             &format!("{head}-- statement: a\n-- For it.\nSELECT 1\n-- more\n;\n"),
+            &format!("{head}-- statement: a\n-- For it.\nSELECT 1\0;\n"),
         ];
         let said: Vec<String> = cases.iter().map(|text| refused(text)).collect();
         insta::assert_snapshot!(said.join("\n"), @r#"
@@ -241,6 +246,7 @@ mod tests {
         line 4: write how many rows, as a number
         line 5: the name is used twice in this file
         line 5: comments stand before the statement
+        line 2: `\0` is no SQL
         "#);
     }
 

@@ -139,8 +139,15 @@ pub fn gather(catalog: &Catalog, settings: &Settings, observer: &dyn Observer) -
         database,
         unreadable,
         findings,
-        log: log_lines::newest(catalog, settings),
+        log: last_log(catalog, settings),
     })
+}
+
+/// The last lines of the newest log, with nothing in them but what this program would have written; `None` when there
+/// is no log.
+#[must_use]
+pub fn last_log(catalog: &Catalog, settings: &Settings) -> Option<LogFacts> {
+    log_lines::newest(catalog, settings)
 }
 
 /// Writes the bundle to a file that does not exist yet, readable by its owner only.

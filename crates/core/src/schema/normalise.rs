@@ -77,6 +77,7 @@ impl Piece {
                 TokenKind::Quoted,
                 quote::identifier(&token.name().unwrap_or_default()),
             ),
+            (TokenKind::Quoted, Role::Verbatim) => (TokenKind::Quoted, token.text.to_owned()),
             (TokenKind::Quoted, _) => return Self::name(&token.name().unwrap_or_default()),
             (TokenKind::Word | TokenKind::Number | TokenKind::Blob, _) => {
                 (token.kind, token.text.to_ascii_lowercase())

@@ -79,6 +79,9 @@ fn meaning_does_matter() {
         "CREATE TABLE t (a CHECK (a <> \"z\"), x)",
     );
     different("CREATE TABLE t (a \"big\" int)", "CREATE TABLE t (a big int)");
+    // SQLite takes only the first and the last character of the type for brackets.
+    different("CREATE TABLE t (a [big] int)", "CREATE TABLE t (a \"big\" int)");
+    same("CREATE TABLE t (a [big])", "CREATE TABLE t (a \"big\")");
     different("CREATE TABLE t (a) STRICT", "CREATE TABLE t (a)");
     different("CREATE UNIQUE INDEX i ON t (a)", "CREATE INDEX i ON t (a)");
     different(

@@ -19,6 +19,8 @@ pub(super) enum Role {
     Default,
     /// A quoted identifier whose exact spelling may matter.
     Exact,
+    /// A quoted identifier whose kind of quotes matters, too.
+    Verbatim,
 }
 
 /// The role of each of `tokens`, whose head is `head`; without one, nothing is known of any.
@@ -229,23 +231,23 @@ impl Pass<'_, '_> {
         }
     }
 
-    /// Quotes matter in a type of several tokens: SQLite reads `"big" int` as `big`, with another affinity.
+    /// Quotes matter in a type of several tokens: SQLite reads `"big" int` as `big`, with another affinity, and
+    /// `[big] int` as `big] in`.
     fn column_type(&mut self, start: usize) {
         let end = self.type_end(start);
         let several = end > start + 1 || self.operator(end, "(");
         for index in start..end {
-            let quoted = self
-                .tokens
-                .get(index)
-                .is_some_and(|token| token.kind == TokenKind::Quoted);
-            self.set(
-                index,
-                if quoted && several {
-                    Role::Exact
-                } else {
-                    Role::Plain
-                },
-            );
+            let role = match self.tokens.get(index) {
+                Some(token) if several && token.kind == TokenKind::Quoted => {
+                    if index == start && token.text.starts_with('[') {
+                        Role::Verbatim
+                    } else {
+                        Role::Exact
+                    }
+                }
+                _ => Role::Plain,
+            };
+            self.set(index, role);
         }
     }
 

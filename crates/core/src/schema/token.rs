@@ -105,11 +105,14 @@ pub fn tokenize(sql: &str) -> Vec<Token<'_>> {
     tokens
 }
 
-/// The length of the white space character or comment at the start of `rest`; 0 if there is none.
+/// The length of the white space or comment at the start of `rest`; 0 if there is none.
 fn blank_length(rest: &str) -> usize {
     let bytes = rest.as_bytes();
     match bytes {
-        [b' ' | b'\t' | b'\n' | b'\x0c' | b'\r', ..] => 1,
+        // After one of the others, a vertical tab is white space to SQLite, too.
+        [b' ' | b'\t' | b'\n' | b'\x0c' | b'\r', ..] => {
+            run(bytes, 0, |byte| matches!(byte, b' ' | b'\t'..=b'\r'))
+        }
         // A byte order mark.
         [0xef, 0xbb, 0xbf, ..] => 3,
         [b'-', b'-', ..] => rest.find('\n').unwrap_or(rest.len()),
@@ -264,6 +267,10 @@ mod tests {
             ]
         );
         assert_eq!(kinds("a/**/b").len(), 2);
+        assert_eq!(
+            kinds("a \x0b\x0b\nb"),
+            [(TokenKind::Word, "a"), (TokenKind::Word, "b")]
+        );
     }
 
     #[test]

@@ -53,7 +53,7 @@ pub const DRIFT: Code = code(
 pub const NOT_MANAGED: Code = code("BV111", Note, "`migrate` takes it into management");
 /// Not managed, and not the schema of any version.
 pub const UNRECOGNIZED: Code = code("BV112", Error, "see what differs with `schema diff`");
-/// A history row is not what refinery writes.
+/// A row of the history is not what refinery writes, or a row of the other records not what the tool writes.
 pub const HISTORY_DAMAGED: Code = code("BV120", Error, RESTORE);
 /// An applied migration is another one in this program.
 pub const DIVERGENT: Code = code(

@@ -1,0 +1,3 @@
+//! What of the command can be used without running it: the grammar of its configuration file.
+
+pub mod config_file;

@@ -1,0 +1,74 @@
+//! The manifest of a backup: printed and read again it is the same, and one that was altered is noticed.
+
+use std::cell::OnceCell;
+use std::fs;
+
+use bridge_migrate_core::backup::{self, Backup, BackupFacts, Manifest, State};
+use bridge_migrate_core::event::Silent;
+
+use super::edit::edited;
+use crate::ground::{LATEST, Place};
+
+thread_local! {
+    static GROUND: OnceCell<(Place, Backup)> = const { OnceCell::new() };
+}
+
+/// Puts the bytes, or the edited manifest of a sound backup, into its place and looks at the backup.
+///
+/// # Panics
+/// When loading fails, or when a manifest that promises other files or contents is believed.
+pub fn manifest(data: &[u8]) {
+    GROUND.with(|ground| {
+        let (place, sound) = ground.get_or_init(|| {
+            let place = LATEST.place();
+            let created = backup::create(&place.settings, &BackupFacts::default(), &Silent).unwrap();
+            (place, created.backup)
+        });
+        check(place, sound, data);
+    });
+}
+
+fn check(place: &Place, sound: &Backup, data: &[u8]) {
+    let text = serde_json::to_vec_pretty(sound.manifest.as_ref().unwrap()).unwrap();
+    let data = &edited(&text, data);
+    fs::write(&sound.manifest_path, data).unwrap();
+    let loaded = backup::load(&place.settings, &sound.database).unwrap();
+    let problems = backup::verify(&loaded, false, &Silent).unwrap();
+    let Some(manifest) = &loaded.manifest else {
+        assert_eq!(loaded.state, State::Incomplete);
+        assert!(loaded.problem.is_some() && !problems.is_empty());
+        return;
+    };
+    let printed = serde_json::to_vec(manifest).unwrap();
+    fs::write(&sound.manifest_path, &printed).unwrap();
+    let again = backup::load(&place.settings, &sound.database).unwrap();
+    assert_eq!(again.manifest.as_ref(), Some(manifest), "printed");
+    let promised = sound.manifest.as_ref().unwrap();
+    if differs(promised, manifest) {
+        assert!(
+            !problems.is_empty(),
+            "believed: {}",
+            String::from_utf8_lossy(data)
+        );
+    }
+    let is_complete = loaded.state == State::Complete;
+    assert_eq!(is_complete, loaded.problem.is_none());
+    // A list of backups, which does not read the copies, must not stop at this one.
+    assert_eq!(backup::list(&place.settings).unwrap().len(), 1);
+}
+
+/// Whether it promises another copy of the database, or another companion than the one that is there. That there is
+/// none it may say: nothing else knows.
+fn differs(sound: &Manifest, found: &Manifest) -> bool {
+    let same_digest = |one: &bridge_migrate_core::digest::FileDigest,
+                       other: &bridge_migrate_core::digest::FileDigest| {
+        one.bytes == other.bytes && one.sha256.eq_ignore_ascii_case(&other.sha256)
+    };
+    let other_companion = match (&sound.companion, &found.companion) {
+        (Some(sound), Some(found)) => !same_digest(&sound.digest, &found.digest),
+        _ => false,
+    };
+    !same_digest(&sound.database.digest, &found.database.digest)
+        || sound.database.contents != found.database.contents
+        || other_companion
+}

@@ -1,0 +1,134 @@
+//! The commands, as the library offers them.
+
+use bridge_migrate_core::adoption::AdoptionOptions;
+use bridge_migrate_core::apply::{self, MigrateOptions};
+use bridge_migrate_core::backup::{self, BackupFacts};
+use bridge_migrate_core::checklist::{Attested, checklist};
+use bridge_migrate_core::error::{Error, ErrorKind, Result};
+use bridge_migrate_core::event::Silent;
+use bridge_migrate_core::finding::Severity;
+use bridge_migrate_core::lock::MigrationLock;
+use bridge_migrate_core::plan::PlanOptions;
+use bridge_migrate_core::rehearsal::{RehearseOptions, rehearse};
+use bridge_migrate_core::rollback::{self, RollbackOptions, Strategy};
+use bridge_migrate_core::schema::mermaid;
+use bridge_migrate_core::settings::Settings;
+use bridge_migrate_core::status::status;
+use bridge_migrate_core::undo::{UndoOptions, undo};
+use bridge_migrate_core::verify::{VerifyOptions, verify};
+use bridge_migrate_core::wait::wait;
+use bridge_migrate_core::{Target, connection, doctor, expected, runs};
+use rubbish::ground::{CATALOG, without_backup};
+
+/// A command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Command {
+    Status,
+    Plan,
+    Verify,
+    Doctor,
+    Checklist,
+    SchemaShow,
+    History,
+    Wait,
+    RollbackPlan,
+    UndoPreview,
+    Rehearse,
+    BackupCreate,
+    Migrate,
+    MigrateWithoutBackup,
+    Adopt,
+    Rollback,
+    Undo,
+}
+
+impl Command {
+    /// Runs it. What `verify` and `doctor` find wrong counts as an error here.
+    pub(crate) fn run(self, settings: &Settings) -> Result<()> {
+        let back = |strategy| RollbackOptions {
+            target: Target::Version(1),
+            strategy,
+        };
+        match self {
+            Self::Status => status(&CATALOG, settings).map(drop),
+            Self::Plan => apply::plan(&CATALOG, settings, PlanOptions::default()).map(drop),
+            Self::Verify => {
+                let found = verify(&CATALOG, settings, VerifyOptions { full: true }, &Silent)?;
+                let is_wrong = found.iter().any(|finding| finding.severity == Severity::Error);
+                if is_wrong {
+                    Err(Error::new(ErrorKind::VerificationFailed, "findings"))
+                } else {
+                    Ok(())
+                }
+            }
+            Self::Doctor => {
+                let bundle = doctor::gather(&CATALOG, settings, &Silent)?;
+                serde_json::to_string(&bundle).expect("a bundle is JSON");
+                Ok(())
+            }
+            Self::Checklist => checklist(&CATALOG, settings, &Attested::default()).map(drop),
+            Self::SchemaShow => {
+                let reader = connection::open_reader(&settings.database, settings.busy_timeout)?;
+                let schema = expected::read(&reader)?;
+                mermaid(&reader, &schema)
+                    .map(drop)
+                    .map_err(|error| Error::sqlite("draw the schema", error))
+            }
+            Self::History => {
+                let reader = connection::open_reader(&settings.database, settings.busy_timeout)?;
+                runs::read_steps(&reader)?;
+                runs::read_runs(&reader).map(drop)
+            }
+            Self::Wait => match wait(&CATALOG, settings, Target::Version(1), std::time::Duration::ZERO) {
+                Err(error) if error.kind() == ErrorKind::Timeout => Ok(()),
+                waited => waited.map(drop),
+            },
+            Self::RollbackPlan => rollback::plan(&CATALOG, settings, back(Strategy::Auto)).map(drop),
+            Self::UndoPreview => {
+                let options = UndoOptions {
+                    dry_run: true,
+                    ..UndoOptions::default()
+                };
+                undo(settings, 5, &options, &Silent).map(drop)
+            }
+            Self::Rehearse => {
+                let options = RehearseOptions {
+                    target: Target::Latest,
+                    adoption: AdoptionOptions::default(),
+                    keep: false,
+                    smoke_test: None,
+                };
+                rehearse(&CATALOG, settings, options, &Silent).map(drop)
+            }
+            Self::BackupCreate => {
+                let Some(_lock) = MigrationLock::acquire(settings, "backup", &Silent, || Ok(false))? else {
+                    return Err(Error::new(ErrorKind::Locked, "nobody holds it"));
+                };
+                let created = backup::create(settings, &BackupFacts::default(), &Silent)?;
+                let problems = backup::verify(&created.backup, false, &Silent)?;
+                assert!(
+                    problems.is_empty(),
+                    "a backup was made that is none: {problems:?}"
+                );
+                Ok(())
+            }
+            Self::Migrate => apply::migrate(&CATALOG, settings, MigrateOptions::default(), &Silent).map(drop),
+            Self::MigrateWithoutBackup => {
+                apply::migrate(&CATALOG, settings, without_backup(), &Silent).map(drop)
+            }
+            Self::Adopt => apply::adopt(&CATALOG, settings, AdoptionOptions::default(), &Silent).map(drop),
+            Self::Rollback => {
+                rollback::rollback(&CATALOG, settings, back(Strategy::Down), &mut |_| true, &Silent).map(drop)
+            }
+            Self::Undo => undo(settings, 5, &UndoOptions::default(), &Silent).map(drop),
+        }
+    }
+
+    /// Whether it changes nothing of the database, whatever it answers.
+    pub(crate) fn only_reads(self) -> bool {
+        !matches!(
+            self,
+            Self::Migrate | Self::MigrateWithoutBackup | Self::Adopt | Self::Rollback | Self::Undo
+        )
+    }
+}
