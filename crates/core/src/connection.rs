@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
+use rusqlite::limits::Limit;
 use rusqlite::{Connection, OpenFlags};
 use tempfile::TempDir;
 
@@ -371,7 +372,7 @@ pub fn open_still(path: &Path) -> Result<Reader> {
     open_uri(path, "?mode=ro&immutable=1", Duration::ZERO).map_err(|source| cannot_open(path, source))
 }
 
-/// An empty database in memory.
+/// An empty database in memory, from which no statement reaches a file.
 ///
 /// # Errors
 /// When SQLite is out of memory.
@@ -380,6 +381,10 @@ pub fn open_scratch() -> Result<Connection> {
     let connection = Connection::open_in_memory().while_doing(doing)?;
     connection
         .pragma_update(None, "foreign_keys", false)
+        .while_doing(doing)?;
+    // What a migration says is run here before anybody has read it: ATTACH and VACUUM INTO would make files.
+    connection
+        .set_limit(Limit::SQLITE_LIMIT_ATTACHED, 0)
         .while_doing(doing)?;
     Ok(connection)
 }
@@ -469,6 +474,16 @@ pub(crate) fn percent_encoded(path: &Path) -> String {
 #[allow(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_statement_reaches_a_file_from_a_scratch_database() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("made.db");
+        for statement in ["ATTACH ?1 AS other", "VACUUM INTO ?1"] {
+            let ran = open_scratch().unwrap().execute(statement, [file.to_str()]);
+            assert!(ran.is_err() && !file.exists(), "{statement}");
+        }
+    }
 
     /// How often one looks at a database in this mode when the first looks fail, and what one sees in the end.
     fn looks(mode: &str, failures: u32, kind: ErrorKind) -> (u32, Result<()>) {

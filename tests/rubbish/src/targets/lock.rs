@@ -40,7 +40,7 @@ fn check(place: &Place, data: &[u8]) {
     } else {
         assert_eq!((told.pid, told.host.as_str()), (0, "unknown"));
     }
-    let take = || MigrationLock::acquire(&place.settings, "rubbish", &Silent, || Ok(false));
+    let take = || MigrationLock::take(&place.settings, "rubbish", &Silent);
     let error = take().expect_err("the lock is held by another");
     assert_eq!(error.kind(), ErrorKind::Locked);
     assert!(fs::read(&path).unwrap() == data, "what the holder wrote is gone");
@@ -51,7 +51,7 @@ fn check(place: &Place, data: &[u8]) {
         "nobody holds it, whatever stands in it"
     );
 
-    let taken = take().unwrap().expect("the lock is free");
+    let taken = take().expect("the lock is free");
     let own = current_holder(place.database()).expect("we hold it");
     assert_eq!((own.pid, own.command.as_str()), (std::process::id(), "rubbish"));
     assert_one_line(&own.tool);

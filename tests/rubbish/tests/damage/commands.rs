@@ -101,9 +101,7 @@ impl Command {
                 rehearse(&CATALOG, settings, options, &Silent).map(drop)
             }
             Self::BackupCreate => {
-                let Some(_lock) = MigrationLock::acquire(settings, "backup", &Silent, || Ok(false))? else {
-                    return Err(Error::new(ErrorKind::Locked, "nobody holds it"));
-                };
+                let _lock = MigrationLock::take(settings, "backup", &Silent)?;
                 let created = backup::create(settings, &BackupFacts::default(), &Silent)?;
                 let problems = backup::verify(&created.backup, false, &Silent)?;
                 assert!(
