@@ -50,15 +50,12 @@ impl Tally {
     /// # Panics
     /// When something failed.
     pub(crate) fn prove(self, what: &str) {
-        let kinds: Vec<String> = self
-            .refused
-            .iter()
-            .map(|(kind, times)| format!("{times} {kind}"))
-            .collect();
+        let mut answers = vec![format!("{} succeeded", self.done)];
+        answers.extend(self.refused.iter().map(|(kind, times)| format!("{times} {kind}")));
         proof::count(
             self.tried,
             "damaged files",
-            format_args!("{what}: {} succeeded, {}", self.done, kinds.join(", ")),
+            format_args!("{what}: {}", answers.join(", ")),
         );
         let shown: Vec<&String> = self.failures.iter().take(8).collect();
         assert!(
