@@ -58,3 +58,26 @@ fn check(text: &str, zone: TimeZone, normal: Option<String>) {
     };
     assert_eq!(normal, expected, "{text:?} in {zone}");
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a converter with that mistake would give for a text in UTC.
+    fn assert_noticed(mistake: &str, text: &str, given: Option<&str>) {
+        let given = given.map(str::to_owned);
+        let noticed = std::panic::catch_unwind(|| check(text, TimeZone::Utc, given));
+        assert!(noticed.is_err(), "{mistake}: nobody notices");
+    }
+
+    #[test]
+    fn mistakes_of_a_converter_are_noticed() {
+        let text = "2026-02-22T15:30:45+01:00:30";
+        check(text, TimeZone::Utc, to_utc_isoformat(text, &TimeZone::Utc));
+        assert_noticed("an offset left out", text, Some("2026-02-22T15:30:45+00:00"));
+        assert_noticed("its seconds left out", text, Some("2026-02-22T14:30:45+00:00"));
+        assert_noticed("another form", text, Some("2026-02-22T14:30:15Z"));
+        assert_noticed("a timestamp not known as one", text, None);
+        assert_noticed("anything taken for a timestamp", "yesterday", Some(text));
+    }
+}
