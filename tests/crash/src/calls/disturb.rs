@@ -1,0 +1,1 @@
+//! Lets calls of the program fail, or kills it before one.
