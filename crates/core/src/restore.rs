@@ -23,14 +23,14 @@ use crate::catalog::Catalog;
 use crate::connection::{FileState, inspect, open_reader, open_still};
 use crate::digest::digest_file;
 use crate::disk::{require_space, same_file_system};
-use crate::error::{Error, ErrorKind, Hint, IoContext, Result};
+use crate::error::{Error, ErrorKind, Hint, Result};
 use crate::event::{Observer, Silent};
 use crate::expected;
 use crate::rollback::unfinished::Unfinished;
 use crate::schema::{ObjectKind, Snapshot};
 use crate::settings::{Settings, folder_of};
 use crate::state::State;
-use crate::whole_file::{WholeFile, remove_abandoned};
+use crate::whole_file::{WholeFile, make_folder, remove_abandoned};
 
 /// How to restore.
 #[derive(Debug, Clone, Default)]
@@ -338,7 +338,7 @@ fn check_room(settings: &Settings, backup: &Backup) -> Result<()> {
     let companion = backup.companion.as_deref().map_or(0, length);
     let secure = space_needed(settings)?;
 
-    std::fs::create_dir_all(&settings.backup_dir).on_file("make the folder", &settings.backup_dir)?;
+    make_folder(&settings.backup_dir)?;
     if same_file_system(&folder, &settings.backup_dir) {
         require_space(&folder, put + companion + secure, "the restore")?;
     } else {
