@@ -22,6 +22,7 @@ fn prove(names: &[&str]) {
         return;
     }
     let options = Options::read();
+    let mut failures = Vec::new();
     for name in names {
         if options.is_elsewhere(name) {
             continue;
@@ -38,13 +39,14 @@ fn prove(names: &[&str]) {
             "power cuts",
             format_args!("program, {name}: {summary}; {proven}"),
         );
-        proven.assert_holds();
+        failures.extend(proven.failures.iter().take(5).cloned());
         if let Some(point) = &options.point {
             assert!(proven.points == 1, "there is no point {point}");
         } else {
             assert!(proven.points >= LEAST_POINTS, "{proven}");
         }
     }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
 #[test]

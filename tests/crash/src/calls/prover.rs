@@ -215,23 +215,6 @@ enum How {
     Chance(u64),
 }
 
-impl Proof {
-    /// Fails when something did not hold.
-    ///
-    /// # Panics
-    /// With what and where.
-    pub fn assert_holds(&self) {
-        let first: Vec<&str> = self.failures.iter().take(5).map(String::as_str).collect();
-        assert!(
-            self.failures.is_empty(),
-            "{} of {} points:\n{}",
-            self.failures.len(),
-            self.points,
-            first.join("\n")
-        );
-    }
-}
-
 impl std::fmt::Display for Proof {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
