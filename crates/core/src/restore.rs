@@ -141,7 +141,11 @@ pub fn restore(
     let outcome = put_back(settings, backup, options, observer)?;
     if !options.dry_run {
         // Whatever a rollback was restoring, this content is wanted now.
-        Unfinished::forget(settings)?;
+        Unfinished::forget(settings).map_err(|error| {
+            error
+                .with_truth("The database is restored; the note of an interrupted rollback may still be there. Run the restore again.")
+                .with_hint(again(backup))
+        })?;
     }
     Ok(outcome)
 }
@@ -241,7 +245,11 @@ pub(crate) fn put_back(
             outcome.lock_ms = u64::try_from(put.lock_held.as_millis()).unwrap_or(u64::MAX);
         }
         None => {
-            replace::replace_database(settings, &backup.database, observer)?;
+            replace::replace_database(settings, &backup.database, observer).map_err(|error| {
+                error
+                    .with_truth("The database is as it was, or as in the backup. Run the restore again.")
+                    .with_hint(again(backup))
+            })?;
             outcome.placement = Placement::NewFile;
         }
     }
