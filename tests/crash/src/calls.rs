@@ -22,6 +22,21 @@ use std::sync::OnceLock;
 
 use support::proof;
 
+/// Does `work` for each case at the same time: most of a run is waiting. Gives what did not hold in any of them.
+///
+/// # Panics
+/// When one of them does.
+pub fn side_by_side(names: &[&str], work: impl Fn(&str) -> Vec<String> + Sync) -> Vec<String> {
+    std::thread::scope(|scope| {
+        let work = &work;
+        let threads: Vec<_> = names.iter().map(|name| scope.spawn(move || work(name))).collect();
+        threads
+            .into_iter()
+            .flat_map(|thread| thread.join().unwrap())
+            .collect()
+    })
+}
+
 /// Whether this machine lets a program be traced. Where it does not, says so once; in CI (`CI` is set) that is a
 /// failure.
 ///

@@ -1,14 +1,9 @@
 //! The power fails while the real program works, also in what it does without SQLite.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test that cannot go on says so by panicking"
-)]
 
-use crash::calls::are_traceable;
 use crash::calls::cases::case;
 use crash::calls::prover::{Effort, Prover};
+use crash::calls::{are_traceable, side_by_side};
 use crash::options::Options;
 use support::proof;
 
@@ -22,10 +17,9 @@ fn prove(names: &[&str]) {
         return;
     }
     let options = Options::read();
-    let mut failures = Vec::new();
-    for name in names {
+    let failures = side_by_side(names, |name| {
         if options.is_elsewhere(name) {
-            continue;
+            return Vec::new();
         }
         let prover = Prover::record(case(name, options.seed));
         let effort = Effort {
@@ -39,13 +33,13 @@ fn prove(names: &[&str]) {
             "power cuts",
             format_args!("program, {name}: {summary}; {proven}"),
         );
-        failures.extend(proven.failures.iter().take(5).cloned());
         if let Some(point) = &options.point {
             assert!(proven.points == 1, "there is no point {point}");
         } else {
             assert!(proven.points >= LEAST_POINTS, "{proven}");
         }
-    }
+        proven.failures.into_iter().take(5).collect()
+    });
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
@@ -61,9 +55,13 @@ fn backups_are_whole_after_a_power_cut() {
 
 #[test]
 fn a_restore_is_whole_after_a_power_cut() {
-    let restores = ["restore", "restore-wal", "restore-missing", "restore-note"];
-    prove(&restores);
-    prove(&["rollback-restore"]);
+    prove(&[
+        "restore",
+        "restore-wal",
+        "restore-missing",
+        "restore-note",
+        "rollback-restore",
+    ]);
 }
 
 #[test]

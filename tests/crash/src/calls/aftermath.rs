@@ -26,6 +26,17 @@ pub struct Goal {
     pub content: String,
 }
 
+/// What the program promised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Promise {
+    /// Nothing yet.
+    None,
+    /// That it is done.
+    Goal,
+    /// The same, in the run that led to the [`Goal`]: each file must be as that left it, by name and byte.
+    Files,
+}
+
 /// What a folder turned out to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Found {
@@ -41,8 +52,11 @@ pub struct Aftermath<'a> {
     case: &'a Case,
     goal: &'a Goal,
     databases: BTreeMap<[u8; 32], Result<(Standing, String), String>>,
+    before: String,
     scratch: TempDir,
 }
+
+const SAID: &str = "the program said that it is done, but";
 
 impl<'a> Aftermath<'a> {
     /// Looks at what the case's command leaves.
@@ -50,12 +64,17 @@ impl<'a> Aftermath<'a> {
     /// # Panics
     /// When there is no room.
     pub fn new(case: &'a Case, goal: &'a Goal) -> Self {
-        Self {
+        let mut aftermath = Self {
             case,
             goal,
             databases: BTreeMap::new(),
+            before: String::new(),
             scratch: tempfile::tempdir().unwrap(),
+        };
+        if let Some(bytes) = case.before.get(DATABASE) {
+            aftermath.before = aftermath.look(bytes).unwrap().1;
         }
+        aftermath
     }
 
     /// Different databases that were seen, in place or in backups.
@@ -63,23 +82,30 @@ impl<'a> Aftermath<'a> {
         self.databases.len()
     }
 
-    /// Checks what the folder holds now.
+    /// What the database held before.
+    pub fn content_before(&self) -> &str {
+        &self.before
+    }
+
+    /// Checks what the folder holds now; also gives the database's content.
     ///
     /// # Errors
     /// What does not hold.
-    pub fn check(&mut self, is_done: bool) -> Result<Found, String> {
+    pub fn check(&mut self, promise: Promise) -> Result<(Found, String), String> {
         let root = self.case.root();
         let tree = Tree::read(&root);
         self.check_tokens(&tree)?;
         let backups = self.check_backups()?;
         let found = self.database(&root, &tree)?;
-        if is_done {
-            self.check_done(&tree, found.as_ref().map(|(_, content)| content.as_str()))?;
+        let (standing, content) = found.unzip();
+        let content = content.unwrap_or_default();
+        if promise != Promise::None {
+            self.check_goal(&tree, &content)?;
         }
-        Ok(Found {
-            standing: found.map(|(standing, _)| standing),
-            backups,
-        })
+        if promise == Promise::Files {
+            self.check_files(&tree)?;
+        }
+        Ok((Found { standing, backups }, content))
     }
 
     /// The token file is the old or the new one.
@@ -161,14 +187,20 @@ impl<'a> Aftermath<'a> {
         found
     }
 
-    /// What the program said that it did is there.
-    fn check_done(&self, tree: &Tree, content: Option<&str>) -> Result<(), String> {
-        let said = "the program said that it is done, but";
-        let content = content.unwrap_or_default();
+    /// What the program said that it did is in the database and the token file.
+    fn check_goal(&self, tree: &Tree, content: &str) -> Result<(), String> {
         if content != self.goal.content {
             let difference = first_difference(&self.goal.content, content);
-            return Err(format!("{said} of the database: {difference}"));
+            return Err(format!("{SAID} of the database: {difference}"));
         }
+        if tree.get(TOKENS) != self.goal.tree.get(TOKENS) {
+            return Err(format!("{SAID} the token file is not as it should be"));
+        }
+        Ok(())
+    }
+
+    /// And in all other files, but for those on which nobody relies.
+    fn check_files(&self, tree: &Tree) -> Result<(), String> {
         let lasting_files = |tree: &Tree| {
             let mut files = tree.0.clone();
             files.retain(|path, bytes| {
@@ -181,12 +213,12 @@ impl<'a> Aftermath<'a> {
         for (path, bytes) in &wanted {
             match found.get(path) {
                 Some(found) if found == bytes => {}
-                Some(_) => return Err(format!("{said} {} is not as it left it", path.display())),
-                None => return Err(format!("{said} {} is missing", path.display())),
+                Some(_) => return Err(format!("{SAID} {} is not as it left it", path.display())),
+                None => return Err(format!("{SAID} {} is missing", path.display())),
             }
         }
         match found.keys().find(|path| !wanted.contains_key(*path)) {
-            Some(path) => Err(format!("{said} {} is back", path.display())),
+            Some(path) => Err(format!("{SAID} {} is back", path.display())),
             None => Ok(()),
         }
     }
@@ -200,18 +232,9 @@ impl<'a> Aftermath<'a> {
         if ending.code != Some(0) {
             return Err(format!("the next run fails: {ending}"));
         }
-        self.check(false)
-            .map_err(|wrong| format!("after the next run: {wrong}"))?;
-        let root = self.case.root();
-        let found = self.database(&root, &Tree::read(&root))?;
-        let found = found.map(|(_, content)| content).unwrap_or_default();
-        if found != self.goal.content {
-            let difference = first_difference(&self.goal.content, &found);
-            return Err(format!("the next run ends with other content: {difference}"));
-        }
-        if fs::read(root.join(TOKENS)).ok().as_deref() != self.goal.tree.get(TOKENS) {
-            return Err("the next run ends with another token file".to_owned());
-        }
-        Ok(())
+        let found = self.check(Promise::Goal);
+        found
+            .map(drop)
+            .map_err(|wrong| format!("after the next run: {wrong}"))
     }
 }

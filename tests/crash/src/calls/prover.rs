@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use support::random::mix;
 
-use super::aftermath::{Aftermath, Found, Goal};
+use super::aftermath::{Aftermath, Found, Goal, Promise};
 use super::case::{Case, DATABASE};
 use super::disk::{Disk, chance};
 use super::names::{is_fleeting, is_of_sqlite};
@@ -100,7 +100,7 @@ impl Prover {
             ..Proof::default()
         };
         let mut aftermath = Aftermath::new(&self.case, &self.goal);
-        let mut known: BTreeMap<([u8; 32], bool), Result<Found, String>> = BTreeMap::new();
+        let mut known: BTreeMap<([u8; 32], Promise), Result<Found, String>> = BTreeMap::new();
         let mut disk = Disk::before(&self.trace);
         let mut applied = 0;
         for (number, point) in (0_u64..).zip(&points) {
@@ -108,10 +108,10 @@ impl Prover {
             new.iter().for_each(|event| disk.apply(&event.op));
             applied = point.after;
             let tree = disk.cut(self.loss(options.seed, point));
-            let is_done = self.is_done(point.after);
-            let result = known.entry((tree.digest(), is_done)).or_insert_with(|| {
+            let promise = self.promise(point.after);
+            let result = known.entry((tree.digest(), promise)).or_insert_with(|| {
                 tree.write(&self.case.root());
-                aftermath.check(is_done)
+                aftermath.check(promise).map(|(found, _)| found)
             });
             let mut result = result.clone();
             let is_chosen = effort.reruns > 0 && (number + options.seed).is_multiple_of(every);
@@ -134,10 +134,12 @@ impl Prover {
         proof
     }
 
-    fn is_done(&self, after: usize) -> bool {
-        self.trace.events[..after]
-            .iter()
-            .any(|event| event.op == Op::Said)
+    fn promise(&self, after: usize) -> Promise {
+        let mut done = self.trace.events[..after].iter();
+        match done.any(|event| event.op == Op::Said) {
+            true => Promise::Files,
+            false => Promise::None,
+        }
     }
 
     /// The points to try, in the order of the operations, and how many there are in all.
@@ -163,7 +165,7 @@ impl Prover {
             let lot = |point: &Point| mix(options.seed ^ chance(0, &self.name(point)).next_u64());
             points.retain(|point| point.is_own || lot(point).is_multiple_of(SPARSE));
             // What was promised is looked at in any case.
-            let is_last = |point: &Point| self.is_done(point.after);
+            let is_last = |point: &Point| self.promise(point.after) == Promise::Files;
             points.sort_by_cached_key(|point| (!is_last(point), !point.is_own, lot(point)));
             points.truncate(cap);
             points.sort_by_key(|point| (point.after, point.how));
