@@ -55,12 +55,7 @@ fn backups_say_what_failed_and_can_be_made_later() {
 
 #[test]
 fn restores_say_what_failed_and_go_on_later() {
-    disturb(&[
-        "restore",
-        "restore-wal",
-        "restore-missing",
-        "rollback-restore",
-    ]);
+    disturb(&["restore", "restore-wal", "restore-missing", "rollback-restore"]);
 }
 
 #[test]

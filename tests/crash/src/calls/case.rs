@@ -126,6 +126,14 @@ impl Case {
     /// When it cannot be traced, which [`are_traceable`](super::are_traceable) says.
     pub fn watch(&self, watcher: &mut dyn Watcher) -> Ending {
         self.before.write(&self.root());
+        self.watch_here(watcher)
+    }
+
+    /// The same on the folder as it is.
+    ///
+    /// # Panics
+    /// As [`Self::watch`].
+    pub fn watch_here(&self, watcher: &mut dyn Watcher) -> Ending {
         run(self.command(), &self.root(), PATIENCE, watcher).unwrap()
     }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use super::names::lasting;
 use super::tree::Tree;
 
 /// One operation. Paths are relative to the folder; a file is known by a number, since names come and go.
@@ -99,6 +100,60 @@ pub struct Trace {
 }
 
 impl Trace {
+    /// The same run, had it not put on disk the file that got the name `to`, which is written as in the names of events.
+    ///
+    /// # Panics
+    /// When there was no such sync.
+    #[must_use]
+    pub fn without_sync_of(&self, to: &str) -> Self {
+        let (_, temporary) = self.publication(to);
+        let created = self.events.iter().find_map(|event| match &event.op {
+            Op::Create { path, file } if *path == temporary => Some(*file),
+            _ => None,
+        });
+        let file = created.unwrap();
+        self.without(|_, op| matches!(op, Op::Sync { file: synced } if *synced == file))
+    }
+
+    /// The same run, had it not put the folder on disk after a file got the name `to`.
+    ///
+    /// # Panics
+    /// When it did not do so.
+    #[must_use]
+    pub fn without_folder_sync_after(&self, to: &str) -> Self {
+        let (renamed, _) = self.publication(to);
+        self.without(|index, op| index > renamed && matches!(op, Op::SyncFolder { .. }))
+    }
+
+    /// The same run, had it put no folder on disk.
+    ///
+    /// # Panics
+    /// When it did not do so.
+    #[must_use]
+    pub fn without_folder_syncs(&self) -> Self {
+        self.without(|_, op| matches!(op, Op::SyncFolder { .. }))
+    }
+
+    /// When the last file got this name, and what it was called before.
+    fn publication(&self, to: &str) -> (usize, PathBuf) {
+        let mut events = self.events.iter().enumerate().rev();
+        let found = events.find_map(|(index, event)| match &event.op {
+            Op::Rename { from, to: new } if lasting(new) == to => Some((index, from.clone())),
+            _ => None,
+        });
+        found.unwrap()
+    }
+
+    fn without(&self, is_left_out: impl Fn(usize, &Op) -> bool) -> Self {
+        let mut trace = self.clone();
+        let mut index = 0..;
+        trace
+            .events
+            .retain(|event| !is_left_out(index.next().unwrap_or_default(), &event.op));
+        assert!(trace.events.len() < self.events.len(), "nothing was left out");
+        trace
+    }
+
     /// How many operations of each kind there are, for people.
     pub fn summary(&self) -> String {
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
