@@ -5,9 +5,10 @@ use std::ffi::OsString;
 use bridge_migrate_core::apply::resolved;
 use bridge_migrate_core::catalog::Catalog;
 use bridge_migrate_core::connection::{self, Reader};
-use bridge_migrate_core::error::{Error, ErrorKind, Hint, IoContext, Result};
+use bridge_migrate_core::error::{Error, ErrorKind, Hint, Result};
 use bridge_migrate_core::settings::{Settings, folder_of};
 use bridge_migrate_core::time_zone::TimeZone;
+use bridge_migrate_core::whole_file::make_folder;
 
 use crate::arguments::{Command, GlobalOptions};
 use crate::config::Config;
@@ -55,8 +56,7 @@ impl Context {
 
     /// Makes the database's folder.
     pub(crate) fn make_folder(&self) -> Result<()> {
-        let folder = folder_of(&self.settings.database);
-        std::fs::create_dir_all(&folder).on_file("make the folder", &folder)
+        make_folder(&folder_of(&self.settings.database))
     }
 
     /// The Bridge's migrations.

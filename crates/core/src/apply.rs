@@ -12,6 +12,7 @@ use crate::connection::{self, FileState};
 use crate::data::SkippedRow;
 use crate::error::{Error, ErrorKind, Hint, Reached, Result, SqliteContext};
 use crate::event::{Event, Observer};
+use crate::failed_run::with_what_is_left;
 use crate::history::History;
 use crate::lock::{MigrationLock, Taken};
 use crate::plan::{self, Plan, PlanOptions, Start};
@@ -201,7 +202,8 @@ fn migrate_locked(
         Some(writer) => writer,
         None => connection::create_writer(&settings.database, settings.busy_timeout)?,
     };
-    let outcome = apply_plan(catalog, settings, &writer, &plan, &run, options.reclaim, &log);
+    let outcome = apply_plan(catalog, settings, &writer, &plan, &run, options.reclaim, &log)
+        .map_err(|error| with_what_is_left(error, settings, &run));
     let reached = match &outcome {
         Ok(_) => plan.to.version,
         Err(error) => error
@@ -543,7 +545,8 @@ pub fn adopt(
         });
     };
     let run = Run::begin(settings, "adopt", plan.from.version, plan.from.version);
-    adopt::write(catalog, settings, &writer, adoption, &run)?;
+    adopt::write(catalog, settings, &writer, adoption, &run)
+        .map_err(|error| with_what_is_left(error, settings, &run))?;
     observer.observe(&adopt::event(adoption));
     Ok(MigrateOutcome {
         from: plan.from,

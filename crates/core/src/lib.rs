@@ -21,6 +21,7 @@ pub mod effects;
 pub mod error;
 pub mod event;
 pub mod expected;
+mod failed_run;
 pub mod finding;
 mod first_start;
 pub mod foreign_keys;

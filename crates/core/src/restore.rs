@@ -23,14 +23,14 @@ use crate::catalog::Catalog;
 use crate::connection::{FileState, inspect, open_reader, open_still};
 use crate::digest::digest_file;
 use crate::disk::{require_space, same_file_system};
-use crate::error::{Error, ErrorKind, Hint, IoContext, Result};
+use crate::error::{Error, ErrorKind, Hint, Result};
 use crate::event::{Observer, Silent};
 use crate::expected;
 use crate::rollback::unfinished::Unfinished;
 use crate::schema::{ObjectKind, Snapshot};
 use crate::settings::{Settings, folder_of};
 use crate::state::State;
-use crate::whole_file::{WholeFile, remove_abandoned};
+use crate::whole_file::{WholeFile, make_folder, remove_abandoned};
 
 /// How to restore.
 #[derive(Debug, Clone, Default)]
@@ -141,7 +141,11 @@ pub fn restore(
     let outcome = put_back(settings, backup, options, observer)?;
     if !options.dry_run {
         // Whatever a rollback was restoring, this content is wanted now.
-        Unfinished::forget(settings)?;
+        Unfinished::forget(settings).map_err(|error| {
+            error
+                .with_truth("The database is restored; the note of an interrupted rollback may still be there. Run the restore again.")
+                .with_hint(again(backup))
+        })?;
     }
     Ok(outcome)
 }
@@ -241,7 +245,11 @@ pub(crate) fn put_back(
             outcome.lock_ms = u64::try_from(put.lock_held.as_millis()).unwrap_or(u64::MAX);
         }
         None => {
-            replace::replace_database(settings, &backup.database, observer)?;
+            replace::replace_database(settings, &backup.database, observer).map_err(|error| {
+                error
+                    .with_truth("The database is as it was, or as in the backup. Run the restore again.")
+                    .with_hint(again(backup))
+            })?;
             outcome.placement = Placement::NewFile;
         }
     }
@@ -338,7 +346,7 @@ fn check_room(settings: &Settings, backup: &Backup) -> Result<()> {
     let companion = backup.companion.as_deref().map_or(0, length);
     let secure = space_needed(settings)?;
 
-    std::fs::create_dir_all(&settings.backup_dir).on_file("make the folder", &settings.backup_dir)?;
+    make_folder(&settings.backup_dir)?;
     if same_file_system(&folder, &settings.backup_dir) {
         require_space(&folder, put + companion + secure, "the restore")?;
     } else {

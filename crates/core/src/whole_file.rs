@@ -220,6 +220,20 @@ pub fn sync_folder_of(path: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Makes `folder`, and the folders above it that are missing; what is in it later is lost with it in a power cut
+/// unless its name is on disk, too.
+///
+/// # Errors
+/// When a folder cannot be made or put on disk.
+pub fn make_folder(folder: &Path) -> Result<()> {
+    let missing: Vec<&Path> = folder
+        .ancestors()
+        .take_while(|above| !above.as_os_str().is_empty() && !above.exists())
+        .collect();
+    std::fs::create_dir_all(folder).on_file("make the folder", folder)?;
+    missing.into_iter().try_for_each(sync_folder_of)
+}
+
 /// Removes what killed runs left in `folder`, and says how many files that were.
 ///
 /// A file whose owner lives is locked by it; one that is younger than a minute is left in any case. Files
@@ -349,6 +363,17 @@ mod tests {
         new.publish_over(&target).unwrap();
         assert_eq!(mode(), 0o640);
         assert_eq!(std::fs::read_to_string(&target).unwrap(), "y");
+    }
+
+    #[test]
+    fn a_folder_is_made_with_those_above_it_and_may_be_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let deep = folder.path().join("a/b/c");
+        make_folder(&deep).unwrap();
+        make_folder(&deep).unwrap();
+        assert!(deep.is_dir());
+        std::fs::write(deep.join("file"), "").unwrap();
+        assert!(make_folder(&deep.join("file")).is_err());
     }
 
     #[test]

@@ -42,22 +42,34 @@ pub type Layout = BTreeMap<Name, Vec<u8>>;
 /// The disk after a part of a trace.
 #[derive(Debug, Clone, Default)]
 pub struct Disk {
-    files: Vec<File>,
+    files: Vec<Stored>,
     names: BTreeMap<Name, usize>,
     pending: Vec<(Name, Option<usize>)>,
     forgotten: Forgotten,
 }
 
+/// What the disk has of a file, and what it was given since.
 #[derive(Debug, Clone, Default)]
-struct File {
+pub struct Stored {
     synced: Vec<u8>,
     pending: Vec<Change>,
 }
 
+/// A change of a file's bytes.
 #[derive(Debug, Clone)]
-enum Change {
-    Write { offset: usize, bytes: Vec<u8> },
-    Truncate { length: usize },
+pub enum Change {
+    /// Bytes come.
+    Write {
+        /// Where the bytes go.
+        offset: usize,
+        /// The bytes.
+        bytes: Vec<u8>,
+    },
+    /// Another length.
+    Truncate {
+        /// The length in bytes.
+        length: usize,
+    },
 }
 
 impl Disk {
@@ -68,10 +80,7 @@ impl Disk {
             ..Self::default()
         };
         if let Some(bytes) = &trace.before {
-            disk.files.push(File {
-                synced: bytes.clone(),
-                pending: Vec::new(),
-            });
+            disk.files.push(Stored::synced(bytes.clone()));
             disk.names.insert(Name::Database, 0);
         }
         disk
@@ -82,7 +91,7 @@ impl Disk {
         match op {
             Op::Create { file, name } => {
                 if self.files.len() <= *file {
-                    self.files.resize(*file + 1, File::default());
+                    self.files.resize(*file + 1, Stored::default());
                 }
                 self.pending.push((*name, Some(*file)));
             }
@@ -95,10 +104,7 @@ impl Disk {
                 .push(Change::Truncate { length: *length }),
             Op::Sync { name, .. } if self.forgotten == Forgotten::Of(*name) => {}
             Op::Sync { file, folder, .. } => {
-                let file = &mut self.files[*file];
-                for change in std::mem::take(&mut file.pending) {
-                    change.apply(&mut file.synced);
-                }
+                self.files[*file].sync();
                 if *folder {
                     self.sync_names();
                 }
@@ -124,7 +130,7 @@ impl Disk {
 
     /// How much a power cut could take.
     pub fn unsynced(&self) -> usize {
-        self.pending.len() + self.files.iter().map(|file| file.pending.len()).sum::<usize>()
+        self.pending.len() + self.files.iter().map(Stored::unsynced).sum::<usize>()
     }
 
     /// What a power cut leaves.
@@ -155,8 +161,43 @@ impl Disk {
     }
 }
 
-impl File {
-    fn cut(&self, loss: &mut Loss, share: u8) -> Vec<u8> {
+impl Stored {
+    /// A file that is on disk.
+    pub fn synced(bytes: Vec<u8>) -> Self {
+        Self {
+            synced: bytes,
+            pending: Vec::new(),
+        }
+    }
+
+    /// Takes a change, which may be lost.
+    pub fn change(&mut self, change: Change) {
+        self.pending.push(change);
+    }
+
+    /// Puts all changes on disk.
+    pub fn sync(&mut self) {
+        for change in std::mem::take(&mut self.pending) {
+            change.apply(&mut self.synced);
+        }
+    }
+
+    /// The length in bytes, as the running machine knows it.
+    pub fn length(&self) -> usize {
+        let length = |length: usize, change: &Change| match change {
+            Change::Write { offset, bytes } => length.max(offset + bytes.len()),
+            Change::Truncate { length } => *length,
+        };
+        self.pending.iter().fold(self.synced.len(), length)
+    }
+
+    /// How many changes could be lost.
+    pub fn unsynced(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// What a power cut leaves; of what is not synced, it takes `share` percent, if that is left to chance.
+    pub fn cut(&self, loss: &mut Loss, share: u8) -> Vec<u8> {
         let mut bytes = self.synced.clone();
         for change in &self.pending {
             match loss {

@@ -6,6 +6,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use bridge_migrate_core::error::{Error, ErrorKind};
 use bridge_migrate_core::event::Silent;
 
+use rusqlite::Connection;
+
 use crate::options::Options;
 use crate::prover::{Prover, open};
 use crate::scenario::Command;
@@ -103,7 +105,7 @@ fn try_fault(prover: &Prover, fault: Fault) -> Result<bool, String> {
                 return Err(first_difference(&prover.final_content, &found));
             }
         }
-        Err(error) if is_clear(error) && is_true(prover, error, standing) => {}
+        Err(error) if is_clear(error) && is_true(prover, error, standing, &connection) => {}
         _ => return Err(format!("{said}; the database is {standing:?}")),
     }
     drop(connection);
@@ -122,11 +124,16 @@ fn is_clear(error: &Error) -> bool {
 }
 
 /// What an error says about the database is so.
-fn is_true(prover: &Prover, error: &Error, standing: Standing) -> bool {
+fn is_true(prover: &Prover, error: &Error, standing: Standing, connection: &Connection) -> bool {
     let before = match prover.scenario.command {
         Command::Fresh | Command::Migrate | Command::Adopt => 0,
         // Records that are undone do not show in the version.
-        Command::Undo => return true,
+        Command::Undo => {
+            let before = content(&Connection::open(prover.scenario.place().database()).unwrap());
+            let reached = error.reached().map(|reached| reached.version);
+            let is_changed = content(connection) != before;
+            return reached == is_changed.then_some(standing.version);
+        }
         // It says that it cannot say which of the two is there, or that only the check failed.
         Command::Restore if standing.version == 0 => {
             return error

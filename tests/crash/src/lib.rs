@@ -1,8 +1,9 @@
 //! Proves that the engine survives power cuts and failing disks: what it writes is recorded below SQLite, then laid
 //! out as every possible cut would have left it, and opened again.
 //!
-//! Only the traffic of the database, its journal and its log is recorded and disturbed. Backups, manifests and the
-//! companion are renamed into place by the engine itself and do not pass through SQLite.
+//! There are two provers. One records the database, its journal and its log in a shim below SQLite, in this process:
+//! that is fast, and knows what the engine told its observer. The other ([`calls`]) records the system calls of the
+//! real program, and with them all that does not pass through SQLite.
 #![cfg(unix)]
 #![allow(
     clippy::disallowed_methods,
@@ -15,6 +16,8 @@
     reason = "a test that cannot go on says so by panicking"
 )]
 
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+pub mod calls;
 pub mod disk;
 pub mod faults;
 pub mod options;

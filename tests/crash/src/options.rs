@@ -25,6 +25,12 @@ impl Options {
             point: std::env::var("CRASH_POINT").ok(),
         }
     }
+
+    /// Whether the one point to try is in another scenario than the one of this name.
+    pub fn is_elsewhere(&self, scenario: &str) -> bool {
+        let wanted = self.point.as_deref().and_then(|point| point.split('/').next());
+        wanted.is_some_and(|wanted| wanted != scenario)
+    }
 }
 
 /// A number in the environment.

@@ -16,7 +16,7 @@ use crate::disk::require_space;
 use crate::error::{Error, ErrorKind, Hint, IoContext, Result};
 use crate::event::{Event, Observer};
 use crate::settings::Settings;
-use crate::whole_file::{Publication, PublishedFile, VerifiedFile, WholeFile, remove_abandoned};
+use crate::whole_file::{Publication, PublishedFile, VerifiedFile, WholeFile, make_folder, remove_abandoned};
 
 /// What the caller knows about the database, for the manifest.
 #[derive(Debug, Clone, Default)]
@@ -82,7 +82,7 @@ pub(super) fn create_with(
         return Err(missing(&settings.database));
     }
     let folder = &settings.backup_dir;
-    std::fs::create_dir_all(folder).on_file("make the folder", folder)?;
+    make_folder(folder)?;
     remove_abandoned(folder);
     require_space(folder, space_needed(settings)?, "the backup")?;
 

@@ -20,6 +20,7 @@ use crate::backup::{self, Backup, BackupFacts};
 use crate::catalog::Catalog;
 use crate::error::{Error, ErrorKind, Hint, Result};
 use crate::event::{Event, Observer};
+use crate::failed_run::with_what_is_left;
 use crate::history::History;
 use crate::lock::MigrationLock;
 use crate::plan::{self as way_up, PlanOptions, Start};
@@ -169,6 +170,7 @@ pub fn rollback(
         }
         _ => go_down(catalog, settings, &plan, &mut run, &log),
     };
+    let outcome = outcome.map_err(|error| with_what_is_left(error, settings, &run));
     let reached = match &outcome {
         Ok(_) => plan.to.version,
         Err(error) => error

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::connection::with_suffix;
 use crate::error::{Error, ErrorKind, Hint, IoContext, Result};
 use crate::settings::{Settings, folder_of};
-use crate::whole_file::WholeFile;
+use crate::whole_file::{WholeFile, sync_folder_of};
 
 /// What was being done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,8 +61,10 @@ impl Unfinished {
     pub(crate) fn forget(settings: &Settings) -> Result<()> {
         let path = path(settings);
         match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).on_file("remove", &path),
-            _ => Ok(()),
+            // A note that a power cut brings back would stop the next migration.
+            Ok(()) => sync_folder_of(&path),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error).on_file("remove", &path),
         }
     }
 

@@ -10,6 +10,7 @@ use crate::apply::resolved;
 use crate::connection;
 use crate::error::{Error, ErrorKind, Hint, Result, SqliteContext};
 use crate::event::{Event, Observer};
+use crate::failed_run::with_what_is_left;
 use crate::history::History;
 use crate::lock::MigrationLock;
 use crate::rollback::unfinished::Unfinished;
@@ -117,7 +118,9 @@ pub fn undo(
         to: run.to,
         time_zone: settings.time_zone.to_string(),
     });
-    let outcome = undo.run(settings, &run);
+    let outcome = undo
+        .run(settings, &run)
+        .map_err(|error| with_what_is_left(error, settings, &run));
     log.observe(&Event::RunFinished {
         run: run.name.clone(),
         version: undo.at,

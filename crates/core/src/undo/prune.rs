@@ -7,6 +7,7 @@ use crate::apply::resolved;
 use crate::connection;
 use crate::error::{Result, SqliteContext};
 use crate::event::Observer;
+use crate::failed_run::with_what_is_left;
 use crate::history::History;
 use crate::lock::MigrationLock;
 use crate::runs::Run;
@@ -53,10 +54,15 @@ pub fn prune(
     }
     let at = History::read(&writer)?.unwrap_or_default().version();
     let run = Run::begin(settings, "log prune", at, at);
-    for migration in &pruned {
-        refuse_half_back(&writer, migration.version)?;
+    remove(settings, &writer, &pruned, &run, at).map_err(|error| with_what_is_left(error, settings, &run))?;
+    Ok(pruned)
+}
+
+fn remove(settings: &Settings, writer: &Connection, pruned: &[Pruned], run: &Run, at: u32) -> Result<()> {
+    for migration in pruned {
+        refuse_half_back(writer, migration.version)?;
         loop {
-            let transaction = WriteTransaction::begin(&writer, settings.busy_timeout)?;
+            let transaction = WriteTransaction::begin(writer, settings.busy_timeout)?;
             let removed = writer
                 .execute(
                     "DELETE FROM migration_affected_records WHERE seq IN \
@@ -64,7 +70,7 @@ pub fn prune(
                     rusqlite::params![migration.version, BATCH],
                 )
                 .while_doing("prune the journal")?;
-            run.record(&writer, settings, at)?;
+            run.record(writer, settings, at)?;
             let held = transaction.commit()?;
             if removed == 0 {
                 break;
@@ -72,7 +78,7 @@ pub fn prune(
             let_writers_in(held);
         }
     }
-    Ok(pruned)
+    Ok(())
 }
 
 fn find(connection: &Connection, version: Option<u32>) -> Result<Vec<Pruned>> {

@@ -1,0 +1,216 @@
+//! The commands that are tried: all that write.
+
+use std::fs;
+use std::path::PathBuf;
+
+use support::tokens::tokens_json;
+use support::{Nasty, Population, TestDatabase};
+
+use super::case::{Case, DATABASE, TOKENS};
+use crate::scenario::in_memory;
+use crate::truth::Truth;
+
+/// How many there are.
+pub const NAMES: [&str; 16] = [
+    "fresh",
+    "migrate",
+    "migrate-wal",
+    "adopt",
+    "backup-create",
+    "backup-create-wal",
+    "backup-prune",
+    "restore",
+    "restore-wal",
+    "restore-missing",
+    "rollback-down",
+    "rollback-restore",
+    "undo",
+    "log-prune",
+    "rehearse",
+    "restore-note",
+];
+
+/// What the token file holds when a restore has to replace it.
+const OTHER_TOKENS: u64 = 77;
+
+/// Databases that the cases begin with.
+struct Bases {
+    folder: TestDatabase,
+    original: Vec<u8>,
+    migrated: PathBuf,
+}
+
+impl Bases {
+    fn new(wal: bool, seed: u64, is_nasty: bool) -> Self {
+        in_memory();
+        let folder = if is_nasty {
+            TestDatabase::with_nasty(&Nasty {
+                seed,
+                messages: 60,
+                chain: 30,
+                huge_text: 20_000,
+                ..Nasty::default()
+            })
+        } else {
+            TestDatabase::with(&Population {
+                seed,
+                odd_timestamps: 50,
+                ..Population::of_messages(300)
+            })
+        };
+        folder.set_wal(wal);
+        let original = fs::read(folder.path()).unwrap();
+        let migrated = folder.folder().join("migrated.db");
+        fs::write(&migrated, &original).unwrap();
+        let run = support::BridgeMigrate::new(&folder)
+            .database(&migrated)
+            .args(["migrate", "--no-backup"])
+            .run();
+        assert_eq!(run.code, Some(0), "{run}");
+        Self {
+            folder,
+            original,
+            migrated,
+        }
+    }
+
+    fn truth(&self, is_undone: bool) -> Truth {
+        let catalog = bridge_migrate::catalog().unwrap();
+        Truth::new(&catalog, Some(&self.folder.path()), &self.migrated, is_undone)
+    }
+
+    fn tokens(&self) -> Vec<u8> {
+        fs::read(self.folder.tokens()).unwrap()
+    }
+
+    /// A command on the database of 1.0.0.
+    fn at_first(&self, name: &'static str, arguments: &[&str]) -> Case {
+        let case = Case::new(name, arguments, self.truth(false));
+        case.put(TOKENS, &self.tokens());
+        case.put(DATABASE, &self.original);
+        case
+    }
+
+    /// A command on the migrated database.
+    fn at_last(&self, name: &'static str, arguments: &[&str]) -> Case {
+        let case = self.at_first(name, arguments);
+        case.put(DATABASE, &fs::read(&self.migrated).unwrap());
+        case
+    }
+}
+
+/// Prepares a case by its name. Same seed, same rows.
+///
+/// # Panics
+/// When there is none of that name, or a preparation fails.
+pub fn case(name: &str, seed: u64) -> Case {
+    let name = NAMES.into_iter().find(|known| *known == name).unwrap();
+    let wal = name.ends_with("-wal");
+    match name {
+        "fresh" => fresh(),
+        "migrate" => Bases::new(wal, seed, true)
+            .at_first(name, &["migrate"])
+            .from_here(),
+        // Into a folder that is not there yet.
+        "migrate-wal" | "backup-create-wal" => {
+            let arguments: &[&str] = if name == "migrate-wal" {
+                &["migrate"]
+            } else {
+                &["backup", "create"]
+            };
+            let mut case = Bases::new(wal, seed, true).at_first(name, arguments).from_here();
+            case.backups = "kept/backups";
+            case
+        }
+        "adopt" => Bases::new(wal, seed, true).at_first(name, &["adopt"]).from_here(),
+        "backup-create" => {
+            let bases = Bases::new(wal, seed, true);
+            bases.at_first(name, &["backup", "create"]).from_here()
+        }
+        "backup-prune" => backup_prune(&Bases::new(wal, seed, true)),
+        "restore" | "restore-wal" | "restore-missing" | "restore-note" => {
+            restore(name, &Bases::new(wal, seed, true))
+        }
+        "rollback-down" => {
+            let down = ["rollback", "--to", "1.0.0", "--strategy", "down", "--yes"];
+            Bases::new(wal, seed, true).at_last(name, &down).from_here()
+        }
+        "rollback-restore" => {
+            let restore = ["rollback", "--to", "1.0.0", "--strategy", "restore", "--yes"];
+            let case = Bases::new(wal, seed, true).at_first(name, &restore);
+            case.prepare(&["migrate"]);
+            // A server wrote it since.
+            case.put(TOKENS, tokens_json(OTHER_TOKENS, 12).as_bytes());
+            case.from_here()
+        }
+        "undo" => {
+            let bases = Bases::new(wal, seed, true);
+            let mut case = bases.at_last(name, &["undo", "5"]).from_here();
+            case.truth = bases.truth(true);
+            case
+        }
+        "log-prune" => {
+            let bases = Bases::new(wal, seed, true);
+            let mut case = bases.at_last(name, &["log", "prune"]).from_here();
+            case.truth = bases.truth(false).with_pruned_journal();
+            case
+        }
+        // The nasty rows are not all kept by 1.0.0's own statements, which a rehearsal finds.
+        _ => Bases::new(wal, seed, false)
+            .at_first(name, &["rehearse"])
+            .from_here(),
+    }
+}
+
+/// Nothing at all → the last release, in a folder that the program makes.
+fn fresh() -> Case {
+    in_memory();
+    let done = TestDatabase::nothing();
+    let run = support::BridgeMigrate::new(&done)
+        .args(["migrate", "--no-backup"])
+        .run();
+    assert_eq!(run.code, Some(0), "{run}");
+    let catalog = bridge_migrate::catalog().unwrap();
+    let truth = Truth::new(&catalog, None, &done.path(), false);
+    let mut case = Case::new("fresh", &["migrate"], truth);
+    // It makes only the default folder, and only where it was not asked for another.
+    case.database = None;
+    case
+}
+
+fn backup_prune(bases: &Bases) -> Case {
+    let case = bases.at_first("backup-prune", &["backup", "prune", "--keep-last", "1"]);
+    for _ in 0..3 {
+        case.prepare(&["backup", "create"]);
+    }
+    case.from_here()
+}
+
+/// 1.2.0 with other tokens → a backup of 1.0.0; or the same where the database is missing, or where a rollback was
+/// interrupted and left its note.
+fn restore(name: &'static str, bases: &Bases) -> Case {
+    let mut case = bases.at_first(name, &["restore"]);
+    case.prepare(&["backup", "create"]);
+    let backup = fs::read_dir(case.root().join("data"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .find(|file| file.starts_with("collab.db.backup.") && !file.ends_with(".json"))
+        .unwrap();
+    let stamp = backup.trim_start_matches("collab.db.backup.");
+    case.arguments.push(stamp.to_owned());
+    case.put(TOKENS, tokens_json(OTHER_TOKENS, 12).as_bytes());
+    if name == "restore-note" {
+        let copy = case.root().join("data").join(&backup);
+        let note = format!(
+            r#"{{"backup": {:?}, "from": 9, "to": 1}}"#,
+            copy.display().to_string()
+        );
+        case.put("data/collab.db.rollback.json", note.as_bytes());
+    }
+    if name == "restore-missing" {
+        fs::remove_file(case.root().join(DATABASE)).unwrap();
+    } else {
+        case.put(DATABASE, &fs::read(&bases.migrated).unwrap());
+    }
+    case.from_here()
+}

@@ -1,0 +1,70 @@
+//! The power fails while the real program works, also in what it does without SQLite.
+#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+
+use crash::calls::cases::case;
+use crash::calls::prover::{Effort, Prover};
+use crash::calls::{are_traceable, side_by_side};
+use crash::options::Options;
+use support::proof;
+
+/// Points of a case, unless all are tried.
+const POINTS: usize = 150;
+/// Fewer points than this would mean that something was not recorded.
+const LEAST_POINTS: u64 = 30;
+
+fn prove(names: &[&str]) {
+    if !are_traceable() {
+        return;
+    }
+    let options = Options::read();
+    let failures = side_by_side(names, |name| {
+        if options.is_elsewhere(name) {
+            return Vec::new();
+        }
+        let prover = Prover::record(case(name, options.seed));
+        let effort = Effort {
+            points: POINTS,
+            reruns: if options.all { 40 } else { 5 },
+        };
+        let proven = prover.prove(&options, effort);
+        let summary = prover.trace.summary();
+        proof::count(
+            proven.points,
+            "power cuts",
+            format_args!("program, {name}: {summary}; {proven}"),
+        );
+        if let Some(point) = &options.point {
+            assert!(proven.points == 1, "there is no point {point}");
+        } else {
+            assert!(proven.points >= LEAST_POINTS, "{proven}");
+        }
+        proven.failures.into_iter().take(5).collect()
+    });
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+#[test]
+fn a_migration_is_whole_after_a_power_cut() {
+    prove(&["fresh", "migrate", "migrate-wal", "adopt"]);
+}
+
+#[test]
+fn backups_are_whole_after_a_power_cut() {
+    prove(&["backup-create", "backup-create-wal", "backup-prune", "rehearse"]);
+}
+
+#[test]
+fn a_restore_is_whole_after_a_power_cut() {
+    prove(&[
+        "restore",
+        "restore-wal",
+        "restore-missing",
+        "restore-note",
+        "rollback-restore",
+    ]);
+}
+
+#[test]
+fn other_ways_back_are_whole_after_a_power_cut() {
+    prove(&["rollback-down", "undo", "log-prune"]);
+}
