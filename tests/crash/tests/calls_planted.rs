@@ -22,6 +22,7 @@ use support::proof;
 const OPTIONS: Options = Options {
     seed: 1,
     all: false,
+    case: None,
     point: None,
 };
 const BACKUP: &str = "data/collab.db.backup.*";
