@@ -32,6 +32,10 @@ pub enum Loss {
     Nothing,
     /// Everything that was not synced.
     Everything,
+    /// The bytes that were not synced. Names are newer than what stands under them, as many disks leave it.
+    Bytes,
+    /// The same, but the files are as long as they were: there are zeros.
+    Zeros,
     /// What chance says.
     Some(Random),
 }
@@ -139,7 +143,7 @@ impl Disk {
         for name in Name::ALL {
             let changes: Vec<_> = self.pending.iter().filter(|(of, _)| *of == name).collect();
             let kept = match &mut loss {
-                Loss::Nothing => changes.len(),
+                Loss::Nothing | Loss::Bytes | Loss::Zeros => changes.len(),
                 Loss::Everything => 0,
                 Loss::Some(random) => pick(random, changes.len() + 1),
             };
@@ -202,7 +206,8 @@ impl Stored {
         for change in &self.pending {
             match loss {
                 Loss::Nothing => change.apply(&mut bytes),
-                Loss::Everything => {}
+                Loss::Everything | Loss::Bytes => {}
+                Loss::Zeros => change.stretch(&mut bytes),
                 Loss::Some(random) => {
                     let (is_lost, is_torn) = (random.percent(share), random.percent(25));
                     match (is_lost, is_torn) {
@@ -223,6 +228,15 @@ impl Change {
             Self::Write { offset, bytes } => put(file, *offset, bytes),
             Self::Truncate { length } => file.resize(*length, 0),
         }
+    }
+
+    /// The length arrives.
+    fn stretch(&self, file: &mut Vec<u8>) {
+        let length = match self {
+            Self::Write { offset, bytes } => file.len().max(offset + bytes.len()),
+            Self::Truncate { length } => *length,
+        };
+        file.resize(length, 0);
     }
 
     /// Some sectors of a write arrive.

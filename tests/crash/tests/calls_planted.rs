@@ -22,16 +22,17 @@ use support::proof;
 const OPTIONS: Options = Options {
     seed: 1,
     all: false,
+    case: None,
     point: None,
 };
-const BACKUP: &str = "data/collab.db.backup.*_*";
-const MANIFEST: &str = "data/collab.db.backup.*_*.json";
-const TOKENS_BACKUP: &str = "data/tokens.json.backup.*_*";
+const BACKUP: &str = "data/collab.db.backup.*";
+const MANIFEST: &str = "data/collab.db.backup.*.json";
+const TOKENS_BACKUP: &str = "data/tokens.json.backup.*";
 const TOKENS: &str = "data/tokens.json";
 
 fn failures(prover: &Prover) -> Vec<String> {
     let effort = Effort {
-        points: 150,
+        points: 200,
         reruns: 0,
     };
     prover.prove(&OPTIONS, effort).failures

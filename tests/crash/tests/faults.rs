@@ -19,7 +19,11 @@ fn disturb(commands: &[Command]) {
             if *command == Command::Fresh && wal {
                 continue;
             }
-            let prover = Prover::record(Scenario::small(*command, wal, options.seed));
+            let scenario = Scenario::small(*command, wal, options.seed);
+            if options.is_elsewhere(&scenario.name()) {
+                continue;
+            }
+            let prover = Prover::record(scenario);
             let findings = inject(&prover, &options, CAP);
             let injected: &BTreeMap<_, _> = &findings.injected;
             proof::count(

@@ -22,6 +22,7 @@ use rusqlite::Connection;
 const OPTIONS: Options = Options {
     seed: 1,
     all: false,
+    case: None,
     point: None,
 };
 

@@ -169,8 +169,8 @@ impl Disk {
             let mut paths = renaming.0.iter().map(|(path, _)| path.as_path());
             let is_kept = match paths.clone().next_back().map(|path| dice.about(path)) {
                 Some(Loss::Some(mut random)) => !random.percent(dice.share),
-                Some(Loss::Nothing) => true,
-                _ => false,
+                Some(Loss::Nothing | Loss::Bytes | Loss::Zeros) => true,
+                Some(Loss::Everything) | None => false,
             };
             if is_kept || paths.any(|path| needed.contains(path)) {
                 needed.extend(renaming.0.iter().map(|(path, _)| path.as_path()));
@@ -292,6 +292,15 @@ mod tests {
         assert_eq!(seen(&durable), BTreeSet::from(wanted), "another folder's sync");
         durable.apply(&sync_folder(""));
         assert_eq!(seen(&durable), BTreeSet::from([Some(b"new".to_vec())]));
+    }
+
+    #[test]
+    fn names_may_be_newer_than_bytes() {
+        let [create, write] = new_file("b");
+        let disk = disk(&[create, write]);
+        assert_eq!(disk.cut(Loss::Bytes).get("b"), Some(&b""[..]));
+        assert_eq!(disk.cut(Loss::Zeros).get("b"), Some(&[0; 3][..]));
+        assert_eq!(disk.cut(Loss::Everything).get("b"), None);
     }
 
     #[test]

@@ -156,6 +156,8 @@ impl Prover {
             let mut add = |how| points.push(Point { after, how, is_own });
             add(How::Nothing);
             add(How::Everything);
+            add(How::Bytes);
+            add(How::Zeros);
             (0..cuts).for_each(|number| add(How::Chance(number)));
         }
         let of = points.len() as u64;
@@ -182,6 +184,8 @@ impl Prover {
         let how = match point.how {
             How::Nothing => "kept".to_owned(),
             How::Everything => "lost".to_owned(),
+            How::Bytes => "bytes".to_owned(),
+            How::Zeros => "zeros".to_owned(),
             How::Chance(number) => format!("chance{number}"),
         };
         format!("{}/{after}/{how}", self.case.name)
@@ -191,6 +195,8 @@ impl Prover {
         match point.how {
             How::Nothing => Loss::Nothing,
             How::Everything => Loss::Everything,
+            How::Bytes => Loss::Bytes,
+            How::Zeros => Loss::Zeros,
             How::Chance(_) => Loss::Some(chance(seed, &self.name(point))),
         }
     }
@@ -214,6 +220,8 @@ struct Point {
 enum How {
     Nothing,
     Everything,
+    Bytes,
+    Zeros,
     Chance(u64),
 }
 

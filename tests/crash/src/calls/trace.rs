@@ -1,6 +1,6 @@
 //! What a run did to the files below a folder, in order.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use super::names::lasting;
@@ -84,7 +84,7 @@ pub struct Event {
 }
 
 impl Event {
-    /// The event's name: `rename:data/collab.db.backup.*_*#1`.
+    /// The event's name: `rename:data/collab.db.backup.*#1`.
     pub fn name(&self) -> String {
         format!("{}#{}", self.what, self.number)
     }
@@ -100,6 +100,11 @@ pub struct Trace {
 }
 
 impl Trace {
+    /// The names of all operations, by which points are found again.
+    pub fn names(&self) -> BTreeSet<String> {
+        self.events.iter().map(Event::name).collect()
+    }
+
     /// The same run, had it not put on disk the file that got the name `to`, which is written as in the names of events.
     ///
     /// # Panics
