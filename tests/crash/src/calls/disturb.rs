@@ -275,12 +275,17 @@ impl<'a> Trial<'a> {
             serde_json::from_str(&ending.stdout).map_err(|error| format!("no JSON: {error}"))?;
         let error = &json["error"];
         let kind = error["kind"].as_str().unwrap_or_default();
-        if json["ok"] != false || !["io", "disk_full", "permission"].contains(&kind) {
+        let message = error["message"].as_str().unwrap_or_default();
+        // A way back that cannot be looked at is closed, for a reason in the words of the system or of SQLite.
+        let has_reason = ["(os error ", "Error code "]
+            .iter()
+            .any(|reason| message.contains(reason));
+        let is_closed = has_reason && ["not_reversible", "backup_invalid"].contains(&kind);
+        let is_clear = ["io", "disk_full", "permission"].contains(&kind) || is_closed;
+        if json["ok"] != false || !is_clear {
             return Err(format!("the kind is {kind:?}"));
         }
-        if error["message"].as_str().is_none_or(str::is_empty)
-            || error["hint"].as_str().is_none_or(str::is_empty)
-        {
+        if message.is_empty() || error["hint"].as_str().is_none_or(str::is_empty) {
             return Err("it does not say what, or what to do".to_owned());
         }
         if error["exit_code"] != ending.code.unwrap_or_default() {
