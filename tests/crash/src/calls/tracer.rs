@@ -7,7 +7,7 @@
     reason = "what a child does before its exec, and a handle on a process"
 )]
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::io::{self, Read as _, Seek as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
@@ -122,7 +122,7 @@ pub fn run(
     let child = command.spawn()?;
     let leader = Pid::from_raw(i32::try_from(child.id()).unwrap());
     // The exec itself stops it, with a trap.
-    wait(Some(leader))?;
+    wait()?;
     let options = Options::PTRACE_O_EXITKILL
         | Options::PTRACE_O_TRACESYSGOOD
         | Options::PTRACE_O_TRACESECCOMP
@@ -141,6 +141,7 @@ pub fn run(
         watcher,
         started: HashSet::from([leader]),
         ended: None,
+        later: VecDeque::new(),
     };
     let code = tracer.until_end()?;
     let hung = dog.stop();
@@ -158,9 +159,9 @@ pub fn run(
 }
 
 /// Waits for one of this thread's children, of which other threads of the tests have their own.
-fn wait(of: Option<Pid>) -> nix::Result<WaitStatus> {
+fn wait() -> nix::Result<WaitStatus> {
     loop {
-        match waitpid(of, Some(WaitPidFlag::__WALL | WaitPidFlag::__WNOTHREAD)) {
+        match waitpid(None, Some(WaitPidFlag::__WALL | WaitPidFlag::__WNOTHREAD)) {
             Err(Errno::EINTR) => {}
             status => return status,
         }
@@ -176,6 +177,8 @@ struct Tracer<'a> {
     started: HashSet<Pid>,
     /// How the program ended, once it did.
     ended: Option<Option<i32>>,
+    /// What other threads stand at since a call is under way.
+    later: VecDeque<WaitStatus>,
 }
 
 impl Tracer<'_> {
@@ -185,7 +188,11 @@ impl Tracer<'_> {
             if let Some(code) = self.ended {
                 return Ok(code);
             }
-            match wait(None)? {
+            let status = match self.later.pop_front() {
+                Some(status) => status,
+                None => wait()?,
+            };
+            match status {
                 WaitStatus::Exited(pid, code) if pid == self.leader => self.ended = Some(Some(code)),
                 WaitStatus::Signaled(pid, _, _) if pid == self.leader => self.ended = Some(None),
                 WaitStatus::PtraceEvent(pid, _, libc::PTRACE_EVENT_SECCOMP) => self.call(pid)?,
@@ -234,7 +241,14 @@ impl Tracer<'_> {
             return Ok(());
         }
         loop {
-            match wait(Some(pid))? {
+            // Those of the other threads, too: a leader that was killed has not ended before they are seen to end.
+            match wait()? {
+                status if status.pid() != Some(pid) => {
+                    let is_end = matches!(status, WaitStatus::Exited(..) | WaitStatus::Signaled(..));
+                    if !is_end || status.pid() == Some(self.leader) {
+                        self.later.push_back(status);
+                    }
+                }
                 WaitStatus::PtraceSyscall(_) => break,
                 WaitStatus::Stopped(pid, signal) => {
                     gone(ptrace::syscall(pid, signal))?;
