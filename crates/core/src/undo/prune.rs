@@ -34,7 +34,7 @@ pub struct Pruned {
 /// Removes old values of `version`, or of every migration, and tells what can no longer be undone.
 ///
 /// # Errors
-/// [`ErrorKind::NotReversible`] when a rollback that needs them was interrupted; and what SQLite refuses.
+/// [`ErrorKind::NotReversible`](crate::error::ErrorKind::NotReversible) when a rollback that needs them was interrupted; and what SQLite refuses.
 pub fn prune(
     settings: &Settings,
     version: Option<u32>,
