@@ -95,27 +95,37 @@ pub fn verify(
         done: 0,
         total: None,
     });
-    let still = if is_live && state == (FileState::Database { wal: false }) {
-        let limit = if options.full {
-            still::QUICKLY_CHECKED_IN_FULL
-        } else {
-            still::QUICKLY_CHECKED
-        };
-        still::copy_if_large(settings, limit, observer)?
-    } else {
-        None
-    };
-    let pages_of: &Connection = still.as_ref().map_or(&reader, |copy| &copy.reader);
-    let checked = pages::check(pages_of, options.full, &mut report);
-    report.absorb("database", checked)?;
-    drop(still);
-    let looked = look(&subject, &mut report);
+    let keeps_writers_waiting = is_live && state == (FileState::Database { wal: false });
+    let looked = check_pages(&subject, options, keeps_writers_waiting, observer, &mut report)
+        .and_then(|()| look(&subject, &mut report));
     observer.observe(&Event::ProgressFinished {
         activity: Activity::Check,
         subject: name,
     });
     looked?;
     Ok(report.into_findings())
+}
+
+fn check_pages(
+    subject: &Subject<'_>,
+    options: VerifyOptions,
+    keeps_writers_waiting: bool,
+    observer: &dyn Observer,
+    report: &mut Report,
+) -> Result<()> {
+    let limit = if options.full {
+        still::QUICKLY_CHECKED_IN_FULL
+    } else {
+        still::QUICKLY_CHECKED
+    };
+    let still = if keeps_writers_waiting {
+        still::copy_if_large(subject.settings, limit, observer)?
+    } else {
+        None
+    };
+    let connection = still.as_ref().map_or(subject.connection, |copy| &copy.reader);
+    let checked = pages::check(connection, options.full, report);
+    report.absorb("database", checked)
 }
 
 fn look(subject: &Subject<'_>, report: &mut Report) -> Result<()> {
