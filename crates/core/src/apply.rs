@@ -95,18 +95,18 @@ pub fn migrate(
 ) -> Result<MigrateOutcome> {
     let settings = &resolved(settings)?;
     Unfinished::refuse(settings)?;
-    if let Some(outcome) = nothing_to_do(catalog, settings, options.plan, Duration::ZERO)? {
+    let look = |waited, holds_lock| nothing_to_do(catalog, settings, options.plan, waited, holds_lock);
+    if let Some(outcome) = look(Duration::ZERO, false)? {
         return Ok(outcome);
     }
     let waiting_since = std::time::Instant::now();
-    let done_by_another = || nothing_to_do(catalog, settings, options.plan, waiting_since.elapsed());
+    let done_by_another = || look(waiting_since.elapsed(), false);
     let lock = match MigrationLock::take_unless(settings, "migrate", observer, done_by_another)? {
         Taken::Lock(lock) => lock,
         Taken::Needless(outcome) => return Ok(outcome),
     };
     // Whoever held the lock before may have done the work, or may have been killed in the middle of it.
-    connection::recover(&settings.database, settings.busy_timeout)?;
-    if let Some(outcome) = nothing_to_do(catalog, settings, options.plan, lock.waited())? {
+    if let Some(outcome) = look(lock.waited(), true)? {
         return Ok(outcome);
     }
     let began = std::time::Instant::now();
@@ -357,29 +357,33 @@ fn nothing_to_do(
     settings: &Settings,
     options: PlanOptions,
     waited: Duration,
+    holds_lock: bool,
 ) -> Result<Option<MigrateOutcome>> {
-    connection::until_settled(&settings.database, settings.busy_timeout, || {
-        look_for_work(catalog, settings, options, waited)
+    let (path, timeout) = (&settings.database, settings.busy_timeout);
+    connection::until_settled(path, timeout, || {
+        if !matches!(connection::inspect(path)?, FileState::Database { .. }) {
+            return Ok(None);
+        }
+        let mut reader = connection::open_in_place(path, timeout)?;
+        if reader.is_none() && holds_lock {
+            // A crash left something undone, which whoever has the migration lock finishes.
+            connection::recover(path, timeout)?;
+            reader = connection::open_in_place(path, timeout)?;
+        }
+        match reader {
+            Some(reader) => look_for_work(catalog, &reader, options, waited),
+            None => Ok(None),
+        }
     })
 }
 
 fn look_for_work(
     catalog: &Catalog,
-    settings: &Settings,
+    reader: &Connection,
     options: PlanOptions,
     waited: Duration,
 ) -> Result<Option<MigrateOutcome>> {
-    if !matches!(
-        connection::inspect(&settings.database)?,
-        FileState::Database { .. }
-    ) {
-        return Ok(None);
-    }
-    let Some(reader) = connection::open_in_place(&settings.database, settings.busy_timeout)? else {
-        // A crash left something undone, which whoever has the migration lock finishes.
-        return Ok(None);
-    };
-    let Some(history) = History::read(&reader)? else {
+    let Some(history) = History::read(reader)? else {
         return Ok(None);
     };
     history.check(catalog)?;
@@ -389,7 +393,7 @@ fn look_for_work(
         (Some(phase), Some(next)) => next.phase != phase,
         _ => false,
     };
-    if (target != version && !next_is_of_another_phase) || Progress::read(&reader)?.is_some() {
+    if (target != version && !next_is_of_another_phase) || Progress::read(reader)?.is_some() {
         return Ok(None);
     }
     let position = Position::of(catalog, version);

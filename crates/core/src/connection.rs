@@ -245,14 +245,11 @@ pub(crate) fn open_in_place(path: &Path, busy_timeout: Duration) -> Result<Optio
     until_settled(path, busy_timeout, || try_open_in_place(path, busy_timeout))
 }
 
-/// Has SQLite finish what a crash left undone beside the database, if it did, as the next program that writes would.
+/// Has SQLite finish what a crash left undone beside the database, as the next program that writes would.
 ///
 /// # Errors
 /// As [`open_writer`].
 pub(crate) fn recover(path: &Path, busy_timeout: Duration) -> Result<()> {
-    if !matches!(inspect(path)?, FileState::Database { .. }) || open_in_place(path, busy_timeout)?.is_some() {
-        return Ok(());
-    }
     let writer = open_writer(path, busy_timeout)?;
     writer
         .query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
