@@ -49,7 +49,7 @@ pub(crate) fn write(
     }
     tool_tables::create(connection)?;
     refinery_step::run(connection, catalog, settings, adoption.version, Mode::Adopt)?;
-    let fingerprint = Fingerprint::of(&expected::read(connection)?);
+    let fingerprint = Fingerprint::of(&expected::read_again(connection, &present)?);
     for migration in catalog
         .migrations()
         .iter()

@@ -224,12 +224,7 @@ fn write_holder(file: &mut File, holder: Option<&Holder>) -> std::io::Result<()>
 #[allow(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 mod tests {
     use super::*;
-
-    struct Silent;
-
-    impl Observer for Silent {
-        fn observe(&self, _: &Event) {}
-    }
+    use crate::event::Silent;
 
     /// Each look into the database by each of many waiters takes time from the holder.
     #[test]

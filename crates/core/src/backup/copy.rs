@@ -44,6 +44,16 @@ pub(super) struct Limits {
     pub(super) untouched: bool,
 }
 
+impl Limits {
+    /// Those of a copy for which nothing may change.
+    pub(super) fn untouched() -> Self {
+        Self {
+            untouched: true,
+            ..Self::default()
+        }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
@@ -64,11 +74,7 @@ pub(crate) fn copy_untouched(
     observer: &dyn Observer,
 ) -> Result<WholeFile> {
     let target = WholeFile::create_in(folder)?;
-    let limits = Limits {
-        untouched: true,
-        ..Limits::default()
-    };
-    copy_database(settings, &target, limits, observer)?;
+    copy_database(settings, &target, Limits::untouched(), observer)?;
     Ok(target)
 }
 

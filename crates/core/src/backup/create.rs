@@ -65,11 +65,7 @@ pub(crate) fn create_untouched(
     facts: &BackupFacts,
     observer: &dyn Observer,
 ) -> Result<Created> {
-    let limits = Limits {
-        untouched: true,
-        ..Limits::default()
-    };
-    create_with(settings, facts, limits, observer)
+    create_with(settings, facts, Limits::untouched(), observer)
 }
 
 pub(super) fn create_with(

@@ -59,8 +59,10 @@ const EVENTS: [(&str, &[&str]); 10] = [
     ("run_finished", &["version"]),
 ];
 
-/// The end of the newest log; `None` when there is none.
-pub(super) fn newest(catalog: &Catalog, settings: &Settings) -> Option<LogFacts> {
+/// The last lines of the newest log, with nothing in them but what this program would have written; `None` when there
+/// is no log.
+#[must_use]
+pub fn last_log(catalog: &Catalog, settings: &Settings) -> Option<LogFacts> {
     let logs = run_log::list(settings).ok()?;
     let path = logs.last()?;
     let mut file = std::fs::File::open(path).ok()?;

@@ -29,7 +29,7 @@ use crate::whole_file::{Publication, WholeFile};
 pub use database::{
     AppliedMigration, DatabaseFacts, RecordedRelease, RunFacts, SchemaObject, StepFacts, TableRows,
 };
-pub use log_lines::{LogFacts, LogLine};
+pub use log_lines::{LogFacts, LogLine, last_log};
 
 /// What a maintainer gets.
 #[derive(Debug, Clone, Serialize)]
@@ -141,13 +141,6 @@ pub fn gather(catalog: &Catalog, settings: &Settings, observer: &dyn Observer) -
         findings,
         log: last_log(catalog, settings),
     })
-}
-
-/// The last lines of the newest log, with nothing in them but what this program would have written; `None` when there
-/// is no log.
-#[must_use]
-pub fn last_log(catalog: &Catalog, settings: &Settings) -> Option<LogFacts> {
-    log_lines::newest(catalog, settings)
 }
 
 /// Writes the bundle to a file that does not exist yet, readable by its owner only.
