@@ -13,6 +13,7 @@
 pub mod command;
 pub mod database;
 pub mod dump;
+pub mod engine;
 pub mod nasty;
 pub mod output;
 pub mod population;

@@ -22,19 +22,35 @@ use std::sync::OnceLock;
 
 use support::proof;
 
-/// Does `work` for each case at the same time: most of a run is waiting. Gives what did not hold in any of them.
+use crate::options::Options;
+
+/// Does `work` for each of the cases that the environment asks for, where a program can be traced, and at the same
+/// time: most of a run is waiting.
 ///
 /// # Panics
-/// When one of them does.
-pub fn side_by_side(names: &[&str], work: impl Fn(&str) -> Vec<String> + Sync) -> Vec<String> {
-    std::thread::scope(|scope| {
-        let work = &work;
-        let threads: Vec<_> = names.iter().map(|name| scope.spawn(move || work(name))).collect();
+/// When `work` panics, or gives what did not hold.
+pub fn try_each(names: &[&str], work: impl Fn(&str, &Options) -> Vec<String> + Sync) {
+    if !are_traceable() {
+        return;
+    }
+    let options = Options::read();
+    let asked_for = names.iter().filter(|name| !options.is_elsewhere(name));
+    let failures: Vec<String> = std::thread::scope(|scope| {
+        let (work, options) = (&work, &options);
+        let threads: Vec<_> = asked_for
+            .map(|name| scope.spawn(move || work(name, options)))
+            .collect();
         threads
             .into_iter()
             .flat_map(|thread| thread.join().unwrap())
             .collect()
-    })
+    });
+    assert!(
+        failures.is_empty(),
+        "{}:\n{}",
+        failures.len(),
+        failures.join("\n")
+    );
 }
 
 /// Whether this machine lets a program be traced. Where it does not, says so once; in CI (`CI` is set) that is a

@@ -3,24 +3,21 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use bridge_migrate_core::Target;
 use bridge_migrate_core::adoption::AdoptionOptions;
-use bridge_migrate_core::apply::{self, MigrateOptions};
+use bridge_migrate_core::apply;
 use bridge_migrate_core::backup::{self, Backup, BackupFacts};
 use bridge_migrate_core::catalog::Catalog;
-use bridge_migrate_core::clock::Clock;
 use bridge_migrate_core::error::Result;
 use bridge_migrate_core::event::{Event, Observer, Silent};
-use bridge_migrate_core::plan::PlanOptions;
 use bridge_migrate_core::restore::{RestoreOptions, restore};
 use bridge_migrate_core::rollback::{RollbackOptions, Strategy, rollback};
 use bridge_migrate_core::settings::Settings;
 use bridge_migrate_core::time_zone::TimeZone;
 use bridge_migrate_core::undo::{UndoOptions, undo};
-use chrono::{DateTime, Utc};
+use support::engine::{StandingClock, in_memory, without_backup};
 use support::{Population, TestDatabase};
 use tempfile::TempDir;
 
@@ -293,24 +290,6 @@ impl Place {
     }
 }
 
-/// Has this process make its temporary files in memory where the system has a place for that: neither a recorded
-/// disk nor a killed process depends on real syncs, which are slow.
-pub fn in_memory() {
-    let shared_memory = Path::new("/dev/shm");
-    if shared_memory.is_dir() {
-        // A second call finds it set.
-        let _ = tempfile::env::override_temp_dir(shared_memory);
-    }
-}
-
-fn without_backup() -> MigrateOptions {
-    MigrateOptions {
-        plan: PlanOptions::default(),
-        without_backup: true,
-        ..MigrateOptions::default()
-    }
-}
-
 /// Settings whose batches shrink to the smallest at once, whatever the machine: there are many of them.
 fn settings(database: &Path) -> Settings {
     let mut settings = Settings::new(database);
@@ -319,19 +298,4 @@ fn settings(database: &Path) -> Settings {
     settings.lock_budget = Duration::ZERO;
     settings.clock = Arc::new(StandingClock);
     settings
-}
-
-/// It is always the same moment, but each run has a name of its own.
-#[derive(Debug)]
-struct StandingClock;
-
-impl Clock for StandingClock {
-    fn now(&self) -> DateTime<Utc> {
-        DateTime::from_timestamp(1_771_774_245, 0).unwrap()
-    }
-
-    fn nonce(&self) -> u32 {
-        static RUNS: AtomicU32 = AtomicU32::new(0);
-        RUNS.fetch_add(1, Ordering::Relaxed)
-    }
 }

@@ -18,9 +18,9 @@ use std::time::{Duration, Instant};
 
 use crash::options::{Options, number};
 use crash::prover::open;
-use crash::scenario::in_memory;
 use crash::truth::{Truth, content, first_difference};
 use rusqlite::Connection;
+use support::engine::in_memory;
 use support::proof;
 use support::random::{Random, mix};
 use support::{BridgeMigrate, Population, Server, TestDatabase};

@@ -3,19 +3,16 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use bridge_migrate_core::Target;
-use bridge_migrate_core::apply::{MigrateOptions, migrate};
+use bridge_migrate_core::apply::migrate;
 use bridge_migrate_core::catalog::Catalog;
-use bridge_migrate_core::clock::Clock;
 use bridge_migrate_core::event::Silent;
-use bridge_migrate_core::plan::PlanOptions;
 use bridge_migrate_core::settings::Settings;
 use bridge_migrate_core::time_zone::TimeZone;
-use chrono::{DateTime, Utc};
+use support::engine::{StandingClock, in_memory, without_backup};
 use support::{Population, TestDatabase};
 use tempfile::TempDir;
 
@@ -120,24 +117,6 @@ impl Place {
     }
 }
 
-/// Options that make no backup.
-pub fn without_backup() -> MigrateOptions {
-    MigrateOptions {
-        plan: PlanOptions::default(),
-        without_backup: true,
-        ..MigrateOptions::default()
-    }
-}
-
-/// Has this process make its temporary files in memory where the system has a place for that.
-pub fn in_memory() {
-    let shared_memory = Path::new("/dev/shm");
-    if shared_memory.is_dir() {
-        // A second call finds it set.
-        let _ = tempfile::env::override_temp_dir(shared_memory);
-    }
-}
-
 fn settings(database: &Path) -> Settings {
     let mut settings = Settings::new(database);
     settings.log_dir = database.with_file_name("logs");
@@ -146,19 +125,4 @@ fn settings(database: &Path) -> Settings {
     settings.busy_timeout = Duration::from_millis(200);
     settings.clock = Arc::new(StandingClock);
     settings
-}
-
-/// It is always the same moment, but each run has a name of its own.
-#[derive(Debug)]
-struct StandingClock;
-
-impl Clock for StandingClock {
-    fn now(&self) -> DateTime<Utc> {
-        DateTime::from_timestamp(1_771_774_245, 0).unwrap()
-    }
-
-    fn nonce(&self) -> u32 {
-        static RUNS: AtomicU32 = AtomicU32::new(0);
-        RUNS.fetch_add(1, Ordering::Relaxed)
-    }
 }

@@ -6,13 +6,13 @@ use std::process::Command;
 use std::time::Duration;
 
 use bridge_migrate_core::settings::Settings;
+use support::engine::in_memory;
 use tempfile::TempDir;
 
 use super::record::Recorder;
 use super::trace::Trace;
 use super::tracer::{Ending, Watcher, run};
 use super::tree::Tree;
-use crate::scenario::in_memory;
 use crate::truth::Truth;
 
 /// A run that takes longer than this hangs. The longest takes a few seconds, on a busy machine.

@@ -3,11 +3,11 @@
 use std::fs;
 use std::path::PathBuf;
 
+use support::engine::in_memory;
 use support::tokens::tokens_json;
 use support::{Nasty, Population, TestDatabase};
 
 use super::case::{Case, DATABASE, TOKENS};
-use crate::scenario::in_memory;
 use crate::truth::Truth;
 
 /// How many there are.

@@ -9,7 +9,9 @@ use bridge_migrate_core::error::ErrorKind;
 use bridge_migrate_core::event::Silent;
 use bridge_migrate_core::rollback::{RollbackOptions, Strategy, rollback};
 
-use crate::ground::{CATALOG, LATEST, Place, without_backup};
+use support::engine::without_backup;
+
+use crate::ground::{CATALOG, LATEST, Place};
 
 thread_local! {
     static GROUND: OnceCell<Place> = const { OnceCell::new() };

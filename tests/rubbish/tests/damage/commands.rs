@@ -18,7 +18,8 @@ use bridge_migrate_core::undo::{UndoOptions, undo};
 use bridge_migrate_core::verify::{VerifyOptions, verify};
 use bridge_migrate_core::wait::wait;
 use bridge_migrate_core::{Target, connection, doctor, expected, runs};
-use rubbish::ground::{CATALOG, without_backup};
+use rubbish::ground::CATALOG;
+use support::engine::without_backup;
 
 /// A command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
