@@ -3,31 +3,32 @@
 //! SQLite reports a failure when it has removed the journal, which is the commit, and cannot put that on disk
 //! (`SQLITE_IOERR_DIR_FSYNC`). A command of several transactions may have made some of them.
 
-use naming::Release;
-
 use crate::connection::open_reader;
 use crate::error::{Error, Reached, Result};
-use crate::history::History;
 use crate::position::Position;
 use crate::runs::{Run, read_runs};
-use crate::schema_version;
 use crate::settings::Settings;
 
 /// Adds to the error of `run` where the database stands, if the run changed it and the error does not say so yet.
 pub(crate) fn with_what_is_left(error: Error, settings: &Settings, run: &Run) -> Error {
     let known = error.reached().map(|reached| reached.version);
     match look(settings, run) {
-        Ok(Some(position)) if known != Some(position.version) => error
-            .with_truth(format!(
-                "The database is whole, at {position}. A part is done; run the same command again to go on."
-            ))
-            .with_reached(Reached {
-                version: position.version,
-                release: position.release,
-            }),
+        Ok(Some(position)) if known != Some(position.version) => with_part_done(error, position),
         // What cannot be read cannot be told.
         _ => error,
     }
+}
+
+/// Adds to the error of a run that a part of it is committed, and where the database stands.
+pub(crate) fn with_part_done(error: Error, position: Position) -> Error {
+    error
+        .with_truth(format!(
+            "The database is whole, at {position}. A part is done; run the same command again to go on."
+        ))
+        .with_reached(Reached {
+            version: position.version,
+            release: position.release,
+        })
 }
 
 /// Where the database stands; `None` when the run committed nothing.
@@ -40,9 +41,5 @@ fn look(settings: &Settings, run: &Run) -> Result<Option<Position>> {
     {
         return Ok(None);
     }
-    let release = schema_version::current(&reader)?.and_then(|release| Release::parse(&release).ok());
-    Ok(Some(Position {
-        version: History::read(&reader)?.map_or(0, |history| history.version()),
-        release,
-    }))
+    Position::read(&reader).map(Some)
 }

@@ -31,6 +31,7 @@ pub mod journal;
 pub mod ledger;
 pub mod lint;
 pub mod lock;
+mod pace;
 pub mod plan;
 pub mod position;
 pub mod quote;

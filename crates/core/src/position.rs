@@ -1,8 +1,12 @@
 //! Where a database stands in a catalog.
 
 use naming::Release;
+use rusqlite::Connection;
 
 use crate::catalog::Catalog;
+use crate::error::Result;
+use crate::history::History;
+use crate::schema_version;
 
 /// A version and the release that is complete at it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +24,15 @@ impl Position {
             version,
             release: catalog.release_at(version),
         }
+    }
+
+    /// The position of a database by its own records.
+    pub(crate) fn read(connection: &Connection) -> Result<Self> {
+        let release = schema_version::current(connection)?.and_then(|release| Release::parse(&release).ok());
+        Ok(Self {
+            version: History::read(connection)?.map_or(0, |history| history.version()),
+            release,
+        })
     }
 }
 

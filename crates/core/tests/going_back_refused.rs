@@ -165,7 +165,7 @@ fn a_half_applied_step_has_a_restore_point() {
 #[test]
 fn an_interrupted_rollback_is_completed_and_nothing_else_runs_meanwhile() {
     for (version, strategy) in [(2, Strategy::Down), (2, Strategy::Undo), (1, Strategy::Auto)] {
-        let place = migrated(4000);
+        let place = migrated(5000);
         if strategy == Strategy::Undo {
             back(&place, 3, Strategy::Down).unwrap();
         }
@@ -194,7 +194,7 @@ fn an_interrupted_rollback_is_completed_and_nothing_else_runs_meanwhile() {
             place.strings(
                 "SELECT CAST(count(*) AS TEXT) FROM notes WHERE body LIKE 'text%' AND body <> upper(body)"
             ),
-            ["4000"],
+            ["5000"],
             "{strategy:?}"
         );
         assert_eq!(

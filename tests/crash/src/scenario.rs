@@ -24,10 +24,10 @@ use tempfile::TempDir;
 use crate::trace::{Told, Trace};
 use crate::watch::Watching;
 
-/// Enough rows for several batches of each data step, in messages and percent of odd timestamps.
-const UP: (u64, u8) = (400, 50);
-/// The same on the way back, whose batches are larger.
-const BACK: (u64, u8) = (1150, 100);
+/// Enough rows for several batches of each data step, up and back.
+const MESSAGES: u64 = 360;
+/// In percent: each of these is a record of the journal.
+const ODD_TIMESTAMPS: u8 = 80;
 
 /// A command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -84,27 +84,11 @@ impl Scenario {
     /// # Panics
     /// When that fails.
     pub fn new(command: Command, wal: bool, seed: u64) -> Self {
-        let (messages, odd_timestamps) = match command {
-            Command::Rollback | Command::Undo => BACK,
-            _ => UP,
-        };
-        Self::with(command, wal, seed, messages, odd_timestamps)
-    }
-
-    /// Prepares a database on which only the way up takes several batches.
-    ///
-    /// # Panics
-    /// When that fails.
-    pub fn small(command: Command, wal: bool, seed: u64) -> Self {
-        Self::with(command, wal, seed, UP.0, UP.1)
-    }
-
-    fn with(command: Command, wal: bool, seed: u64, messages: u64, odd_timestamps: u8) -> Self {
         in_memory();
         let population = Population {
             seed,
-            odd_timestamps,
-            ..Population::of_messages(messages)
+            odd_timestamps: ODD_TIMESTAMPS,
+            ..Population::of_messages(MESSAGES)
         };
         let database = match command {
             Command::Fresh => TestDatabase::nothing(),

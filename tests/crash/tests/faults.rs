@@ -19,7 +19,7 @@ fn disturb(commands: &[Command]) {
             if *command == Command::Fresh && wal {
                 continue;
             }
-            let scenario = Scenario::small(*command, wal, options.seed);
+            let scenario = Scenario::new(*command, wal, options.seed);
             if options.is_elsewhere(&scenario.name()) {
                 continue;
             }

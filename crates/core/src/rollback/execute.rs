@@ -10,6 +10,7 @@ use crate::clock::timestamp;
 use crate::error::{Error, ErrorKind, Hint, Reached, Result, SqliteContext};
 use crate::event::{Activity, Event, Observer};
 use crate::history::History;
+use crate::pace::Pace;
 use crate::quote::identifier;
 use crate::runs::Run;
 use crate::schema_reader::SchemaReader;
@@ -18,7 +19,7 @@ use crate::settings::Settings;
 use crate::state::Progress;
 use crate::step::checks::{Before, Change};
 use crate::step::{StepOutcome, millis};
-use crate::transaction::{WriteTransaction, let_writers_in};
+use crate::transaction::WriteTransaction;
 use crate::undo::Conflict;
 use crate::undo::records::{Fate, JournalReader, Selection};
 use crate::way_back::WayBack;
@@ -28,8 +29,6 @@ use super::kept;
 use super::plan::{RollbackPlan, position};
 use super::steps::StepBack;
 
-/// Rows of a batch: a read and two writes each, far within the lock budget.
-const BATCH: u64 = 1000;
 /// Conflicts that an outcome lists.
 const LISTED: usize = 1000;
 
@@ -120,13 +119,15 @@ impl Back<'_> {
                 let selection = Selection::default();
                 let (table, column) = (table.clone(), column.clone());
                 let journal =
-                    JournalReader::new(self.connection, step.recorded.version, table, column, selection);
+                    JournalReader::new(self.connection, step.recorded.version, table, column, selection)?;
                 let mut before = i64::MAX;
-                self.in_batches(step, &mut |back, _| back.undo_batch(&journal, &mut before))
+                self.in_batches(step, &mut |back, portion| {
+                    back.undo_batch(&journal, &mut before, portion.rows)
+                })
             }
-            WayBack::Clear { table, column } => {
-                self.in_batches(step, &mut |back, cursor| back.clear_batch(table, column, cursor))
-            }
+            WayBack::Clear { table, column } => self.in_batches(step, &mut |back, portion| {
+                back.clear_batch(table, column, portion)
+            }),
             WayBack::Unknown(_) => Err(Error::new(
                 ErrorKind::NotReversible,
                 format!("{} cannot be taken back", step.stem),
@@ -206,20 +207,26 @@ impl Back<'_> {
     fn in_batches(
         &mut self,
         step: &StepBack,
-        batch: &mut dyn FnMut(&mut Self, Option<String>) -> Result<BatchBack>,
+        batch: &mut dyn FnMut(&mut Self, Portion) -> Result<BatchBack>,
     ) -> Result<StepOutcome> {
         let started = Instant::now();
         let version = step.recorded.version;
-        let mut progress =
-            Progress::read(self.connection)?.filter(|progress| progress.version == version && progress.down);
+        let mut pace = Pace::new(self.settings.lock_budget);
         let mut longest = Duration::ZERO;
         loop {
             // The guard borrows the connection, not `self`, so that a batch may note conflicts.
             let connection = self.connection;
             let transaction = WriteTransaction::begin(connection, self.settings.busy_timeout)?;
             require_version(connection, step)?;
+            // Under the write lock, like the history: if the lock file was removed, two processes may take turns.
+            let progress =
+                Progress::read(connection)?.filter(|progress| progress.version == version && progress.down);
             let before = Before::read(connection, &self.schemas, &step.effects)?;
-            let done = batch(self, progress.as_ref().map(|progress| progress.cursor.clone()))?;
+            let portion = Portion {
+                cursor: progress.as_ref().map(|progress| progress.cursor.clone()),
+                rows: pace.rows(),
+            };
+            let done = batch(self, portion)?;
             let next = Progress {
                 version,
                 name: step.recorded.name.clone(),
@@ -256,18 +263,32 @@ impl Back<'_> {
                 });
                 return Ok(outcome(step, started, longest, next.changed));
             }
-            let_writers_in(held);
-            progress = Some(next);
+            pace.after_batch(connection, held)?;
         }
     }
 
     /// Puts the newest records back. What was edited since stays: it is valid before the migration, too.
-    fn undo_batch(&mut self, journal: &JournalReader<'_>, before: &mut i64) -> Result<BatchBack> {
-        let records = journal.batch(*before, BATCH)?;
+    fn undo_batch(&mut self, journal: &JournalReader<'_>, before: &mut i64, rows: u64) -> Result<BatchBack> {
+        let Some(window) = journal.window(*before, rows)? else {
+            // What is left of this migration is records that single undos put back before.
+            let left = self
+                .connection
+                .prepare_cached(
+                    "DELETE FROM migration_affected_records WHERE seq IN \
+                     (SELECT seq FROM migration_affected_records WHERE migration = ?1 ORDER BY seq DESC LIMIT ?2)",
+                )
+                .and_then(|mut delete| delete.execute(params![journal.version(), rows]))
+                .while_doing("take undone records from the journal")? as u64;
+            return Ok(BatchBack {
+                cursor: (left == rows).then(|| "journal".to_owned()),
+                visited: 0,
+                changed: 0,
+            });
+        };
         // Records that single undos put back stay above, and are not read again.
-        *before = records.last().map_or(*before, |record| record.seq);
+        *before = window.oldest;
         let mut changed = 0;
-        for record in &records {
+        for record in &window.records {
             match journal.fate(record, false)? {
                 Fate::Revert(rowid) => {
                     journal.revert(record, rowid)?;
@@ -288,34 +309,16 @@ impl Back<'_> {
                 .and_then(|mut delete| delete.execute([record.seq]))
                 .while_doing("take a record from the journal")?;
         }
-        let visited = records.len() as u64;
-        if visited < BATCH {
-            // What is left of this migration is records that single undos put back before.
-            let left = self
-                .connection
-                .prepare_cached(
-                    "DELETE FROM migration_affected_records WHERE seq IN \
-                     (SELECT seq FROM migration_affected_records WHERE migration = ?1 ORDER BY seq DESC LIMIT ?2)",
-                )
-                .and_then(|mut delete| delete.execute(params![journal.version(), BATCH]))
-                .while_doing("take undone records from the journal")? as u64;
-            let cursor = (left == BATCH).then(|| "journal".to_owned());
-            return Ok(BatchBack {
-                cursor,
-                visited,
-                changed,
-            });
-        }
         Ok(BatchBack {
             cursor: Some("journal".to_owned()),
-            visited,
+            visited: window.records.len() as u64,
             changed,
         })
     }
 
-    fn clear_batch(&self, table: &str, column: &str, cursor: Option<String>) -> Result<BatchBack> {
+    fn clear_batch(&self, table: &str, column: &str, portion: Portion) -> Result<BatchBack> {
         let doing = format!("clear {table}.{column}");
-        let first = match cursor {
+        let first = match portion.cursor {
             Some(cursor) => crate::data::parse_cursor(&cursor, table)?,
             None => i64::MIN,
         };
@@ -327,7 +330,7 @@ impl Back<'_> {
                  (SELECT _rowid_ AS r FROM {table} NOT INDEXED WHERE _rowid_ >= ?1 ORDER BY _rowid_ LIMIT ?2)"
             ))
             .and_then(|mut select| {
-                select.query_row(params![first, BATCH], |row| Ok((row.get(0)?, row.get(1)?)))
+                select.query_row(params![first, portion.rows], |row| Ok((row.get(0)?, row.get(1)?)))
             })
             .while_doing(&doing)?;
         let Some(last) = last else {
@@ -366,6 +369,13 @@ fn require_version(connection: &Connection, step: &StepBack) -> Result<()> {
         ),
     )
     .with_hint(Hint::tool(["status"])))
+}
+
+/// What a batch on the way back is to do.
+struct Portion {
+    /// Where the batch before stopped.
+    cursor: Option<String>,
+    rows: u64,
 }
 
 /// What a batch on the way back did.

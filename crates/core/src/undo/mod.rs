@@ -3,29 +3,33 @@
 mod prune;
 pub(crate) mod records;
 
+use std::time::Duration;
+
 use rusqlite::Connection;
 use serde::Serialize;
 
 use crate::apply::resolved;
 use crate::connection;
 use crate::error::{Error, ErrorKind, Hint, Result, SqliteContext};
-use crate::event::{Event, Observer};
-use crate::failed_run::with_what_is_left;
+use crate::event::{Activity, Event, Observer};
+use crate::failed_run::{with_part_done, with_what_is_left};
 use crate::history::History;
 use crate::lock::MigrationLock;
+use crate::pace::Pace;
+use crate::position::Position;
 use crate::rollback::unfinished::Unfinished;
 use crate::run_log::RunLog;
 use crate::runs::{self, Run};
 use crate::settings::Settings;
 use crate::state::Progress;
-use crate::transaction::{WriteTransaction, let_writers_in};
+use crate::transaction::WriteTransaction;
 use crate::way_back::WayBack;
 use records::{Fate, JournalReader, Record, Selection, journaled};
 
 pub use prune::{Pruned, prune};
 
-/// Records of one batch. Each costs a read and two writes by row id: far within the lock budget.
-const BATCH: u64 = 500;
+/// Records that a dry run reads at once.
+const READ_AT_ONCE: u64 = 10_000;
 /// Records and conflicts that an outcome lists; more are only counted.
 const LISTED: usize = 1000;
 
@@ -109,7 +113,7 @@ pub fn undo(
     Unfinished::refuse(settings)?;
     let writer = connection::open_writer(&settings.database, settings.busy_timeout)?;
     let undo = Undo::prepare(&writer, version, options)?;
-    let run = Run::begin(settings, "undo", undo.at, undo.at);
+    let run = Run::begin(settings, "undo", undo.at.version, undo.at.version);
     let log = RunLog::create(settings, &run, observer);
     log.observe(&Event::RunStarted {
         run: run.name.clone(),
@@ -119,11 +123,11 @@ pub fn undo(
         time_zone: settings.time_zone.to_string(),
     });
     let outcome = undo
-        .run(settings, &run)
+        .run(settings, &run, &log)
         .map_err(|error| with_what_is_left(error, settings, &run));
     log.observe(&Event::RunFinished {
         run: run.name.clone(),
-        version: undo.at,
+        version: undo.at.version,
         error: outcome.as_ref().err().map(Error::kind),
     });
     outcome
@@ -133,8 +137,9 @@ struct Undo<'a> {
     connection: &'a Connection,
     options: &'a UndoOptions,
     journal: JournalReader<'a>,
+    journaled: u64,
     name: String,
-    at: u32,
+    at: Position,
 }
 
 impl<'a> Undo<'a> {
@@ -170,9 +175,10 @@ impl<'a> Undo<'a> {
         };
         refuse_half_back(connection, version)?;
         let selection = Selection::new(connection, &table, &options.keys, options.condition.as_deref())?;
-        let journal = JournalReader::new(connection, version, table, column, selection);
+        let journal = JournalReader::new(connection, version, table, column, selection)?;
         // Pruning takes all of them, but it may have been interrupted.
-        if journaled(connection, version)? < step.rows_changed {
+        let journaled = journaled(connection, version)?;
+        if journaled < step.rows_changed {
             return Err(Error::new(
                 ErrorKind::NotReversible,
                 format!(
@@ -188,8 +194,9 @@ impl<'a> Undo<'a> {
             connection,
             options,
             journal,
+            journaled,
             name: step.name,
-            at: history.version(),
+            at: Position::read(connection)?,
         })
     }
 
@@ -204,12 +211,10 @@ impl<'a> Undo<'a> {
 
     fn preview(&self) -> Result<UndoOutcome> {
         let mut outcome = self.outcome(None);
-        let mut after = i64::MAX;
-        loop {
-            let records = self.journal.batch(after, BATCH)?;
-            let Some(last) = records.last() else { break };
-            after = last.seq;
-            for record in &records {
+        let mut before = i64::MAX;
+        while let Some(window) = self.journal.window(before, READ_AT_ONCE)? {
+            before = window.oldest;
+            for record in &window.records {
                 self.note(
                     &mut outcome,
                     record,
@@ -221,35 +226,80 @@ impl<'a> Undo<'a> {
         Ok(outcome)
     }
 
-    fn run(&self, settings: &Settings, run: &Run) -> Result<UndoOutcome> {
+    fn run(&self, settings: &Settings, run: &Run, observer: &dyn Observer) -> Result<UndoOutcome> {
         let mut outcome = self.outcome(Some(run.name.clone()));
-        let mut after = i64::MAX;
-        loop {
-            let transaction = WriteTransaction::begin(self.connection, settings.busy_timeout)?;
-            let records = self.journal.batch(after, BATCH)?;
-            let Some(last) = records.last() else {
-                run.record(self.connection, settings, self.at)?;
-                transaction.commit()?;
-                break;
-            };
-            after = last.seq;
-            for record in &records {
-                let fate = self.journal.fate(record, self.options.force)?;
-                self.note(&mut outcome, record, fate)?;
-                if let Fate::Revert(rowid) = fate {
-                    self.journal.revert(record, rowid)?;
-                    self.connection
-                        .prepare_cached("UPDATE migration_affected_records SET undone_by = ?2 WHERE seq = ?1")
-                        .and_then(|mut update| update.execute(rusqlite::params![record.seq, run.name]))
-                        .while_doing("record what was undone")?;
-                }
-            }
-            run.record(self.connection, settings, self.at)?;
-            let held = transaction.commit()?;
-            let_writers_in(held);
-        }
-        outcome.remaining = self.journal.remaining()?;
+        let mut is_begun = false;
+        self.put_all_back(settings, run, observer, &mut outcome, &mut is_begun)
+            // Nothing can be looked up on a disk that gives up in the middle.
+            .map_err(|error| match is_begun {
+                true => with_part_done(error, self.at),
+                false => error,
+            })?;
         Ok(outcome)
+    }
+
+    fn put_all_back(
+        &self,
+        settings: &Settings,
+        run: &Run,
+        observer: &dyn Observer,
+        outcome: &mut UndoOutcome,
+        is_begun: &mut bool,
+    ) -> Result<()> {
+        let subject = format!("V{:03}__{}", self.journal.version(), self.name);
+        let mut pace = Pace::new(settings.lock_budget);
+        let mut before = i64::MAX;
+        let mut visited = 0;
+        // Read without the write lock: few records may be selected of many. What becomes of each is decided with it.
+        while let Some(window) = self.journal.window(before, pace.rows())? {
+            before = window.oldest;
+            visited += window.visited;
+            if window.records.is_empty() {
+                continue;
+            }
+            let held = self.put_back(settings, run, &window.records, outcome)?;
+            *is_begun = true;
+            observer.observe(&Event::Progress {
+                activity: Activity::Rows,
+                subject: subject.clone(),
+                done: visited,
+                total: Some(self.journaled.max(visited)),
+            });
+            pace.after_batch(self.connection, held)?;
+        }
+        observer.observe(&Event::ProgressFinished {
+            activity: Activity::Rows,
+            subject,
+        });
+        let transaction = WriteTransaction::begin(self.connection, settings.busy_timeout)?;
+        run.record(self.connection, settings, self.at.version)?;
+        transaction.commit()?;
+        outcome.remaining = self.journal.remaining()?;
+        Ok(())
+    }
+
+    /// Puts the records back in one transaction, and tells how long it held the write lock.
+    fn put_back(
+        &self,
+        settings: &Settings,
+        run: &Run,
+        records: &[Record],
+        outcome: &mut UndoOutcome,
+    ) -> Result<Duration> {
+        let transaction = WriteTransaction::begin(self.connection, settings.busy_timeout)?;
+        for record in records {
+            let fate = self.journal.fate(record, self.options.force)?;
+            self.note(outcome, record, fate)?;
+            if let Fate::Revert(rowid) = fate {
+                self.journal.revert(record, rowid)?;
+                self.connection
+                    .prepare_cached("UPDATE migration_affected_records SET undone_by = ?2 WHERE seq = ?1")
+                    .and_then(|mut update| update.execute(rusqlite::params![record.seq, run.name]))
+                    .while_doing("record what was undone")?;
+            }
+        }
+        run.record(self.connection, settings, self.at.version)?;
+        transaction.commit()
     }
 
     fn note(&self, outcome: &mut UndoOutcome, record: &Record, fate: Fate) -> Result<()> {

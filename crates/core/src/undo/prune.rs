@@ -7,18 +7,16 @@ use crate::apply::resolved;
 use crate::connection;
 use crate::error::{Result, SqliteContext};
 use crate::event::Observer;
-use crate::failed_run::with_what_is_left;
-use crate::history::History;
+use crate::failed_run::{with_part_done, with_what_is_left};
 use crate::lock::MigrationLock;
+use crate::pace::Pace;
+use crate::position::Position;
 use crate::runs::Run;
 use crate::settings::Settings;
 use crate::tool_tables;
-use crate::transaction::{WriteTransaction, let_writers_in};
+use crate::transaction::WriteTransaction;
 
 use super::refuse_half_back;
-
-/// Records of one batch.
-const BATCH: u64 = 5000;
 
 /// What pruning the journal removed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -52,13 +50,27 @@ pub fn prune(
     if pruned.is_empty() {
         return Ok(pruned);
     }
-    let at = History::read(&writer)?.unwrap_or_default().version();
-    let run = Run::begin(settings, "log prune", at, at);
-    remove(settings, &writer, &pruned, &run, at).map_err(|error| with_what_is_left(error, settings, &run))?;
+    let at = Position::read(&writer)?;
+    let run = Run::begin(settings, "log prune", at.version, at.version);
+    let mut is_begun = false;
+    remove(settings, &writer, &pruned, &run, at, &mut is_begun)
+        // Nothing can be looked up on a disk that gives up in the middle.
+        .map_err(|error| match is_begun {
+            true => with_part_done(error, at),
+            false => with_what_is_left(error, settings, &run),
+        })?;
     Ok(pruned)
 }
 
-fn remove(settings: &Settings, writer: &Connection, pruned: &[Pruned], run: &Run, at: u32) -> Result<()> {
+fn remove(
+    settings: &Settings,
+    writer: &Connection,
+    pruned: &[Pruned],
+    run: &Run,
+    at: Position,
+    is_begun: &mut bool,
+) -> Result<()> {
+    let mut pace = Pace::new(settings.lock_budget);
     for migration in pruned {
         refuse_half_back(writer, migration.version)?;
         loop {
@@ -67,15 +79,16 @@ fn remove(settings: &Settings, writer: &Connection, pruned: &[Pruned], run: &Run
                 .execute(
                     "DELETE FROM migration_affected_records WHERE seq IN \
                      (SELECT seq FROM migration_affected_records WHERE migration = ?1 ORDER BY seq LIMIT ?2)",
-                    rusqlite::params![migration.version, BATCH],
+                    rusqlite::params![migration.version, pace.rows()],
                 )
                 .while_doing("prune the journal")?;
-            run.record(writer, settings, at)?;
+            run.record(writer, settings, at.version)?;
             let held = transaction.commit()?;
             if removed == 0 {
                 break;
             }
-            let_writers_in(held);
+            *is_begun = true;
+            pace.after_batch(writer, held)?;
         }
     }
     Ok(())

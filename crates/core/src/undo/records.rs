@@ -1,7 +1,5 @@
 //! Records of the journal, newest first, compared with the rows they came from.
 
-use std::cell::RefCell;
-
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
@@ -112,14 +110,29 @@ pub(crate) fn journaled(connection: &Connection, version: u32) -> Result<u64> {
         .while_doing("read the journal")
 }
 
+/// Records of the journal that stand beside each other.
+#[derive(Debug)]
+pub(crate) struct Window {
+    /// The selected ones, newest first.
+    pub(crate) records: Vec<Record>,
+    /// The oldest of all that were looked at: the next window ends before it.
+    pub(crate) oldest: i64,
+    /// How many were looked at, selected or not.
+    pub(crate) visited: u64,
+}
+
 /// Reads the journal of one migration over one column.
 pub(crate) struct JournalReader<'a> {
     connection: &'a Connection,
     version: u32,
     table: String,
     column: String,
-    selection: Selection,
-    cache: RefCell<Option<String>>,
+    keys: Vec<String>,
+    select: String,
+    find_by_row: String,
+    find_by_key: String,
+    revert: String,
+    describe: String,
 }
 
 impl<'a> JournalReader<'a> {
@@ -129,15 +142,34 @@ impl<'a> JournalReader<'a> {
         table: String,
         column: String,
         selection: Selection,
-    ) -> Self {
-        Self {
+    ) -> Result<Self> {
+        let (table_sql, column_sql) = (identifier(&table), identifier(&column));
+        let key = key_column(connection, &table)?;
+        let find = |joined: &str| {
+            format!(
+                "SELECT t._rowid_, t.{column_sql} IS j.new_value FROM migration_affected_records AS j \
+                 CROSS JOIN {table_sql} AS t ON {joined} \
+                 WHERE j.seq = ?1 LIMIT 2"
+            )
+        };
+        Ok(Self {
             connection,
             version,
+            select: select(&selection, &table_sql, &key),
+            find_by_row: find(&format!("t._rowid_ = j.row_id AND t.{key} IS j.id")),
+            find_by_key: find(&format!("t.{key} = j.id")),
+            revert: format!(
+                "UPDATE {table_sql} SET {column_sql} = \
+                 (SELECT old_value FROM migration_affected_records WHERE seq = ?1) WHERE _rowid_ = ?2"
+            ),
+            describe: format!(
+                "SELECT t.{column_sql}, j.old_value FROM migration_affected_records AS j \
+                 LEFT JOIN {table_sql} AS t ON t._rowid_ = ?2 WHERE j.seq = ?1"
+            ),
             table,
             column,
-            selection,
-            cache: RefCell::new(None),
-        }
+            keys: selection.keys,
+        })
     }
 
     pub(crate) fn version(&self) -> u32 {
@@ -148,14 +180,28 @@ impl<'a> JournalReader<'a> {
         &self.table
     }
 
-    /// The next records before `seq`, newest first.
-    pub(crate) fn batch(&self, seq: i64, limit: u64) -> Result<Vec<Record>> {
+    /// The next `limit` records of the journal before `seq`; `None` at its end.
+    ///
+    /// The limit is on what is looked at: a selection that few records meet must not read all of them at once.
+    pub(crate) fn window(&self, seq: i64, limit: u64) -> Result<Option<Window>> {
         let doing = "read the journal";
-        let sql = self.select()?;
-        let mut select = self.connection.prepare_cached(&sql).while_doing(doing)?;
-        let mut values: Vec<rusqlite::types::Value> = vec![i64::from(self.version).into(), seq.into()];
-        values.push(i64::try_from(limit).unwrap_or(i64::MAX).into());
-        values.extend(self.selection.keys.iter().cloned().map(Into::into));
+        let (oldest, visited): (Option<i64>, u64) = self
+            .connection
+            .prepare_cached(
+                "SELECT min(seq), count(*) FROM \
+                 (SELECT seq FROM migration_affected_records WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2)",
+            )
+            .and_then(|mut select| {
+                select.query_row(params![seq, limit], |row| Ok((row.get(0)?, row.get(1)?)))
+            })
+            .while_doing(doing)?;
+        let Some(oldest) = oldest else {
+            return Ok(None);
+        };
+        let mut select = self.connection.prepare_cached(&self.select).while_doing(doing)?;
+        let mut values: Vec<rusqlite::types::Value> =
+            vec![i64::from(self.version).into(), seq.into(), oldest.into()];
+        values.extend(self.keys.iter().cloned().map(Into::into));
         let mut rows = select.query(params_from_iter(values)).while_doing(doing)?;
         let mut records = Vec::new();
         while let Some(row) = rows.next().while_doing(doing)? {
@@ -166,33 +212,11 @@ impl<'a> JournalReader<'a> {
                 key: key_text(row.get_ref(2).while_doing(doing)?, rowid),
             });
         }
-        Ok(records)
-    }
-
-    fn select(&self) -> Result<String> {
-        if let Some(sql) = self.cache.borrow().as_ref() {
-            return Ok(sql.clone());
-        }
-        let mut sql = "SELECT j.seq, j.row_id, j.id FROM migration_affected_records AS j \
-             WHERE j.migration = ?1 AND j.seq < ?2 AND j.undone_by IS NULL"
-            .to_owned();
-        if !self.selection.keys.is_empty() {
-            let marks: Vec<String> = (0..self.selection.keys.len())
-                .map(|index| format!("?{}", index + 4))
-                .collect();
-            sql.push_str(&format!(" AND j.id IN ({})", marks.join(", ")));
-        }
-        if let Some(condition) = &self.selection.condition {
-            let key = self.key_column()?;
-            sql.push_str(&format!(
-                " AND EXISTS (SELECT 1 FROM {} WHERE ((_rowid_ = j.row_id AND {key} IS j.id) OR {key} = j.id) \
-                 AND (\n{condition}\n))",
-                identifier(&self.table)
-            ));
-        }
-        sql.push_str(" ORDER BY j.seq DESC LIMIT ?3");
-        *self.cache.borrow_mut() = Some(sql.clone());
-        Ok(sql)
+        Ok(Some(Window {
+            records,
+            oldest,
+            visited,
+        }))
     }
 
     /// What can become of the record now.
@@ -200,13 +224,10 @@ impl<'a> JournalReader<'a> {
     /// Row numbers may have changed: a dump that is read in again counts from 1. Then the key decides, unless
     /// several rows have it.
     pub(crate) fn fate(&self, record: &Record, force: bool) -> Result<Fate> {
-        let found = match self
-            .find(record, "t._rowid_ = j.row_id AND t.{key} IS j.id")?
-            .pop()
-        {
+        let found = match self.find(record, &self.find_by_row)?.pop() {
             Some(found) => Some(found),
             None => {
-                let mut found = self.find(record, "t.{key} = j.id")?;
+                let mut found = self.find(record, &self.find_by_key)?;
                 found.pop().filter(|_| found.is_empty())
             }
         };
@@ -217,18 +238,10 @@ impl<'a> JournalReader<'a> {
         })
     }
 
-    /// At most two rows that the condition joins to the record, and whether each has the value that the
-    /// migration wrote.
-    fn find(&self, record: &Record, joined: &str) -> Result<Vec<(i64, bool)>> {
-        let sql = format!(
-            "SELECT t._rowid_, t.{column} IS j.new_value FROM migration_affected_records AS j \
-             CROSS JOIN {table} AS t ON {joined} WHERE j.seq = ?1 LIMIT 2",
-            column = identifier(&self.column),
-            table = identifier(&self.table),
-            joined = joined.replace("{key}", &self.key_column()?),
-        );
+    /// At most two rows that belong to the record, and whether each has the value that the migration wrote.
+    fn find(&self, record: &Record, sql: &str) -> Result<Vec<(i64, bool)>> {
         self.connection
-            .prepare_cached(&sql)
+            .prepare_cached(sql)
             .and_then(|mut select| {
                 select
                     .query_map([record.seq], |row| Ok((row.get(0)?, row.get(1)?)))?
@@ -237,25 +250,10 @@ impl<'a> JournalReader<'a> {
             .while_doing("compare a record with the journal")
     }
 
-    /// The column that the journal knows records by: the one that its values came from.
-    fn key_column(&self) -> Result<String> {
-        let key: Option<String> = self
-            .connection
-            .prepare_cached("SELECT name FROM pragma_table_info(?1) WHERE pk = 1")
-            .and_then(|mut select| select.query_row([&self.table], |row| row.get(0)).optional())
-            .while_doing("find the key of the table")?;
-        Ok(identifier(&key.unwrap_or_else(|| "_rowid_".to_owned())))
-    }
-
     /// Puts the old value back into the row.
     pub(crate) fn revert(&self, record: &Record, rowid: i64) -> Result<()> {
-        let sql = format!(
-            "UPDATE {} SET {} = (SELECT old_value FROM migration_affected_records WHERE seq = ?1) WHERE _rowid_ = ?2",
-            identifier(&self.table),
-            identifier(&self.column)
-        );
         self.connection
-            .prepare_cached(&sql)
+            .prepare_cached(&self.revert)
             .and_then(|mut update| update.execute(params![record.seq, rowid]))
             .while_doing(format_args!("put back {}.{}", self.table, self.column))?;
         Ok(())
@@ -263,14 +261,8 @@ impl<'a> JournalReader<'a> {
 
     /// The record with its values, as people read them.
     pub(crate) fn describe(&self, record: &Record, rowid: i64) -> Result<Reverted> {
-        let sql = format!(
-            "SELECT t.{column}, j.old_value FROM migration_affected_records AS j \
-             LEFT JOIN {table} AS t ON t._rowid_ = ?2 WHERE j.seq = ?1",
-            column = identifier(&self.column),
-            table = identifier(&self.table),
-        );
         self.connection
-            .prepare_cached(&sql)
+            .prepare_cached(&self.describe)
             .and_then(|mut select| {
                 select.query_row(params![record.seq, rowid], |row| {
                     Ok(Reverted {
@@ -321,4 +313,38 @@ impl<'a> JournalReader<'a> {
         }
         Ok(())
     }
+}
+
+/// The statement that reads a window: of migration ?1, before ?2, from ?3, with one of the keys from ?4 on.
+fn select(selection: &Selection, table: &str, key: &str) -> String {
+    let mut sql = "SELECT j.seq, j.row_id, j.id FROM migration_affected_records AS j \
+         WHERE j.migration = ?1 AND j.seq < ?2 AND j.seq >= ?3 AND j.undone_by IS NULL"
+        .to_owned();
+    if !selection.keys.is_empty() {
+        let marks: Vec<String> = (0..selection.keys.len())
+            .map(|index| format!("?{}", index + 4))
+            .collect();
+        sql.push_str(&format!(" AND j.id IN ({})", marks.join(", ")));
+    }
+    if let Some(condition) = &selection.condition {
+        sql.push_str(&format!(
+            " AND EXISTS (SELECT 1 FROM {table} WHERE ((_rowid_ = j.row_id AND {key} IS j.id) OR {key} = j.id) \
+             AND (\n{condition}\n))"
+        ));
+    }
+    sql.push_str(" ORDER BY j.seq DESC");
+    sql
+}
+
+/// The column that the journal knows records by: the one that its values came from.
+fn key_column(connection: &Connection, table: &str) -> Result<String> {
+    let key: Option<String> = connection
+        .query_row(
+            "SELECT name FROM pragma_table_info(?1) WHERE pk = 1",
+            [table],
+            |row| row.get(0),
+        )
+        .optional()
+        .while_doing("find the key of the table")?;
+    Ok(identifier(&key.unwrap_or_else(|| "_rowid_".to_owned())))
 }
