@@ -244,6 +244,30 @@ fn a_companion_that_is_being_rewritten_is_never_copied_half() {
 }
 
 #[test]
+fn a_companion_is_copied_as_it_is_whenever_it_was_last_changed() {
+    let site = Site::new(1, "");
+    let hour = Duration::from_secs(3600);
+    let now = std::time::SystemTime::now();
+    for (content, changed) in [
+        ("whole", now - hour),
+        ("", now - hour),
+        ("", now),
+        ("whole", now + hour),
+    ] {
+        std::fs::write(&site.settings.companion, content).unwrap();
+        let file = std::fs::File::options()
+            .write(true)
+            .open(&site.settings.companion);
+        file.unwrap().set_modified(changed).unwrap();
+        let backup = site.backup();
+        assert_eq!(
+            std::fs::read_to_string(backup.companion.unwrap()).unwrap(),
+            content
+        );
+    }
+}
+
+#[test]
 fn altered_backups_are_found_out() {
     let site = Site::new(5000, "");
     let alter = |what: &dyn Fn(&Backup)| {

@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, SystemTime};
 
 use tempfile::TempDir;
 
@@ -17,6 +18,8 @@ use crate::project::Project;
 pub(super) const DATABASE: &str = "collab.db";
 /// What is read as standard input, beside the database.
 pub(super) const SCRIPT: &str = "script.sql";
+
+const HOUR: Duration = Duration::from_secs(3600);
 
 /// The programs of the system that serve as floors where they are installed.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -246,7 +249,12 @@ fn copy(from: &Path, to: &Path) -> Result<(), Error> {
     for name in [DATABASE, "tokens.json"] {
         let target = to.join(name);
         fs::copy(from.join(name), &target)
-            .and_then(|_| File::options().write(true).open(&target)?.sync_all())
+            .and_then(|_| {
+                let copied = File::options().write(true).open(&target)?;
+                // Nobody rewrites a server's tokens when its database is copied: the file is at rest.
+                copied.set_modified(SystemTime::now() - HOUR)?;
+                copied.sync_all()
+            })
             .map_err(|error| Error::io("copy to", &target, &error))?;
     }
     Ok(())

@@ -1,12 +1,13 @@
 //! A copy of the companion file at a moment when nobody is rewriting it.
 //!
-//! Its owner rewrites it in place, and its format is not known here: two equal reads in a row are taken for
-//! a whole file. An empty one is doubted for longer, because a rewrite begins with it.
+//! Its owner rewrites it in place, and its format is not known here: what was at rest before the copy and still is
+//! after it, or reads the same twice in a row, is taken for a whole file. An empty one is doubted for longer,
+//! because a rewrite begins with it.
 
 use std::fs::File;
 use std::io::{Seek, Write};
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::digest::{FileDigest, digest_file};
 use crate::error::{Error, ErrorKind, Hint, IoContext, Result, shell_quote};
@@ -15,6 +16,8 @@ use crate::whole_file::{VerifiedFile, WholeFile};
 
 /// Between two reads.
 const PAUSE: Duration = Duration::from_millis(50);
+/// A file that was not changed for this long is at rest.
+const REST: Duration = Duration::from_secs(1);
 /// A rewrite that takes longer than this is no rewrite.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -44,12 +47,15 @@ pub(crate) fn copy_companion(companion: &Path, folder: &Path) -> Result<Option<(
     let whole = WholeFile::create_in(folder)?;
     let started = Instant::now();
     loop {
+        let began = SystemTime::now();
         copy(companion, &whole)?;
         let copied = digest_file(whole.path(), "", &Silent)?;
-        std::thread::sleep(PAUSE);
         let last_try = started.elapsed() >= PATIENCE;
-        let stable = digest_file(companion, "", &Silent)? == copied;
-        if stable && (copied.bytes > 0 || last_try) {
+        let is_whole = was_at_rest(companion, began)? || {
+            std::thread::sleep(PAUSE);
+            digest_file(companion, "", &Silent)? == copied && (copied.bytes > 0 || last_try)
+        };
+        if is_whole {
             let (verified, ()) = whole.verified(|_| Ok(()))?;
             return Ok(Some((verified, copied)));
         }
@@ -57,6 +63,16 @@ pub(crate) fn copy_companion(companion: &Path, folder: &Path) -> Result<Option<(
             return Err(invalid(companion, "is being rewritten all the time"));
         }
     }
+}
+
+/// Whether nobody changed the file from some time before `moment` until now.
+fn was_at_rest(path: &Path, moment: SystemTime) -> Result<bool> {
+    let changed = path
+        .metadata()
+        .and_then(|metadata| metadata.modified())
+        .on_file("look at", path)?;
+    // A time in the future, of a clock that was put back, says nothing.
+    Ok(moment.duration_since(changed).is_ok_and(|rest| rest >= REST))
 }
 
 fn copy(from: &Path, to: &WholeFile) -> Result<()> {
