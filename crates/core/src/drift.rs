@@ -31,20 +31,17 @@ pub(crate) fn against_catalog(
     connection: &Connection,
     state: &State,
 ) -> Result<Vec<Difference>> {
-    let expected = expected::schemas(catalog)?;
-    let Some(expected) = usize::try_from(state.version())
-        .ok()
-        .and_then(|version| expected.get(version))
-    else {
+    if state.version() > catalog.last_version() {
         return Ok(Vec::new());
-    };
+    }
+    let expected = expected::schema_at(catalog, state.version())?;
     let accepted = read_accepted(connection)?;
     let is_accepted = |kind: &str, name: &str, normal: &str| {
         accepted
             .iter()
             .any(|(a, b, c)| a == kind && b.eq_ignore_ascii_case(name) && c == normal)
     };
-    Ok(diff(expected, &state.schema)
+    Ok(diff(&expected, &state.schema)
         .into_iter()
         .filter(|difference| match difference {
             Difference::ObjectUnexpected {

@@ -2,7 +2,7 @@
 
 use rusqlite::Connection;
 
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, Migration};
 use crate::connection::open_scratch;
 use crate::error::{Error, ErrorKind, Hint, Result, SqliteContext};
 use crate::schema::{ObjectKind, Snapshot};
@@ -17,13 +17,32 @@ pub fn schemas(catalog: &Catalog) -> Result<Vec<Snapshot>> {
     let mut last = read(&connection)?;
     let mut snapshots = vec![last.clone()];
     for migration in catalog.migrations() {
-        connection
-            .execute_batch(&migration.up)
-            .map_err(|source| invalid(&migration.stem(), source))?;
+        run(&connection, migration)?;
         last = read_again(&connection, &last)?;
         snapshots.push(last.clone());
     }
     Ok(snapshots)
+}
+
+/// The schema at one version; without objects when the catalog does not reach it.
+///
+/// # Errors
+/// As [`schemas`].
+pub fn schema_at(catalog: &Catalog, version: u32) -> Result<Snapshot> {
+    if version > catalog.last_version() {
+        return Ok(Snapshot::default());
+    }
+    let connection = open_scratch()?;
+    for migration in catalog.migrations().iter().filter(|m| m.version <= version) {
+        run(&connection, migration)?;
+    }
+    read(&connection)
+}
+
+fn run(scratch: &Connection, migration: &Migration) -> Result<()> {
+    scratch
+        .execute_batch(&migration.up)
+        .map_err(|source| invalid(&migration.stem(), source))
 }
 
 /// The schema of a database without the tool's own tables.

@@ -44,11 +44,8 @@ fn is_under_way(catalog: &Catalog, settings: &Settings) -> Result<bool> {
     }
     let reader = connection::open_reader(&settings.database, settings.busy_timeout)?;
     let state = State::read(&reader)?;
-    let schemas = expected::schemas(catalog)?;
-    let Some(first) = schemas.get(1) else {
-        return Ok(false);
-    };
-    let is_part = diff(first, &state.schema)
+    let first = expected::schema_at(catalog, 1)?;
+    let is_part = diff(&first, &state.schema)
         .iter()
         .all(|difference| matches!(difference, Difference::ObjectMissing { .. }));
     Ok(is_part && state.history.is_none() && !has_rows(&reader, &state.schema)?)

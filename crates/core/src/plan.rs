@@ -137,7 +137,6 @@ pub fn plan(
         Some(connection) => State::read(connection)?,
         None => State::fresh(),
     };
-    let expected = expected::schemas(catalog)?;
     let start = if state.is_fresh() {
         Start::Fresh
     } else if let Some(history) = &state.history {
@@ -146,7 +145,7 @@ pub fn plan(
     } else {
         Start::Adopt(Box::new(Adoption::find(
             catalog,
-            &expected,
+            &expected::schemas(catalog)?,
             &state,
             options.adoption,
         )?))
@@ -187,11 +186,7 @@ pub fn plan(
             "--dry-run",
         ])));
     }
-    let managed = usize::try_from(from)
-        .ok()
-        .and_then(|from| expected.get(from))
-        .cloned()
-        .unwrap_or_default();
+    let managed = expected::schema_at(catalog, from)?;
     let mut live = state.schema.clone();
     if let Start::Adopt(adoption) = &start {
         live = with_objects(&live, &adoption.created);
@@ -207,7 +202,14 @@ pub fn plan(
         if options.phase.is_some_and(|phase| phase != migration.phase) {
             break;
         }
-        let effects = effects_of(migration, &mut scratch)?;
+        let effects = match effects_of(migration, &mut scratch) {
+            Ok(effects) => effects,
+            Err(error) => {
+                // A migration that cannot run on its own catalog's schema is to blame, before any database.
+                expected::schemas(catalog)?;
+                return Err(error);
+            }
+        };
         let after = expected::read_again(&scratch, &last)?;
         let before = std::mem::replace(&mut last, after.clone());
         let mut rows = 0;

@@ -207,3 +207,31 @@ fn history_rows_edited_by_hand_are_named_and_nothing_changes() {
         assert_eq!(before, std::fs::read(place.database()).unwrap(), "{edit}");
     }
 }
+
+#[test]
+fn a_migration_that_never_runs_is_to_blame_before_the_database() {
+    let mut migrations = notes();
+    let broken = "ALTER TABLE nodes ADD COLUMN thread TEXT;".to_owned();
+    migrations.iter_mut().find(|m| m.version == 2).unwrap().up = broken;
+    let broken = Catalog::new("Notes", migrations).unwrap();
+    for version in [None, Some(1)] {
+        let place = Place::new();
+        if let Some(version) = version {
+            migrate(&catalog(), &place.settings, to(Target::Version(version)), &Silent).unwrap();
+        }
+        let before = std::fs::read(place.database()).ok();
+        let error = migrate(&broken, &place.settings, MigrateOptions::default(), &Silent).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::CatalogInvalid, "{error}");
+        assert!(error.message().contains("V002__note_threads"), "{error}");
+        assert_eq!(std::fs::read(place.database()).ok(), before);
+    }
+    // The same statement beside an object of the operators' own is theirs to look at.
+    let place = Place::new();
+    migrate(&catalog(), &place.settings, to(Target::Version(1)), &Silent).unwrap();
+    place
+        .open()
+        .execute_batch("ALTER TABLE notes ADD COLUMN thread TEXT")
+        .unwrap();
+    let error = migrate(&catalog(), &place.settings, MigrateOptions::default(), &Silent).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::SchemaMismatch, "{error}");
+}

@@ -162,10 +162,6 @@ fn implied_schema(catalog: &Catalog, state: &State) -> Result<(String, Snapshot)
 }
 
 fn at(catalog: &Catalog, version: u32) -> Result<(String, Snapshot)> {
-    let index = usize::try_from(version).unwrap_or(usize::MAX);
-    let schema = expected::schemas(catalog)?
-        .into_iter()
-        .nth(index)
-        .unwrap_or_default();
+    let schema = expected::schema_at(catalog, version)?;
     Ok((Position::of(catalog, version).to_string(), schema))
 }
