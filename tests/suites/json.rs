@@ -38,6 +38,7 @@ fn every_answer_has_the_contracts_keys() {
     let plan = ["from", "to", "steps", "timezone", "disk_needed_bytes"];
     let migrate = ["from", "to", "adopted", "applied", "backup", "waited_ms", "run"];
     let created = ["database", "tokens", "manifest", "bytes", "sha256"];
+    let restore = ["tables", "placement", "secured", "lock_ms"];
     let calls: [(&str, &[&str], &[&str]); 22] = [
         ("status", &["status"], &status),
         ("plan", &["plan"], &plan),
@@ -55,8 +56,8 @@ fn every_answer_has_the_contracts_keys() {
             &["backup", "prune", "--keep-last", "5"],
             &["removed"],
         ),
-        ("restore", &["restore", "latest", "--dry-run"], &["tables"]),
-        ("restore", &["restore", "latest"], &["tables"]),
+        ("restore", &["restore", "latest", "--dry-run"], &restore),
+        ("restore", &["restore", "latest"], &restore),
         ("history", &["history"], &["applied", "runs"]),
         ("log", &["log"], &["events"]),
         ("wait", &["wait", "--for", "latest"], &["version", "release"]),

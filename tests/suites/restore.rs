@@ -37,6 +37,26 @@ fn the_database_and_its_tokens_are_as_before_the_migration() {
 }
 
 #[test]
+fn whoever_restores_in_place_is_told_how_long_others_were_kept_out() {
+    let database = TestDatabase::populated(118);
+    run(&database, &["migrate"]);
+    assert_eq!(
+        json(&database, &["restore", "latest", "--dry-run"])["lock_ms"],
+        Value::Null
+    );
+    for arguments in [
+        &["rollback", "--to", "1.0.0", "--strategy", "restore", "--yes"][..],
+        &["restore", "latest"],
+    ] {
+        let answer = json(&database, arguments);
+        assert!(answer["lock_ms"].is_u64(), "{answer}");
+    }
+    // Whoever has the old file open must open the new one; nobody waits.
+    fs::remove_file(database.path()).unwrap();
+    assert_eq!(json(&database, &["restore", "latest"])["lock_ms"], Value::Null);
+}
+
+#[test]
 fn a_dry_run_says_what_would_change_and_changes_nothing() {
     let database = TestDatabase::populated(112);
     run(&database, &["migrate"]);

@@ -30,6 +30,7 @@ use crate::rollback::unfinished::Unfinished;
 use crate::schema::{ObjectKind, Snapshot};
 use crate::settings::{Settings, folder_of};
 use crate::state::State;
+use crate::step::millis;
 use crate::whole_file::{WholeFile, make_folder, remove_abandoned};
 
 /// How to restore.
@@ -115,8 +116,8 @@ pub struct RestoreOutcome {
     /// Whether another process wrote between the restore and the check of its result, so that row counts
     /// could not be compared exactly.
     pub written_since: bool,
-    /// How long other processes were kept out of the database, in milliseconds.
-    pub lock_ms: u64,
+    /// How long other processes were kept out of the database, in milliseconds; `None` unless it was restored in place.
+    pub lock_ms: Option<u64>,
 }
 
 /// Puts the content of `backup` back. The caller holds the [migration lock](crate::lock::MigrationLock).
@@ -214,7 +215,7 @@ pub(crate) fn put_back(
         tables: Vec::new(),
         companion,
         written_since: false,
-        lock_ms: 0,
+        lock_ms: None,
     };
     if options.dry_run {
         let now = match present {
@@ -242,7 +243,7 @@ pub(crate) fn put_back(
     match in_place {
         Some(put) => {
             outcome.written_since = put.written_since;
-            outcome.lock_ms = u64::try_from(put.lock_held.as_millis()).unwrap_or(u64::MAX);
+            outcome.lock_ms = Some(millis(put.lock_held));
         }
         None => {
             replace::replace_database(settings, &backup.database, observer).map_err(|error| {

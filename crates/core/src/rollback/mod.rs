@@ -25,7 +25,7 @@ use crate::history::History;
 use crate::lock::MigrationLock;
 use crate::plan::{self as way_up, PlanOptions, Start};
 use crate::position::Position;
-use crate::restore::{self, RestoreOptions};
+use crate::restore::{self, RestoreOptions, RestoreOutcome};
 use crate::run_log::RunLog;
 use crate::runs::Run;
 use crate::settings::Settings;
@@ -96,6 +96,8 @@ pub struct RollbackOutcome {
     pub kept: Vec<PathBuf>,
     /// The backup that secured the state before.
     pub secured: Option<PathBuf>,
+    /// How long other processes were kept out while a restore point was put back in place, in milliseconds.
+    pub lock_ms: Option<u64>,
     /// The run's name; `None` when there was nothing to do.
     pub run: Option<String>,
 }
@@ -207,6 +209,7 @@ fn go_down(
         conflicts: done.conflicts,
         kept: done.kept,
         secured: Some(secured.backup.database),
+        lock_ms: None,
         run: Some(run.name.clone()),
     })
 }
@@ -222,6 +225,7 @@ fn nothing_to_do(plan: &RollbackPlan) -> RollbackOutcome {
         conflicts: Vec::new(),
         kept: Vec::new(),
         secured: None,
+        lock_ms: None,
         run: None,
     }
 }
@@ -265,7 +269,7 @@ fn put_back(
     run: &Run,
     mut present: BackupFacts,
     observer: &dyn Observer,
-) -> Result<restore::Secured> {
+) -> Result<RestoreOutcome> {
     present.run = Some(run.name.clone());
     present.reason = "before rollback".to_owned();
     let options = RestoreOptions {
@@ -284,7 +288,7 @@ fn put_back(
     };
     record_restored(catalog, settings, run, observer)?;
     Unfinished::forget(settings)?;
-    Ok(restored.secured)
+    Ok(restored)
 }
 
 /// Whether the database is untouched by a restore that failed.
@@ -308,8 +312,8 @@ fn restore_point(
         to: plan.to.version,
     };
     let present = facts(plan, run, "before rollback");
-    let secured = put_back(catalog, settings, point, &note, run, present, observer)?;
-    let secured = match secured {
+    let restored = put_back(catalog, settings, point, &note, run, present, observer)?;
+    let secured = match restored.secured {
         restore::Secured::Backup { backup } => Some(backup.database),
         restore::Secured::Damaged { files } => files.into_iter().next(),
         restore::Secured::Nothing => None,
@@ -325,6 +329,7 @@ fn restore_point(
         conflicts: Vec::new(),
         kept: Vec::new(),
         secured,
+        lock_ms: restored.lock_ms,
         run: Some(run.name.clone()),
     })
 }
