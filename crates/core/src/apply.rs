@@ -257,15 +257,7 @@ fn refuse_damaged(connection: &mut Connection, observer: &dyn Observer) -> Resul
     if answer == "ok" {
         return Ok(());
     }
-    // A page that the disk did not give is reported like damage; that it is damaged is not known.
-    let is_unread = answer.contains("failed to get page")
-        || answer.split("error code=").skip(1).any(|rest| {
-            let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
-            digits
-                .parse::<i32>()
-                .is_ok_and(|code| code & 0xff == rusqlite::ffi::SQLITE_IOERR)
-        });
-    let (kind, what) = if is_unread {
+    let (kind, what) = if backup::is_unread_page(&answer) {
         (ErrorKind::Io, "a page of the database cannot be read")
     } else {
         (ErrorKind::Corrupt, "the database is damaged")

@@ -5,6 +5,7 @@ mod execute;
 pub(crate) mod kept;
 mod losses;
 mod plan;
+mod point;
 mod since;
 mod steps;
 pub(crate) mod unfinished;
@@ -247,7 +248,11 @@ fn complete(catalog: &Catalog, settings: &Settings, observer: &dyn Observer) -> 
         ),
     });
     let run = Run::begin(settings, "rollback", unfinished.from, unfinished.to);
-    let point = backup::find(settings, unfinished.backup.as_os_str())?;
+    let point =
+        backup::find(settings, unfinished.backup.as_os_str()).map_err(|error| match error.kind() {
+            ErrorKind::Usage => gone(&unfinished),
+            _ => error,
+        })?;
     put_back(
         catalog,
         settings,
@@ -258,6 +263,23 @@ fn complete(catalog: &Catalog, settings: &Settings, observer: &dyn Observer) -> 
         observer,
     )?;
     Ok(())
+}
+
+/// The restore point of an interrupted rollback is not there any more.
+fn gone(unfinished: &Unfinished) -> Error {
+    Error::new(
+        ErrorKind::NotReversible,
+        format!(
+            "an interrupted rollback to V{:03} cannot be completed: its restore point {} is gone",
+            unfinished.to,
+            unfinished.backup.display()
+        ),
+    )
+    .with_truth(
+        "The database has the old or the new content whole; the token file may still be the other. A restore of \
+         another backup puts both right.",
+    )
+    .with_hint(Hint::tool(["backup", "list"]))
 }
 
 /// Restores between the note that says so and the records, so that a killed run can be completed.

@@ -276,12 +276,7 @@ impl<'a> Trial<'a> {
         let error = &json["error"];
         let kind = error["kind"].as_str().unwrap_or_default();
         let message = error["message"].as_str().unwrap_or_default();
-        // A way back that cannot be looked at is closed, for a reason in the words of the system or of SQLite.
-        let has_reason = ["(os error ", "Error code "]
-            .iter()
-            .any(|reason| message.contains(reason));
-        let is_closed = has_reason && ["not_reversible", "backup_invalid"].contains(&kind);
-        let is_clear = ["io", "disk_full", "permission"].contains(&kind) || is_closed;
+        let is_clear = ["io", "disk_full", "permission"].contains(&kind);
         if json["ok"] != false || !is_clear {
             return Err(format!("the kind is {kind:?}"));
         }
