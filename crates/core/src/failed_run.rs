@@ -3,9 +3,12 @@
 //! SQLite reports a failure when it has removed the journal, which is the commit, and cannot put that on disk
 //! (`SQLITE_IOERR_DIR_FSYNC`). A command of several transactions may have made some of them.
 
-use naming::Release;
+use std::path::Path;
 
-use crate::connection::open_reader;
+use naming::Release;
+use rusqlite::Connection;
+
+use crate::connection::{open_reader, open_still};
 use crate::error::{Error, Reached, Result};
 use crate::history::History;
 use crate::position::Position;
@@ -30,6 +33,24 @@ pub(crate) fn with_what_is_left(error: Error, settings: &Settings, run: &Run) ->
     }
 }
 
+/// Adds to an error that came after the content of `copy` took the database's place where that is: the run that did
+/// it may have left no record there. `done` says what is true besides, and what to do.
+pub(crate) fn after_replacing(error: Error, settings: &Settings, copy: &Path, done: &str) -> Error {
+    let looked = open_reader(&settings.database, settings.busy_timeout)
+        .and_then(|reader| position(&reader))
+        // The same disk may not give the database now; what is there now is what is in the copy.
+        .or_else(|_| position(&*open_still(copy)?));
+    match looked {
+        Ok(position) => error
+            .with_truth(format!("The database is restored, at {position}. {done}"))
+            .with_reached(Reached {
+                version: position.version,
+                release: position.release,
+            }),
+        Err(_) => error.with_truth(format!("The database is restored. {done}")),
+    }
+}
+
 /// Where the database stands; `None` when the run committed nothing.
 fn look(settings: &Settings, run: &Run) -> Result<Option<Position>> {
     // After a failed commit, the run's own connection may not know.
@@ -40,9 +61,13 @@ fn look(settings: &Settings, run: &Run) -> Result<Option<Position>> {
     {
         return Ok(None);
     }
-    let release = schema_version::current(&reader)?.and_then(|release| Release::parse(&release).ok());
-    Ok(Some(Position {
-        version: History::read(&reader)?.map_or(0, |history| history.version()),
+    position(&reader).map(Some)
+}
+
+fn position(connection: &Connection) -> Result<Position> {
+    let release = schema_version::current(connection)?.and_then(|release| Release::parse(&release).ok());
+    Ok(Position {
+        version: History::read(connection)?.map_or(0, |history| history.version()),
         release,
-    }))
+    })
 }

@@ -21,7 +21,7 @@ use crate::backup::{self, Backup, BackupFacts};
 use crate::catalog::Catalog;
 use crate::error::{Error, ErrorKind, Hint, Result};
 use crate::event::{Event, Observer};
-use crate::failed_run::with_what_is_left;
+use crate::failed_run::{after_replacing, with_what_is_left};
 use crate::history::History;
 use crate::lock::MigrationLock;
 use crate::plan::{self as way_up, PlanOptions, Start};
@@ -305,12 +305,26 @@ fn put_back(
             if is_still_at(settings, note.from) {
                 Unfinished::forget(settings)?;
             }
-            return Err(error);
+            return Err(match error.reached() {
+                Some(_) => half_back(error, settings, point, note),
+                None => error,
+            });
         }
     };
-    record_restored(catalog, settings, run, observer)?;
-    Unfinished::forget(settings)?;
+    record_restored(catalog, settings, run, observer)
+        .and_then(|()| Unfinished::forget(settings))
+        .map_err(|error| half_back(error, settings, point, note))?;
     Ok(restored)
+}
+
+/// What failed came after the restore point took the database's place; the note leads the same command to the rest.
+fn half_back(error: Error, settings: &Settings, point: &Backup, note: &Unfinished) -> Error {
+    let rest = "The same command completes the records and the companion file.";
+    after_replacing(error, settings, &point.database, rest).with_hint(Hint::tool([
+        "rollback",
+        "--to",
+        &note.to.to_string(),
+    ]))
 }
 
 /// Whether the database is untouched by a restore that failed.
@@ -340,7 +354,6 @@ fn restore_point(
         restore::Secured::Damaged { files } => files.into_iter().next(),
         restore::Secured::Nothing => None,
     };
-    record_restored(catalog, settings, run, observer)?;
     Ok(RollbackOutcome {
         from: plan.from,
         to: plan.to,
@@ -369,8 +382,6 @@ fn facts(plan: &RollbackPlan, run: &Run, reason: &str) -> BackupFacts {
 /// its version is on record as it was before.
 fn record_restored(catalog: &Catalog, settings: &Settings, run: &Run, observer: &dyn Observer) -> Result<()> {
     let writer = connection::open_writer(&settings.database, settings.busy_timeout)?;
-    let reached =
-        |error: Error| error.with_truth("The restore point is back; the same command completes the records.");
     if History::read(&writer)?.is_some() {
         let transaction = WriteTransaction::begin(&writer, settings.busy_timeout)?;
         run.record(&writer, settings, run.to)?;
@@ -386,9 +397,9 @@ fn record_restored(catalog: &Catalog, settings: &Settings, run: &Run, observer: 
             accept_additions: true,
         },
     };
-    let plan = way_up::plan(catalog, settings, Some(&writer), options).map_err(reached)?;
+    let plan = way_up::plan(catalog, settings, Some(&writer), options)?;
     if let Start::Adopt(adoption) = &plan.start {
-        adopt::write(catalog, settings, &writer, adoption, run).map_err(reached)?;
+        adopt::write(catalog, settings, &writer, adoption, run)?;
         observer.observe(&adopt::event(adoption));
     }
     Ok(())
