@@ -95,6 +95,36 @@ fn every_answer_has_the_contracts_keys() {
     }
 }
 
+/// 1 would say that nothing is changed.
+#[cfg(target_os = "linux")]
+#[test]
+fn whoever_cannot_be_answered_is_told_what_was_done() {
+    let database = TestDatabase::populated(164);
+    for (arguments, place) in [
+        (&["migrate"][..], "1.2.0 (V009)"),
+        (&["undo", "5"], "1.2.0 (V009)"),
+        (&["log", "prune"], "1.2.0 (V009)"),
+        (&["rollback", "--to", "1.1.0", "--yes"], "1.1.0 (V005)"),
+        (&["restore", "latest"], "1.2.0 (V009)"),
+    ] {
+        let output = std::process::Command::new(support::command::binary())
+            .args(arguments)
+            .arg("--db")
+            .arg(database.path())
+            .args(["--timezone", "UTC", "--log-dir"])
+            .arg(database.root().join("logs"))
+            .stdout(fs::File::create("/dev/full").unwrap())
+            .output()
+            .unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(3), "{arguments:?}: {told}");
+        assert!(
+            told.contains(&format!("succeeded: the database is at {place}.")),
+            "{told}"
+        );
+    }
+}
+
 #[test]
 fn every_failure_is_one_object_with_a_command_to_type() {
     let missing = TestDatabase::nothing();

@@ -55,6 +55,10 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failur
     drop(console);
     context
         .output
-        .report_done(&RestoreReport::new(&outcome, settings.companion))?;
+        .report_done(&RestoreReport::new(&outcome, settings.companion))
+        .map_err(|error| match arguments.dry_run {
+            true => error,
+            false => super::after_change(context, error, "The restore"),
+        })?;
     Ok(exit_code::DONE)
 }
