@@ -20,9 +20,10 @@ use crate::settings::Settings;
 pub(crate) fn with_what_is_left(error: Error, settings: &Settings, run: &Run) -> Error {
     let known = error.reached().map(|reached| reached.version);
     match look(settings, run) {
-        Ok(Some(position)) if known != Some(position.version) => error
+        Ok(Some((position, recorded))) if known != Some(position.version) => error
             .with_truth(format!(
-                "The database is whole, at {position}. A part is done; run the same command again to go on."
+                "The database is whole, at {position}. {}",
+                what_next(run, recorded, position.version)
             ))
             .with_reached(Reached {
                 version: position.version,
@@ -51,17 +52,30 @@ pub(crate) fn after_replacing(error: Error, settings: &Settings, copy: &Path, do
     }
 }
 
-/// Where the database stands; `None` when the run committed nothing.
-fn look(settings: &Settings, run: &Run) -> Result<Option<Position>> {
+/// `recorded` is the version that the run reached, `now` the one that the database has.
+fn what_next(run: &Run, recorded: u32, now: u32) -> String {
+    if recorded != now {
+        // Whoever removed the lock file let another process go on.
+        return format!("This run took it to V{recorded:03}; another has changed it since.");
+    }
+    // One that leaves the version as it is does not tell by the version how far it came.
+    let is_all = now == run.to && (run.from != run.to || run.command == "adopt");
+    if is_all {
+        "All that was asked for is done.".to_owned()
+    } else {
+        "A part is done; run the same command again to go on.".to_owned()
+    }
+}
+
+/// Where the database stands, and the version that the run recorded; `None` when the run committed nothing.
+fn look(settings: &Settings, run: &Run) -> Result<Option<(Position, u32)>> {
     // After a failed commit, the run's own connection may not know.
     let reader = open_reader(&settings.database, settings.busy_timeout)?;
-    if read_runs(&reader)?
-        .iter()
-        .all(|recorded| recorded.run != run.name)
-    {
-        return Ok(None);
+    let runs = read_runs(&reader)?;
+    match runs.iter().find(|recorded| recorded.run == run.name) {
+        Some(recorded) => Ok(Some((position(&reader)?, recorded.reached))),
+        None => Ok(None),
     }
-    position(&reader).map(Some)
 }
 
 fn position(connection: &Connection) -> Result<Position> {
@@ -70,4 +84,29 @@ fn position(connection: &Connection) -> Result<Position> {
         version: History::read(connection)?.map_or(0, |history| history.version()),
         release,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_run_says_whether_there_is_more_to_do() {
+        let settings = Settings::new("a.db");
+        let said = |command, from, to, recorded, now| {
+            what_next(&Run::begin(&settings, command, from, to), recorded, now)
+        };
+        let again = "A part is done; run the same command again to go on.";
+        let all = "All that was asked for is done.";
+        assert_eq!(said("migrate", 1, 9, 5, 5), again);
+        assert_eq!(said("undo", 9, 9, 9, 9), again);
+        // The commit of the last step happened although it failed.
+        assert_eq!(said("migrate", 1, 9, 9, 9), all);
+        assert_eq!(said("rollback", 9, 1, 1, 1), all);
+        assert_eq!(said("adopt", 1, 1, 1, 1), all);
+        assert_eq!(
+            said("migrate", 1, 9, 5, 9),
+            "This run took it to V005; another has changed it since."
+        );
+    }
 }
