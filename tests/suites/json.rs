@@ -248,6 +248,37 @@ fn no_colour_goes_into_a_pipe_unless_asked_for() {
 }
 
 #[test]
+fn a_dry_run_is_answered_also_when_people_want_quiet() {
+    let database = TestDatabase::populated(165);
+    run(&database, &["migrate"]);
+    run(&database, &["backup", "create"]);
+    for arguments in [
+        &["restore", "latest", "--dry-run"][..],
+        &["backup", "prune", "--keep-last", "1", "--dry-run"],
+        &["undo", "5", "--dry-run"],
+        &["rollback", "--to", "1.1.0", "--dry-run"],
+    ] {
+        let output = BridgeMigrate::new(&database).args(arguments).arg("--quiet").run();
+        output.assert_code(0);
+        assert!(!output.stdout.is_empty(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn an_empty_variable_names_no_database() {
+    let database = TestDatabase::nothing();
+    for arguments in [&["status", "--timezone", "Mars"][..], &["status", "--nonsense"]] {
+        let output = BridgeMigrate::bare(&database)
+            .env("DATABASE_PATH", "")
+            .args(arguments)
+            .arg("--json")
+            .run();
+        output.assert_code(2);
+        assert_eq!(output.json()["database"], "data/collab.db", "{output}");
+    }
+}
+
+#[test]
 fn names_in_the_data_cannot_draw_on_a_terminal() {
     let database = TestDatabase::fresh_1_0_0();
     database.execute(

@@ -143,12 +143,17 @@ fn prune(context: &Context, options: &PruneOptions) -> std::result::Result<u8, F
     let settings = resolved(&context.settings)?;
     let pruned = backup::prune(&settings, options)?;
     let entries = |backups: &[backup::Backup]| backups.iter().map(BackupEntry::from).collect();
-    context.output.report_done(&PrunedReport {
+    let report = PrunedReport {
         dry_run: options.dry_run,
         removed: entries(&pruned.removed),
         bytes: pruned.bytes,
         kept_for_runs: entries(&pruned.pinned),
-    })?;
+    };
+    if options.dry_run {
+        context.output.report(&report)?;
+    } else {
+        context.output.report_done(&report)?;
+    }
     Ok(exit_code::DONE)
 }
 
