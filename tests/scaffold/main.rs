@@ -5,10 +5,15 @@
 
 #[path = "V002__made_to_backfill.rs"]
 mod backfill;
+#[path = "V003__made_to_contract.rs"]
+mod contract;
 #[path = "V001__made_to_expand.rs"]
 mod expand;
 
 use bridge_migrate::authoring;
+use bridge_migrate_core::Release;
+use bridge_migrate_core::catalog::Catalog;
+use bridge_migrate_core::lint::lint;
 use rusqlite::Connection;
 
 #[test]
@@ -36,4 +41,20 @@ fn a_new_data_migration_keeps_what_it_changes() {
     let step = migration.data.unwrap();
     assert_eq!((step.table(), step.column()), ("rooms", "topic"));
     assert!(step.is_journaled());
+}
+
+#[test]
+fn a_new_contract_migration_says_which_servers_it_ends() {
+    let said = "What it is for.";
+    let migrations = vec![
+        expand::migration()
+            .build(1, "made_to_expand", said, said)
+            .unwrap(),
+        contract::migration()
+            .build(2, "made_to_contract", said, said)
+            .unwrap(),
+    ];
+    assert_eq!(migrations[1].retires, Some(Release::new(1, 2, 0)));
+    let catalog = Catalog::new("Scaffold", migrations).unwrap();
+    assert_eq!(lint(&catalog).unwrap().findings, []);
 }

@@ -197,6 +197,52 @@ fn pruning_keeps_the_newest_and_what_runs_go_back_to() {
 }
 
 #[test]
+fn pruning_keeps_what_runs_go_back_to_when_the_folder_has_another_path() {
+    let database = TestDatabase::populated(109);
+    run(&database, &["migrate"]);
+    run(&database, &["backup", "create"]);
+    let moved = database.root().join("elsewhere");
+    fs::rename(database.folder(), &moved).unwrap();
+    let path = moved.join("collab.db");
+    let output = BridgeMigrate::new(&database)
+        .database(&path)
+        .args(["backup", "prune", "--keep-last", "1", "--json"])
+        .run();
+    output.assert_code(0);
+    assert_eq!(output.json()["removed"], value!([]), "{output}");
+    let output = BridgeMigrate::new(&database)
+        .database(&path)
+        .args(["rollback", "--to", "1.0.0", "--strategy", "restore", "--yes"])
+        .run();
+    output.assert_code(0);
+}
+
+#[test]
+fn a_pruning_that_stops_says_what_is_gone() {
+    let database = TestDatabase::populated(110);
+    for _ in 0..3 {
+        run(&database, &["backup", "create"]);
+    }
+    let list = json(&database, &["backup", "list"]);
+    let tokens = list["backups"][2]["tokens"].as_str().unwrap();
+    fs::remove_file(tokens).unwrap();
+    fs::create_dir(tokens).unwrap();
+    let error = refused(&database, &["backup", "prune", "--keep-last", "1"], 1);
+    let truth = error["truth"].as_str().unwrap();
+    assert!(truth.starts_with("Backups removed before it: 1."), "{error}");
+    assert!(error["message"].as_str().unwrap().contains(tokens), "{error}");
+    fs::remove_dir(tokens).unwrap();
+    run(&database, &["backup", "prune", "--keep-last", "1"]);
+    assert_eq!(
+        json(&database, &["backup", "list"])["backups"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+}
+
+#[test]
 fn a_backup_that_is_not_there_is_named() {
     let database = TestDatabase::populated(108);
     for arguments in [

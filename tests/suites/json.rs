@@ -38,6 +38,7 @@ fn every_answer_has_the_contracts_keys() {
     let plan = ["from", "to", "steps", "timezone", "disk_needed_bytes"];
     let migrate = ["from", "to", "adopted", "applied", "backup", "waited_ms", "run"];
     let created = ["database", "tokens", "manifest", "bytes", "sha256"];
+    let restore = ["tables", "placement", "secured", "lock_ms"];
     let calls: [(&str, &[&str], &[&str]); 22] = [
         ("status", &["status"], &status),
         ("plan", &["plan"], &plan),
@@ -55,8 +56,8 @@ fn every_answer_has_the_contracts_keys() {
             &["backup", "prune", "--keep-last", "5"],
             &["removed"],
         ),
-        ("restore", &["restore", "latest", "--dry-run"], &["tables"]),
-        ("restore", &["restore", "latest"], &["tables"]),
+        ("restore", &["restore", "latest", "--dry-run"], &restore),
+        ("restore", &["restore", "latest"], &restore),
         ("history", &["history"], &["applied", "runs"]),
         ("log", &["log"], &["events"]),
         ("wait", &["wait", "--for", "latest"], &["version", "release"]),
@@ -91,6 +92,36 @@ fn every_answer_has_the_contracts_keys() {
                 assert_keys(&answer[end], &["version", "release"]);
             }
         }
+    }
+}
+
+/// 1 would say that nothing is changed.
+#[cfg(target_os = "linux")]
+#[test]
+fn whoever_cannot_be_answered_is_told_what_was_done() {
+    let database = TestDatabase::populated(164);
+    for (arguments, place) in [
+        (&["migrate"][..], "1.2.0 (V009)"),
+        (&["undo", "5"], "1.2.0 (V009)"),
+        (&["log", "prune"], "1.2.0 (V009)"),
+        (&["rollback", "--to", "1.1.0", "--yes"], "1.1.0 (V005)"),
+        (&["restore", "latest"], "1.2.0 (V009)"),
+    ] {
+        let output = std::process::Command::new(support::command::binary())
+            .args(arguments)
+            .arg("--db")
+            .arg(database.path())
+            .args(["--timezone", "UTC", "--log-dir"])
+            .arg(database.root().join("logs"))
+            .stdout(fs::File::create("/dev/full").unwrap())
+            .output()
+            .unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(3), "{arguments:?}: {told}");
+        assert!(
+            told.contains(&format!("succeeded: the database is at {place}.")),
+            "{told}"
+        );
     }
 }
 
@@ -214,6 +245,37 @@ fn no_colour_goes_into_a_pipe_unless_asked_for() {
         .args(["status", "--color", "always"])
         .run();
     assert!(output.stdout.contains('\u{1b}'), "{output}");
+}
+
+#[test]
+fn a_dry_run_is_answered_also_when_people_want_quiet() {
+    let database = TestDatabase::populated(165);
+    run(&database, &["migrate"]);
+    run(&database, &["backup", "create"]);
+    for arguments in [
+        &["restore", "latest", "--dry-run"][..],
+        &["backup", "prune", "--keep-last", "1", "--dry-run"],
+        &["undo", "5", "--dry-run"],
+        &["rollback", "--to", "1.1.0", "--dry-run"],
+    ] {
+        let output = BridgeMigrate::new(&database).args(arguments).arg("--quiet").run();
+        output.assert_code(0);
+        assert!(!output.stdout.is_empty(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn an_empty_variable_names_no_database() {
+    let database = TestDatabase::nothing();
+    for arguments in [&["status", "--timezone", "Mars"][..], &["status", "--nonsense"]] {
+        let output = BridgeMigrate::bare(&database)
+            .env("DATABASE_PATH", "")
+            .args(arguments)
+            .arg("--json")
+            .run();
+        output.assert_code(2);
+        assert_eq!(output.json()["database"], "data/collab.db", "{output}");
+    }
 }
 
 #[test]

@@ -37,6 +37,73 @@ fn the_database_and_its_tokens_are_as_before_the_migration() {
 }
 
 #[test]
+fn whoever_restores_in_place_is_told_how_long_others_were_kept_out() {
+    let database = TestDatabase::populated(118);
+    run(&database, &["migrate"]);
+    assert_eq!(
+        json(&database, &["restore", "latest", "--dry-run"])["lock_ms"],
+        Value::Null
+    );
+    for arguments in [
+        &["rollback", "--to", "1.0.0", "--strategy", "restore", "--yes"][..],
+        &["restore", "latest"],
+    ] {
+        let answer = json(&database, arguments);
+        assert!(answer["lock_ms"].is_u64(), "{answer}");
+    }
+    // Whoever has the old file open must open the new one; nobody waits.
+    fs::remove_file(database.path()).unwrap();
+    assert_eq!(json(&database, &["restore", "latest"])["lock_ms"], Value::Null);
+}
+
+#[test]
+fn a_restore_that_fails_after_the_database_is_back_says_where_it_stands() {
+    let database = TestDatabase::populated(119);
+    let before = database.dump();
+    run(&database, &["migrate"]);
+    // The note of an interrupted rollback, which a restore removes, is a folder.
+    let note = database.folder().join("collab.db.rollback.json");
+    fs::create_dir(&note).unwrap();
+    let output = BridgeMigrate::new(&database)
+        .args(["restore", "latest", "--json"])
+        .run();
+    output.assert_code(3);
+    let error = &output.json()["error"];
+    assert_eq!(error["reached"]["version"], 0, "{error}");
+    let truth = error["truth"].as_str().unwrap();
+    assert!(truth.starts_with("The database is restored, at V000."), "{truth}");
+    assert!(error["hint"].as_str().unwrap().contains(" restore "), "{error}");
+    dump::assert_same(&before, &database.dump());
+    fs::remove_dir(&note).unwrap();
+    run(&database, &["restore", "latest"]);
+}
+
+#[test]
+fn a_rollback_that_fails_after_the_restore_point_is_back_says_where_it_stands() {
+    let database = TestDatabase::populated(120);
+    run(&database, &["migrate", "--to", "1.1.0"]);
+    let before = database.dump();
+    database.execute(
+        "CREATE TRIGGER refuses BEFORE INSERT ON migration_runs WHEN NEW.command = 'rollback' \
+         BEGIN SELECT RAISE(ABORT, 'not now'); END",
+    );
+    run(&database, &["migrate"]);
+    let back = ["rollback", "--to", "1.1.0", "--strategy", "restore", "--yes"];
+    let output = BridgeMigrate::new(&database).args(back).arg("--json").run();
+    output.assert_code(3);
+    let error = &output.json()["error"];
+    assert_eq!(
+        error["reached"],
+        value!({"version": 5, "release": "1.1.0"}),
+        "{error}"
+    );
+    let hint = error["hint"].as_str().unwrap();
+    assert!(hint.ends_with(" rollback --to 5"), "{hint}");
+    dump::assert_same(&before, &database.dump());
+    assert_eq!(json(&database, &["status"])["version"], 5);
+}
+
+#[test]
 fn a_dry_run_says_what_would_change_and_changes_nothing() {
     let database = TestDatabase::populated(112);
     run(&database, &["migrate"]);

@@ -29,12 +29,13 @@ pub(crate) fn new_migration(project: &Project, request: &Request) -> Result<Repo
     let migrations = project.migrations()?;
     let name = next_name(&migrations, &request.name)?;
     let (release, origin) = choose_release(project, migrations.last(), request.release)?;
+    let before = release_before(project, &migrations, release)?;
     let log = log_with_entry(project, &name, release, request.phase)?;
 
     let files = [
         (
             project.migration(&name),
-            template::migration(&name, release, request.phase),
+            template::migration(&name, release, before, request.phase),
         ),
         (project.golden(&name), template::GOLDEN.to_owned()),
     ];
@@ -109,6 +110,22 @@ fn choose_release(
             Err(Error::new(why).hint("name the release, as in --release 1.1.0"))
         }
     }
+}
+
+/// The newest release before `release` that a migration belongs to; 0.0.0, which no server has, when there is none.
+fn release_before(
+    project: &Project,
+    migrations: &[MigrationName],
+    release: Release,
+) -> Result<Release, Error> {
+    let mut before = Release::new(0, 0, 0);
+    for migration in migrations {
+        let known = source::release(&project::read(&project.migration(migration))?);
+        before = known
+            .filter(|known| *known < release)
+            .map_or(before, |known| before.max(known));
+    }
+    Ok(before)
 }
 
 fn log_with_entry(
@@ -194,6 +211,22 @@ mod tests {
                 "  cargo xtask check            before you commit",
             ]
         );
+    }
+
+    #[test]
+    fn a_contract_migration_is_told_to_name_the_servers_that_it_ends() {
+        for (release, before) in [(None, "1.0.0"), (Some(Release::new(1, 2, 0)), "1.1.0")] {
+            let project = TestProject::finished();
+            let request = Request {
+                release,
+                phase: Phase::Contract,
+                ..request("c")
+            };
+            new_migration(&project, &request).unwrap();
+            let text = project.text("migrations/V003__c.rs");
+            let retires = text.split_once("// PENDING: the newest release").unwrap().1;
+            assert!(retires.contains(&format!(".retires(\"{before}\")")), "{text}");
+        }
     }
 
     #[test]

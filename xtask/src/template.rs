@@ -2,12 +2,13 @@
 
 use naming::{MigrationName, Phase, Release};
 
-/// The migration's file: it compiles, works, and says what is still to be written.
-pub(crate) fn migration(name: &MigrationName, release: Release, phase: Phase) -> String {
+/// The migration's file: it compiles, works, and says what is still to be written. `before` is the release before
+/// its own: the one that a contract migration ends at most.
+pub(crate) fn migration(name: &MigrationName, release: Release, before: Release, phase: Phase) -> String {
     let title = title(name);
     let example = match phase {
-        Phase::Expand => schema_example(name, release, "Expand"),
-        Phase::Contract => schema_example(name, release, "Contract"),
+        Phase::Expand => schema_example(name, release, "Expand", ""),
+        Phase::Contract => schema_example(name, release, "Contract", &retirement(before)),
         Phase::Backfill => data_example(release),
     };
     format!(
@@ -23,7 +24,7 @@ pub(crate) fn migration(name: &MigrationName, release: Release, phase: Phase) ->
     )
 }
 
-fn schema_example(name: &MigrationName, release: Release, phase: &str) -> String {
+fn schema_example(name: &MigrationName, release: Release, phase: &str, retirement: &str) -> String {
     let table = example_table(name);
     format!(
         r#"use crate::authoring::{{Definition, Phase, text}};
@@ -32,7 +33,7 @@ fn schema_example(name: &MigrationName, release: Release, phase: &str) -> String
 const TABLE: &str = "{table}";
 
 pub(crate) fn migration() -> Definition {{
-    Definition::new("{release}", Phase::{phase})
+    Definition::new("{release}", Phase::{phase}){retirement}
         .up(|m| {{
             m.create_table(TABLE, |t| {{
                 t.add_column("id", text().primary(true));
@@ -43,6 +44,16 @@ pub(crate) fn migration() -> Definition {{
         }})
 }}
 "#
+    )
+}
+
+/// Which servers a contract migration ends.
+fn retirement(before: Release) -> String {
+    format!(
+        r#"
+        // PENDING: the newest release whose servers no longer work once this is applied; all releases
+        // before it end too.
+        .retires("{before}")"#
     )
 }
 
@@ -116,9 +127,10 @@ mod tests {
         for (number, text, phase) in [
             (1, "made_to_expand", Phase::Expand),
             (2, "made_to_backfill", Phase::Backfill),
+            (3, "made_to_contract", Phase::Contract),
         ] {
             let name = MigrationName::new(number, text).unwrap();
-            let template = migration(&name, Release::new(1, 3, 0), phase);
+            let template = migration(&name, Release::new(1, 3, 0), Release::new(1, 2, 0), phase);
             let path = folder.join(name.file_name());
             if env::var_os("BLESS").is_some() {
                 fs::write(&path, &template).unwrap();
@@ -139,7 +151,7 @@ mod tests {
             (Phase::Backfill, "Backfill"),
             (Phase::Contract, "Contract"),
         ] {
-            let text = migration(&name, Release::new(1, 3, 0), phase);
+            let text = migration(&name, Release::new(1, 3, 0), Release::new(1, 2, 0), phase);
             assert!(text.starts_with("//! Add room topic.\n"), "{text}");
             assert!(
                 text.contains(&format!("Definition::new(\"1.3.0\", Phase::{word})")),
@@ -159,7 +171,9 @@ mod tests {
     #[test]
     fn the_longest_name_fits_the_lines_of_the_template() {
         let name = MigrationName::new(10, &"a".repeat(naming::MAX_NAME_LENGTH)).unwrap();
-        let text = migration(&name, Release::new(1, 3, 0), Phase::Expand);
-        assert!(text.lines().all(|line| line.len() <= 110), "{text}");
+        for phase in [Phase::Expand, Phase::Backfill, Phase::Contract] {
+            let text = migration(&name, Release::new(1, 3, 0), Release::new(1, 2, 0), phase);
+            assert!(text.lines().all(|line| line.len() <= 110), "{text}");
+        }
     }
 }

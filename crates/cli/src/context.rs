@@ -6,6 +6,8 @@ use bridge_migrate_core::apply::resolved;
 use bridge_migrate_core::catalog::Catalog;
 use bridge_migrate_core::connection::{self, Reader};
 use bridge_migrate_core::error::{Error, ErrorKind, Hint, Result};
+use bridge_migrate_core::history::History;
+use bridge_migrate_core::position::Position;
 use bridge_migrate_core::settings::{Settings, folder_of};
 use bridge_migrate_core::time_zone::TimeZone;
 use bridge_migrate_core::whole_file::make_folder;
@@ -73,6 +75,13 @@ impl Context {
     pub(crate) fn reader(&self) -> Result<Reader> {
         let settings = resolved(&self.settings)?;
         connection::open_reader(&settings.database, settings.busy_timeout)
+    }
+
+    /// Where the database stands; `None` when it is not managed.
+    pub(crate) fn position(&self) -> Result<Option<Position>> {
+        let history = History::read(&*self.reader()?)?;
+        let catalog = self.catalog()?;
+        Ok(history.map(|history| Position::of(&catalog, history.version())))
     }
 }
 

@@ -62,7 +62,12 @@ impl Output {
         let database = flags
             .db
             .clone()
-            .or_else(|| std::env::var_os(DATABASE_VARIABLE).map(PathBuf::from))
+            // An empty one counts as not set, as where the options are decided.
+            .or_else(|| {
+                std::env::var_os(DATABASE_VARIABLE)
+                    .filter(|value| !value.is_empty())
+                    .map(PathBuf::from)
+            })
             .unwrap_or_else(|| PathBuf::from(DEFAULT_DATABASE));
         Self {
             // A zone that is no zone must not be given again.

@@ -257,15 +257,7 @@ fn refuse_damaged(connection: &mut Connection, observer: &dyn Observer) -> Resul
     if answer == "ok" {
         return Ok(());
     }
-    // A page that the disk did not give is reported like damage; that it is damaged is not known.
-    let is_unread = answer.contains("failed to get page")
-        || answer.split("error code=").skip(1).any(|rest| {
-            let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
-            digits
-                .parse::<i32>()
-                .is_ok_and(|code| code & 0xff == rusqlite::ffi::SQLITE_IOERR)
-        });
-    let (kind, what) = if is_unread {
+    let (kind, what) = if backup::is_unread_page(&answer) {
         (ErrorKind::Io, "a page of the database cannot be read")
     } else {
         (ErrorKind::Corrupt, "the database is damaged")
@@ -318,29 +310,27 @@ fn apply_plan(
                 error,
                 committed_batches,
             }) => {
-                let stopped_at = step.version - 1;
-                // Whoever removed the lock file let another process take the database further.
-                let version = match History::read(connection) {
-                    Ok(Some(history)) => history.version(),
-                    _ => stopped_at,
-                };
                 let is_untouched = !wrote && applied.is_empty() && !committed_batches;
                 if is_untouched {
                     return Err(error);
                 }
-                let reached = Position::of(catalog, version);
+                // As far as this run knows; what it left is looked at where all failed runs are.
+                let reached = Position::of(catalog, step.version - 1);
                 let mut truth = format!("The database is whole, at {reached}.");
-                if committed_batches && version == stopped_at {
+                if committed_batches {
                     truth.push_str(&format!(
                         " {} is done in part and goes on where it stopped.",
                         step.stem
                     ));
                 }
-                if let Some(more) = error.truth() {
-                    truth = format!("{more} {truth}");
-                }
+                // What is true of the step that failed is not true of the run.
+                let more = error
+                    .truth()
+                    .unwrap_or_default()
+                    .trim_end_matches("Nothing was changed.");
+                truth = format!("{more} {truth}").trim_start().to_owned();
                 return Err(error.with_truth(truth).with_reached(Reached {
-                    version,
+                    version: reached.version,
                     release: reached.release,
                 }));
             }

@@ -26,10 +26,12 @@ use crate::disk::{require_space, same_file_system};
 use crate::error::{Error, ErrorKind, Hint, Result};
 use crate::event::{Observer, Silent};
 use crate::expected;
+use crate::failed_run::after_replacing;
 use crate::rollback::unfinished::Unfinished;
 use crate::schema::{ObjectKind, Snapshot};
 use crate::settings::{Settings, folder_of};
 use crate::state::State;
+use crate::step::millis;
 use crate::whole_file::{WholeFile, make_folder, remove_abandoned};
 
 /// How to restore.
@@ -115,8 +117,8 @@ pub struct RestoreOutcome {
     /// Whether another process wrote between the restore and the check of its result, so that row counts
     /// could not be compared exactly.
     pub written_since: bool,
-    /// How long other processes were kept out of the database, in milliseconds.
-    pub lock_ms: u64,
+    /// How long other processes were kept out of the database, in milliseconds; `None` unless it was restored in place.
+    pub lock_ms: Option<u64>,
 }
 
 /// Puts the content of `backup` back. The caller holds the [migration lock](crate::lock::MigrationLock).
@@ -131,7 +133,8 @@ pub struct RestoreOutcome {
 /// # Errors
 /// [`ErrorKind::BackupInvalid`] when the backup is not as its manifest says or is damaged;
 /// [`ErrorKind::Permission`], [`ErrorKind::DiskFull`] before anything is changed; [`ErrorKind::Busy`] when
-/// other processes keep the database locked for longer than the busy timeout.
+/// other processes keep the database locked for longer than the busy timeout. [`Error::reached`] tells where the
+/// database stands when it is replaced and the rest failed.
 pub fn restore(
     settings: &Settings,
     backup: &Backup,
@@ -142,9 +145,8 @@ pub fn restore(
     if !options.dry_run {
         // Whatever a rollback was restoring, this content is wanted now.
         Unfinished::forget(settings).map_err(|error| {
-            error
-                .with_truth("The database is restored; the note of an interrupted rollback may still be there. Run the restore again.")
-                .with_hint(again(backup))
+            let rest = "The note of an interrupted rollback may still be there. Run the restore again.";
+            after_replacing(error, settings, &backup.database, rest).with_hint(again(&backup.database))
         })?;
     }
     Ok(outcome)
@@ -214,7 +216,7 @@ pub(crate) fn put_back(
         tables: Vec::new(),
         companion,
         written_since: false,
-        lock_ms: 0,
+        lock_ms: None,
     };
     if options.dry_run {
         let now = match present {
@@ -242,13 +244,13 @@ pub(crate) fn put_back(
     match in_place {
         Some(put) => {
             outcome.written_since = put.written_since;
-            outcome.lock_ms = u64::try_from(put.lock_held.as_millis()).unwrap_or(u64::MAX);
+            outcome.lock_ms = Some(millis(put.lock_held));
         }
         None => {
             replace::replace_database(settings, &backup.database, observer).map_err(|error| {
                 error
                     .with_truth("The database is as it was, or as in the backup. Run the restore again.")
-                    .with_hint(again(backup))
+                    .with_hint(again(&backup.database))
             })?;
             outcome.placement = Placement::NewFile;
         }
@@ -256,9 +258,8 @@ pub(crate) fn put_back(
     if let (Some(from), CompanionChange::Replaced | CompanionChange::Created) = (&backup.companion, companion)
     {
         replace::replace_companion(settings, from).map_err(|error| {
-            error
-                .with_truth("The database is restored; the companion file is not yet. Run the restore again.")
-                .with_hint(again(backup))
+            let rest = "The companion file may still be as it was. Run the restore again.";
+            after_replacing(error, settings, &backup.database, rest).with_hint(again(&backup.database))
         })?;
     }
     Ok(outcome)
@@ -404,6 +405,6 @@ fn companion_change(settings: &Settings, backup: &Backup) -> Result<CompanionCha
     }
 }
 
-fn again(backup: &Backup) -> Hint {
-    Hint::tool(["restore".to_owned(), backup.database.display().to_string()])
+fn again(copy: &Path) -> Hint {
+    Hint::tool(["restore".to_owned(), copy.display().to_string()])
 }

@@ -8,6 +8,7 @@
 mod common;
 
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use bridge_migrate_core::adoption::AdoptionOptions;
 use bridge_migrate_core::apply::{MigrateOptions, adopt, migrate};
@@ -333,6 +334,86 @@ fn a_restore_point_that_is_missing_or_altered_is_refused() {
         assert_eq!(untouched(&place), before);
         back(&place, 2, Strategy::Auto).unwrap();
     }
+}
+
+/// A manifest that leads to itself, which the system refuses to open, also to the superuser.
+fn make_unreadable(manifest: &Path) {
+    std::fs::remove_file(manifest).unwrap();
+    std::os::unix::fs::symlink(manifest, manifest).unwrap();
+}
+
+#[test]
+fn a_restore_point_that_the_system_does_not_give_is_not_said_to_be_gone() {
+    for (spoilt, strategy) in [
+        ("manifest", Strategy::Restore),
+        ("database", Strategy::Restore),
+        ("manifest", Strategy::Auto),
+    ] {
+        let place = Place::new();
+        migrate(&catalog(), &place.settings, to(2), &Silent).unwrap();
+        place
+            .open()
+            .execute_batch("INSERT INTO notes (id, body) VALUES ('a', 'one')")
+            .unwrap();
+        let done = migrate(&catalog(), &place.settings, MigrateOptions::default(), &Silent).unwrap();
+        let point = done.backup.unwrap().backup;
+        let file = match spoilt {
+            "manifest" => &point.manifest_path,
+            _ => &point.database,
+        };
+        make_unreadable(file);
+        // Only the restore point leads back without a loss.
+        prune(&place.settings, None, false, &Silent).unwrap();
+        let before = untouched(&place);
+        let error = back(&place, 2, strategy).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Io, "{error:?}");
+        assert!(error.message().contains(file.to_str().unwrap()), "{error}");
+        assert!(tool(error.hint()).starts_with("ls -ld "), "{error:?}");
+        assert!(
+            error.truth().unwrap().contains("Nothing was changed."),
+            "{error:?}"
+        );
+        assert_eq!(untouched(&place), before);
+    }
+}
+
+#[test]
+fn a_restore_point_that_the_system_does_not_give_hinders_no_way_without_it() {
+    for strategy in [Strategy::Down, Strategy::Auto] {
+        let place = migrated(3);
+        let runs = place.strings("SELECT backup FROM migration_runs WHERE from_version = 1");
+        make_unreadable(Path::new(&runs[0]));
+        let options = RollbackOptions {
+            target: Target::Version(1),
+            strategy,
+        };
+        let plan = plan(&catalog(), &place.settings, options).unwrap();
+        let way = plan
+            .alternatives
+            .iter()
+            .find(|way| way.strategy == Strategy::Restore);
+        let why = way.unwrap().loses.as_ref().unwrap_err();
+        assert!(why.contains("(os error "), "{why}");
+        back(&place, 1, strategy).unwrap();
+        assert_eq!(
+            place.strings("SELECT body FROM notes ORDER BY rowid"),
+            ["text 1", "text 2", "text 3"]
+        );
+    }
+}
+
+#[test]
+fn an_interrupted_rollback_whose_restore_point_is_gone_says_so() {
+    let place = migrated(3);
+    let note = place.folder.path().join("notes.db.rollback.json");
+    let gone = place.folder.path().join("notes.db.backup.20260102_030405");
+    std::fs::write(&note, format!(r#"{{"backup":{gone:?},"from":4,"to":1}}"#)).unwrap();
+    let before = untouched(&place);
+    let error = back(&place, 1, Strategy::Auto).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotReversible);
+    assert!(error.message().contains("is gone"), "{error}");
+    assert_eq!(tool(error.hint()), "backup list");
+    assert_eq!(untouched(&place), before);
 }
 
 #[test]

@@ -11,7 +11,7 @@ mod common;
 use bridge_migrate_core::apply::{MigrateOptions, migrate};
 use bridge_migrate_core::catalog::Catalog;
 use bridge_migrate_core::error::ErrorKind;
-use bridge_migrate_core::event::{Event, Silent};
+use bridge_migrate_core::event::{Event, Observer, Silent};
 use bridge_migrate_core::plan::PlanOptions;
 use bridge_migrate_core::{Release, Target};
 use common::{Place, Recorder, catalog, migration, notes};
@@ -159,6 +159,61 @@ fn a_failure_after_committed_steps_names_the_version_reached() {
     assert_eq!(
         place.strings("SELECT version FROM schema_version ORDER BY applied_at DESC LIMIT 1"),
         ["1.2.0"]
+    );
+}
+
+/// Lets another process overtake a run after its first step, as when somebody removes the lock file.
+struct Overtake<'a>(&'a Place);
+
+impl Observer for Overtake<'_> {
+    fn observe(&self, event: &Event) {
+        if matches!(event, Event::StepFinished { version: 1, .. }) {
+            std::fs::remove_file(self.0.folder.path().join("notes.db.migrate.lock")).unwrap();
+            migrate(&catalog(), &self.0.settings, MigrateOptions::default(), &Silent).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_run_that_is_overtaken_says_how_far_it_came_and_where_the_database_is() {
+    let place = Place::new();
+    let error = migrate(
+        &catalog(),
+        &place.settings,
+        MigrateOptions::default(),
+        &Overtake(&place),
+    )
+    .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Busy);
+    assert_eq!(error.reached().map(|reached| reached.version), Some(4));
+    assert_eq!(
+        error.truth(),
+        Some(
+            "The database is whole, at 1.1.0 (V004). This run took it to V001; another has changed it since."
+        )
+    );
+}
+
+#[test]
+fn a_step_that_fails_in_the_middle_says_that_it_goes_on_where_it_stopped() {
+    let place = Place::new();
+    migrate(&catalog(), &place.settings, to(Target::Version(2)), &Silent).unwrap();
+    place
+        .open()
+        .execute_batch(
+            "WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 5000) \
+             INSERT INTO notes (id, body) SELECT 'n' || i, 'text ' || i FROM n; \
+             CREATE TRIGGER refuses BEFORE UPDATE ON notes WHEN NEW.rowid = 4900 \
+             BEGIN SELECT RAISE(ABORT, 'not now'); END",
+        )
+        .unwrap();
+    let error = migrate(&catalog(), &place.settings, MigrateOptions::default(), &Silent).unwrap_err();
+    assert_eq!(error.reached().map(|reached| reached.version), Some(2));
+    assert_eq!(
+        error.truth(),
+        Some(
+            "The database is whole, at 1.0.0 (V002). V003__shout is done in part and goes on where it stopped."
+        )
     );
 }
 

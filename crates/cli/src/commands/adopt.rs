@@ -3,7 +3,7 @@
 use bridge_migrate_core::adoption::AdoptionOptions;
 use bridge_migrate_core::{Release, apply};
 
-use super::migrate::{after_success, report};
+use super::migrate::{report, unanswered};
 use crate::context::Context;
 use crate::exit_code;
 use crate::failure::Failure;
@@ -32,6 +32,6 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failur
     context
         .output
         .report_done(&report)
-        .map_err(|error| after_success(error, &outcome))?;
+        .map_err(|error| unanswered(error, &outcome))?;
     Ok(exit_code::DONE)
 }

@@ -7,7 +7,6 @@ use bridge_migrate_core::apply::resolved;
 use bridge_migrate_core::backup::{self, BackupFacts, PruneOptions};
 use bridge_migrate_core::error::{Error, ErrorKind, Hint, Result};
 use bridge_migrate_core::history::History;
-use bridge_migrate_core::position::Position;
 use bridge_migrate_core::runs::read_runs;
 
 use crate::context::Context;
@@ -144,30 +143,29 @@ fn prune(context: &Context, options: &PruneOptions) -> std::result::Result<u8, F
     let settings = resolved(&context.settings)?;
     let pruned = backup::prune(&settings, options)?;
     let entries = |backups: &[backup::Backup]| backups.iter().map(BackupEntry::from).collect();
-    context.output.report_done(&PrunedReport {
+    let report = PrunedReport {
         dry_run: options.dry_run,
         removed: entries(&pruned.removed),
         bytes: pruned.bytes,
         kept_for_runs: entries(&pruned.pinned),
-    })?;
+    };
+    if options.dry_run {
+        context.output.report(&report)?;
+    } else {
+        context.output.report_done(&report)?;
+    }
     Ok(exit_code::DONE)
 }
 
 /// What can be told of the database for a manifest: a database that cannot be read is backed up all the same.
 pub(super) fn facts(context: &Context, reason: &str) -> BackupFacts {
-    let position = position(context).ok().flatten();
+    let position = context.position().ok().flatten();
     BackupFacts {
         version: position.map(|position| position.version),
         release: position.and_then(|position| Some(position.release?.to_string())),
         run: None,
         reason: reason.to_owned(),
     }
-}
-
-fn position(context: &Context) -> Result<Option<Position>> {
-    let history = History::read(&*context.reader()?)?;
-    let catalog = context.catalog()?;
-    Ok(history.map(|history| Position::of(&catalog, history.version())))
 }
 
 /// The manifests of backups that lead back to before a run whose changes are still there.

@@ -49,7 +49,14 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failur
         let console = context.console();
         let pruned = prune(&context.settings, migration, dry_run, &console)?;
         drop(console);
-        context.output.report(&PruneReport { dry_run, pruned })?;
+        let changed = !dry_run && !pruned.is_empty();
+        context
+            .output
+            .report(&PruneReport { dry_run, pruned })
+            .map_err(|error| match changed {
+                true => super::after_change(context, error, "The pruning"),
+                false => error,
+            })?;
         return Ok(exit_code::DONE);
     }
     let file = run_log::find(&context.settings, arguments.run.as_deref())?;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bridge_migrate_core::apply::{self, MigrateOptions, MigrateOutcome};
-use bridge_migrate_core::error::{Error, Reached};
+use bridge_migrate_core::error::Error;
 use bridge_migrate_core::run_log;
 
 use super::plan::Way;
@@ -64,7 +64,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failur
     context
         .output
         .report_done(&report)
-        .map_err(|error| after_success(error, &outcome))?;
+        .map_err(|error| unanswered(error, &outcome))?;
     Ok(exit_code::DONE)
 }
 
@@ -93,15 +93,10 @@ fn log_of(context: &Context, outcome: &MigrateOutcome) -> Option<PathBuf> {
     run_log::find(&context.settings, Some(run)).ok()
 }
 
-/// An answer that cannot be written must not read as if nothing had happened.
-pub(super) fn after_success(error: Error, outcome: &MigrateOutcome) -> Error {
-    if outcome.run.is_none() {
-        return error;
+/// The failure to write the answer.
+pub(super) fn unanswered(error: Error, outcome: &MigrateOutcome) -> Error {
+    match outcome.run {
+        None => error,
+        Some(_) => super::after_success(error, "The run", outcome.to),
     }
-    error
-        .with_truth(format!("The run succeeded: the database is at {}.", outcome.to))
-        .with_reached(Reached {
-            version: outcome.to.version,
-            release: outcome.to.release,
-        })
 }

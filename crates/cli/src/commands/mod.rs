@@ -23,6 +23,9 @@ pub(crate) mod wait;
 
 use std::time::Duration;
 
+use bridge_migrate_core::error::{Error, Reached};
+use bridge_migrate_core::position::Position;
+
 use crate::arguments::Command;
 use crate::context::Context;
 use crate::failure::Failure;
@@ -50,6 +53,28 @@ pub(crate) fn run(context: &Context, command: Command) -> Result<u8, Failure> {
         Command::Doctor(arguments) => doctor::run(context, &arguments),
         Command::Completions(arguments) => completions::run(context, &arguments),
         Command::Man(arguments) => man::run(context, &arguments),
+    }
+}
+
+/// An answer that cannot be written must not read as if nothing had happened. `done` is what succeeded.
+fn after_success(error: Error, done: &str, position: Position) -> Error {
+    error
+        .with_truth(format!("{done} succeeded: the database is at {position}."))
+        .with_reached(Reached {
+            version: position.version,
+            release: position.release,
+        })
+}
+
+/// As [`after_success`], for a command that does not know where it leaves the database.
+fn after_change(context: &Context, error: Error, done: &str) -> Error {
+    let unmanaged = Position {
+        version: 0,
+        release: None,
+    };
+    match context.position() {
+        Ok(position) => after_success(error, done, position.unwrap_or(unmanaged)),
+        Err(_) => error.with_truth(format!("{done} succeeded.")),
     }
 }
 

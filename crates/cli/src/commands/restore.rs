@@ -53,8 +53,14 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failur
     let outcome = restore(&settings, &backup, &options, &console)?;
     drop(lock);
     drop(console);
-    context
-        .output
-        .report_done(&RestoreReport::new(&outcome, settings.companion))?;
+    let report = RestoreReport::new(&outcome, settings.companion);
+    if arguments.dry_run {
+        context.output.report(&report)?;
+    } else {
+        context
+            .output
+            .report_done(&report)
+            .map_err(|error| super::after_change(context, error, "The restore"))?;
+    }
     Ok(exit_code::DONE)
 }

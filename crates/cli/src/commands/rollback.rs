@@ -4,8 +4,7 @@ use std::io::{BufRead as _, IsTerminal as _};
 use std::time::Duration;
 
 use bridge_migrate_core::Target;
-use bridge_migrate_core::error::Reached;
-use bridge_migrate_core::rollback::{self, RollbackOptions, RollbackOutcome, RollbackPlan, Strategy};
+use bridge_migrate_core::rollback::{self, RollbackOptions, RollbackPlan, Strategy};
 
 use crate::context::Context;
 use crate::exit_code;
@@ -83,7 +82,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failur
         .report_done(&RollbackReport::new(&outcome))
         .map_err(|error| match outcome.run {
             None => error,
-            Some(_) => after_success(error, &outcome),
+            Some(_) => super::after_success(error, "The rollback", outcome.to),
         })?;
     Ok(exit_code::DONE)
 }
@@ -103,20 +102,4 @@ fn ask(context: &Context) -> bool {
     // An answer that cannot be read is none.
     let _ = input.lock().read_line(&mut answer);
     matches!(answer.trim(), "y" | "Y" | "yes")
-}
-
-/// An answer that cannot be written must not read as if nothing had happened.
-fn after_success(
-    error: bridge_migrate_core::error::Error,
-    outcome: &RollbackOutcome,
-) -> bridge_migrate_core::error::Error {
-    error
-        .with_truth(format!(
-            "The rollback succeeded: the database is at {}.",
-            outcome.to
-        ))
-        .with_reached(Reached {
-            version: outcome.to.version,
-            release: outcome.to.release,
-        })
 }

@@ -33,7 +33,13 @@ pub(crate) fn run(context: &Context, action: &Action) -> Result<u8, Failure> {
         Action::Import => {
             let console = context.console();
             let added = import_again(&context.catalog()?, &context.settings, &console)?;
-            context.output.report_done(&ImportedReport { added })?;
+            context
+                .output
+                .report_done(&ImportedReport { added })
+                .map_err(|error| match added {
+                    0 => error,
+                    _ => super::after_change(context, error, "The import"),
+                })?;
         }
         Action::Verify => {
             let comparison = compare(&*context.reader()?, &context.settings)?;

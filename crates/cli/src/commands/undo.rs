@@ -47,7 +47,10 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failur
     if arguments.dry_run {
         context.output.report(&report)?;
     } else {
-        context.output.report_done(&report)?;
+        context
+            .output
+            .report_done(&report)
+            .map_err(|error| super::after_change(context, error, "The undo"))?;
     }
     Ok(exit_code::DONE)
 }

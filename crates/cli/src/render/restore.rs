@@ -29,6 +29,8 @@ pub(crate) struct RestoreReport {
     #[serde(serialize_with = "optional_path")]
     pub(crate) tokens_path: Option<PathBuf>,
     pub(crate) written_since: bool,
+    /// How long other processes were kept out, if it was restored in place.
+    pub(crate) lock_ms: Option<u64>,
 }
 
 impl RestoreReport {
@@ -59,6 +61,7 @@ impl RestoreReport {
             tokens: outcome.companion,
             tokens_path: touches_tokens.then_some(tokens),
             written_since: outcome.written_since,
+            lock_ms: outcome.lock_ms,
         }
     }
 }
@@ -153,6 +156,7 @@ mod tests {
             tokens: CompanionChange::Replaced,
             tokens_path: Some("data/tokens.json".into()),
             written_since: false,
+            lock_ms: None,
         };
         insta::assert_snapshot!(strip_str(&report.render()), @"
         would restore data/collab.db.backup.20260222_153045

@@ -176,6 +176,8 @@ pub(crate) struct RollbackReport {
     /// The backup of the state before.
     #[serde(serialize_with = "optional_path")]
     pub(crate) backup: Option<PathBuf>,
+    /// How long other processes were kept out, if a restore point was put back in place.
+    pub(crate) lock_ms: Option<u64>,
     pub(crate) run: Option<String>,
 }
 
@@ -215,6 +217,7 @@ impl RollbackReport {
                 .map(|file| file.to_string_lossy().into_owned())
                 .collect(),
             backup: outcome.secured.clone(),
+            lock_ms: outcome.lock_ms,
             run: outcome.run.clone(),
         }
     }
@@ -376,6 +379,7 @@ mod tests {
             }],
             kept: vec!["data/collab.db.kept.20260222_153045_5f2c01aa.V009".to_owned()],
             backup: Some("data/collab.db.backup.20260222_153045".into()),
+            lock_ms: None,
             run: Some("5f2c01aa".to_owned()),
         };
         insta::assert_snapshot!(strip_str(&report.render()), @r"

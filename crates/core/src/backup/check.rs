@@ -7,8 +7,9 @@ use super::contents::{Contents, read_contents};
 use super::names::lossy_name;
 use crate::connection::open_still;
 use crate::digest::{FileDigest, digest_file};
-use crate::error::{Error, ErrorKind, IoContext, Result};
+use crate::error::{Error, ErrorKind, Hint, IoContext, Result, shell_quote};
 use crate::event::{Activity, Event, Observer};
+use crate::settings::folder_of;
 
 /// Lines that a damaged database may say about its damage.
 const MAX_DAMAGE_LINES: usize = 10;
@@ -68,6 +69,8 @@ pub(crate) fn check_copy(
             format!("the check of {} ended early", path.display()),
         )
     };
+    // The system's own word on the file is the clearest, if it has one.
+    let digest = digest?;
     let mut damage = looked.map_err(died)??;
     if let Some(synced) = synced {
         synced.map_err(died)?.on_file("put on disk", path)?;
@@ -80,14 +83,14 @@ pub(crate) fn check_copy(
             }
             None
         }
-        Err(error) => return Err(error),
+        Err(error) => return Err(unread(path, error)),
     };
     observer.observe(&Event::ProgressFinished {
         activity: Activity::Check,
         subject,
     });
     Ok(Checked {
-        digest: digest?,
+        digest,
         contents,
         damage,
     })
@@ -107,10 +110,36 @@ fn look_for_damage(path: &Path, depth: Depth) -> Result<Vec<String>> {
     };
     match look() {
         Ok(lines) if lines == ["ok"] => Ok(Vec::new()),
-        Ok(lines) => Ok(lines),
+        Ok(lines) => match lines.iter().find(|line| is_unread_page(line)) {
+            Some(line) => Err(unread(path, Error::new(ErrorKind::Io, line.as_str()))),
+            None => Ok(lines),
+        },
         Err(error) if is_damage(&error) => Ok(vec![describe(&error)]),
-        Err(error) => Err(error),
+        Err(error) => Err(unread(path, error)),
     }
+}
+
+/// Whether a line of SQLite's check is about a page that the disk did not give: it is reported like damage, but
+/// that the page is damaged is not known.
+pub(crate) fn is_unread_page(line: &str) -> bool {
+    line.contains("failed to get page")
+        || line.split("error code=").skip(1).any(|rest| {
+            let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+            digits
+                .parse::<i32>()
+                .is_ok_and(|code| code & 0xff == rusqlite::ffi::SQLITE_IOERR)
+        })
+}
+
+/// A failure to read the copy, with the file's name, which SQLite does not tell.
+fn unread(path: &Path, error: Error) -> Error {
+    if error.kind() == ErrorKind::Missing {
+        return error;
+    }
+    let list = format!("ls -ld {} {}", shell_quote(&folder_of(path)), shell_quote(path));
+    Error::new(error.kind(), format!("cannot read {}", path.display()))
+        .with_hint(Hint::shell(list))
+        .with_source(error)
 }
 
 pub(crate) fn is_damage(error: &Error) -> bool {

@@ -147,7 +147,7 @@ impl FileCopy<'_> {
         let version = self.version()?;
         let mut copied = 0;
         if version.bytes <= limits.plain_bytes {
-            copied = self.copy_from(0, version.bytes, |_| started.elapsed() < limits.hold)?;
+            copied = self.copy_from(0, version.bytes, || started.elapsed() < limits.hold)?;
         }
         let first_hold = release(lock, started)?;
         if copied == version.bytes {
@@ -155,7 +155,7 @@ impl FileCopy<'_> {
             return Ok(Some(first_hold));
         }
 
-        self.copy_from(copied, version.bytes, |_| true)?;
+        self.copy_from(copied, version.bytes, || true)?;
         let Some(lock) = self.lock()? else {
             self.target
                 .file()
@@ -197,13 +197,13 @@ impl FileCopy<'_> {
     }
 
     /// Copies on from `from` while `go_on` says so, and says where it stopped.
-    fn copy_from(&self, from: u64, to: u64, go_on: impl Fn(u64) -> bool) -> Result<u64> {
+    fn copy_from(&self, from: u64, to: u64, go_on: impl Fn() -> bool) -> Result<u64> {
         let mut target = self.target.file();
         target
             .seek(SeekFrom::Start(from))
             .on_file("write", self.target.path())?;
         let mut at = from;
-        while at < to && go_on(at) {
+        while at < to && go_on() {
             let copied = self
                 .source
                 .copy_to(at, CHUNK_BYTES.min(to - at), target)

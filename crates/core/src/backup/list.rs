@@ -75,11 +75,12 @@ pub fn load(settings: &Settings, path: &Path) -> Result<Backup> {
     };
     let mut companion = None;
     if let Some(manifest) = &manifest {
-        problem = length_problem(&database, manifest.database.digest.bytes);
+        problem = length_problem(&database, manifest.database.digest.bytes)?;
         if let Some(entry) = &manifest.companion {
             match companion_path(settings, &database, &entry.file) {
                 Some(path) => {
-                    problem = problem.or_else(|| length_problem(&path, entry.digest.bytes));
+                    let other = length_problem(&path, entry.digest.bytes)?;
+                    problem = problem.or(other);
                     companion = Some(path);
                 }
                 None => problem = Some("its manifest names a file outside its folder".to_owned()),
@@ -105,7 +106,7 @@ pub fn load(settings: &Settings, path: &Path) -> Result<Backup> {
 /// folder, or a path; of the copy of the database or of the manifest.
 ///
 /// # Errors
-/// [`ErrorKind::Usage`] when there is none.
+/// [`ErrorKind::Usage`] when there is none; when it cannot be looked at for another reason than that.
 pub fn find(settings: &Settings, name: &OsStr) -> Result<Backup> {
     if name == "latest" {
         return list(settings)?
@@ -126,14 +127,36 @@ pub fn find(settings: &Settings, name: &OsStr) -> Result<Backup> {
         settings.backup_dir.join(name),
         PathBuf::from(name),
     ];
-    let exists = |path: &PathBuf| path.is_file() || with_suffix(path, MANIFEST_SUFFIX).is_file();
-    match candidates.iter().find(|path| exists(path)) {
-        Some(path) => load(settings, path),
-        None => Err(not_found(format!(
-            "there is no backup {}",
-            Path::new(name).display()
-        ))),
+    let mut unread = None;
+    for path in &candidates {
+        match is_there(path) {
+            Ok(true) => return load(settings, path),
+            Ok(false) => {}
+            Err(error) => {
+                unread.get_or_insert(error);
+            }
+        }
     }
+    Err(unread.unwrap_or_else(|| not_found(format!("there is no backup {}", Path::new(name).display()))))
+}
+
+/// Whether the copy of a database, or its manifest, is at `path`.
+fn is_there(path: &Path) -> Result<bool> {
+    for path in [path, &with_suffix(path, MANIFEST_SUFFIX)] {
+        use std::io::ErrorKind as Io;
+        match path.metadata() {
+            Ok(metadata) if metadata.is_file() => return Ok(true),
+            Ok(_) => {}
+            // A name that no file can have is that of none.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    Io::NotFound | Io::NotADirectory | Io::InvalidInput | Io::InvalidFilename
+                ) => {}
+            Err(error) => return Err(error).on_file("look at", path),
+        }
+    }
+    Ok(false)
 }
 
 fn not_found(message: String) -> Error {
@@ -147,12 +170,18 @@ fn without_suffix(path: &Path) -> Option<PathBuf> {
     (path.extension()? == "json" && stamp_of(stem).is_some()).then(|| path.with_file_name(stem))
 }
 
-fn length_problem(path: &Path, bytes: u64) -> Option<String> {
+fn length_problem(path: &Path, bytes: u64) -> Result<Option<String>> {
     let name = lossy_name(path);
     match path.metadata() {
-        Ok(metadata) if metadata.len() == bytes => None,
-        Ok(metadata) => Some(format!("{name} has {} bytes instead of {bytes}", metadata.len())),
-        Err(error) => Some(format!("{name}: {error}")),
+        Ok(metadata) if metadata.len() == bytes => Ok(None),
+        Ok(metadata) => Ok(Some(format!(
+            "{name} has {} bytes instead of {bytes}",
+            metadata.len()
+        ))),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Ok(Some(format!("{name} does not exist")))
+        }
+        Err(error) => Err(error).on_file("look at", path),
     }
 }
 

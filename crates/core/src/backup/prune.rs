@@ -65,11 +65,9 @@ pub fn prune(settings: &Settings, options: &PruneOptions) -> Result<Pruned> {
         if !(beyond_count && beyond_age) || newest {
             continue;
         }
-        if options
-            .pinned
-            .iter()
-            .any(|pinned| same_file(pinned, &backup.manifest_path))
-        {
+        // By name: databases move together with their backups, and a container knows other paths than its host.
+        let name = backup.manifest_path.file_name();
+        if options.pinned.iter().any(|pinned| pinned.file_name() == name) {
             pruned.pinned.push(backup);
             continue;
         }
@@ -78,7 +76,13 @@ pub fn prune(settings: &Settings, options: &PruneOptions) -> Result<Pruned> {
             .map(|metadata| metadata.len())
             .sum::<u64>();
         if !options.dry_run {
-            remove(&backup)?;
+            remove(&backup).map_err(|error| {
+                error.with_truth(format!(
+                    "Backups removed before it: {}. Of {} files may be missing now. Run the same command again to go on.",
+                    pruned.removed.len(),
+                    backup.database.display()
+                ))
+            })?;
         }
         pruned.removed.push(backup);
     }
@@ -108,12 +112,4 @@ fn remove(backup: &Backup) -> Result<()> {
         sync_folder_of(path)?;
     }
     Ok(())
-}
-
-fn same_file(one: &Path, other: &Path) -> bool {
-    one == other
-        || match (one.canonicalize(), other.canonicalize()) {
-            (Ok(one), Ok(other)) => one == other,
-            _ => false,
-        }
 }

@@ -8,12 +8,14 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use rusqlite::backup::{Backup, StepResult};
 
+use super::again;
 use super::same_pages::same_pages;
 use crate::backup::{Contents, differing_rows, lossy_name, read_contents};
 use crate::connection::{open_still, open_writer, percent_encoded, with_suffix};
 use crate::disk::require_space;
 use crate::error::{Error, ErrorKind, Hint, IoContext, Result, SqliteContext};
 use crate::event::{Activity, Event, Observer};
+use crate::failed_run::after_replacing;
 use crate::raw_file::read_at;
 use crate::settings::{Settings, folder_of};
 use crate::whole_file::WholeFile;
@@ -67,8 +69,17 @@ pub(super) fn put(
         }
         None => write_pages(settings, &source, &mut live, observer)?,
     };
-    settle(&live, backup_mode)?;
-    let written_since = check(&live, database, backup, wanted, before, converted.is_none())?;
+    let written_since = settle(&live, backup_mode)
+        .and_then(|()| check(&live, database, backup, wanted, before, converted.is_none()))
+        .map_err(|error| match error.kind() {
+            // Then it is not the content of the backup that is there.
+            ErrorKind::VerificationFailed | ErrorKind::Corrupt | ErrorKind::NotADatabase => error,
+            _ => {
+                let rest =
+                    "It could not be checked, and the companion file is as it was. Run the restore again.";
+                after_replacing(error, settings, backup, rest).with_hint(again(backup))
+            }
+        })?;
     Ok(Put {
         written_since,
         lock_held,

@@ -5,6 +5,7 @@ mod execute;
 pub(crate) mod kept;
 mod losses;
 mod plan;
+mod point;
 mod since;
 mod steps;
 pub(crate) mod unfinished;
@@ -20,12 +21,12 @@ use crate::backup::{self, Backup, BackupFacts};
 use crate::catalog::Catalog;
 use crate::error::{Error, ErrorKind, Hint, Result};
 use crate::event::{Event, Observer};
-use crate::failed_run::with_what_is_left;
+use crate::failed_run::{after_replacing, with_what_is_left};
 use crate::history::History;
 use crate::lock::MigrationLock;
 use crate::plan::{self as way_up, PlanOptions, Start};
 use crate::position::Position;
-use crate::restore::{self, RestoreOptions};
+use crate::restore::{self, RestoreOptions, RestoreOutcome};
 use crate::run_log::RunLog;
 use crate::runs::Run;
 use crate::settings::Settings;
@@ -96,6 +97,8 @@ pub struct RollbackOutcome {
     pub kept: Vec<PathBuf>,
     /// The backup that secured the state before.
     pub secured: Option<PathBuf>,
+    /// How long other processes were kept out while a restore point was put back in place, in milliseconds.
+    pub lock_ms: Option<u64>,
     /// The run's name; `None` when there was nothing to do.
     pub run: Option<String>,
 }
@@ -207,6 +210,7 @@ fn go_down(
         conflicts: done.conflicts,
         kept: done.kept,
         secured: Some(secured.backup.database),
+        lock_ms: None,
         run: Some(run.name.clone()),
     })
 }
@@ -222,6 +226,7 @@ fn nothing_to_do(plan: &RollbackPlan) -> RollbackOutcome {
         conflicts: Vec::new(),
         kept: Vec::new(),
         secured: None,
+        lock_ms: None,
         run: None,
     }
 }
@@ -243,7 +248,11 @@ fn complete(catalog: &Catalog, settings: &Settings, observer: &dyn Observer) -> 
         ),
     });
     let run = Run::begin(settings, "rollback", unfinished.from, unfinished.to);
-    let point = backup::find(settings, unfinished.backup.as_os_str())?;
+    let point =
+        backup::find(settings, unfinished.backup.as_os_str()).map_err(|error| match error.kind() {
+            ErrorKind::Usage => gone(&unfinished),
+            _ => error,
+        })?;
     put_back(
         catalog,
         settings,
@@ -256,6 +265,23 @@ fn complete(catalog: &Catalog, settings: &Settings, observer: &dyn Observer) -> 
     Ok(())
 }
 
+/// The restore point of an interrupted rollback is not there any more.
+fn gone(unfinished: &Unfinished) -> Error {
+    Error::new(
+        ErrorKind::NotReversible,
+        format!(
+            "an interrupted rollback to V{:03} cannot be completed: its restore point {} is gone",
+            unfinished.to,
+            unfinished.backup.display()
+        ),
+    )
+    .with_truth(
+        "The database has the old or the new content whole; the token file may still be the other. A restore of \
+         another backup puts both right.",
+    )
+    .with_hint(Hint::tool(["backup", "list"]))
+}
+
 /// Restores between the note that says so and the records, so that a killed run can be completed.
 fn put_back(
     catalog: &Catalog,
@@ -265,7 +291,7 @@ fn put_back(
     run: &Run,
     mut present: BackupFacts,
     observer: &dyn Observer,
-) -> Result<restore::Secured> {
+) -> Result<RestoreOutcome> {
     present.run = Some(run.name.clone());
     present.reason = "before rollback".to_owned();
     let options = RestoreOptions {
@@ -279,12 +305,26 @@ fn put_back(
             if is_still_at(settings, note.from) {
                 Unfinished::forget(settings)?;
             }
-            return Err(error);
+            return Err(match error.reached() {
+                Some(_) => half_back(error, settings, point, note),
+                None => error,
+            });
         }
     };
-    record_restored(catalog, settings, run, observer)?;
-    Unfinished::forget(settings)?;
-    Ok(restored.secured)
+    record_restored(catalog, settings, run, observer)
+        .and_then(|()| Unfinished::forget(settings))
+        .map_err(|error| half_back(error, settings, point, note))?;
+    Ok(restored)
+}
+
+/// What failed came after the restore point took the database's place; the note leads the same command to the rest.
+fn half_back(error: Error, settings: &Settings, point: &Backup, note: &Unfinished) -> Error {
+    let rest = "The same command completes the records and the companion file.";
+    after_replacing(error, settings, &point.database, rest).with_hint(Hint::tool([
+        "rollback",
+        "--to",
+        &note.to.to_string(),
+    ]))
 }
 
 /// Whether the database is untouched by a restore that failed.
@@ -308,13 +348,12 @@ fn restore_point(
         to: plan.to.version,
     };
     let present = facts(plan, run, "before rollback");
-    let secured = put_back(catalog, settings, point, &note, run, present, observer)?;
-    let secured = match secured {
+    let restored = put_back(catalog, settings, point, &note, run, present, observer)?;
+    let secured = match restored.secured {
         restore::Secured::Backup { backup } => Some(backup.database),
         restore::Secured::Damaged { files } => files.into_iter().next(),
         restore::Secured::Nothing => None,
     };
-    record_restored(catalog, settings, run, observer)?;
     Ok(RollbackOutcome {
         from: plan.from,
         to: plan.to,
@@ -325,6 +364,7 @@ fn restore_point(
         conflicts: Vec::new(),
         kept: Vec::new(),
         secured,
+        lock_ms: restored.lock_ms,
         run: Some(run.name.clone()),
     })
 }
@@ -342,8 +382,6 @@ fn facts(plan: &RollbackPlan, run: &Run, reason: &str) -> BackupFacts {
 /// its version is on record as it was before.
 fn record_restored(catalog: &Catalog, settings: &Settings, run: &Run, observer: &dyn Observer) -> Result<()> {
     let writer = connection::open_writer(&settings.database, settings.busy_timeout)?;
-    let reached =
-        |error: Error| error.with_truth("The restore point is back; the same command completes the records.");
     if History::read(&writer)?.is_some() {
         let transaction = WriteTransaction::begin(&writer, settings.busy_timeout)?;
         run.record(&writer, settings, run.to)?;
@@ -359,9 +397,9 @@ fn record_restored(catalog: &Catalog, settings: &Settings, run: &Run, observer: 
             accept_additions: true,
         },
     };
-    let plan = way_up::plan(catalog, settings, Some(&writer), options).map_err(reached)?;
+    let plan = way_up::plan(catalog, settings, Some(&writer), options)?;
     if let Start::Adopt(adoption) = &plan.start {
-        adopt::write(catalog, settings, &writer, adoption, run).map_err(reached)?;
+        adopt::write(catalog, settings, &writer, adoption, run)?;
         observer.observe(&adopt::event(adoption));
     }
     Ok(())

@@ -1,14 +1,12 @@
 //! The plan of a rollback: each migration's way back, what each way loses, and the choice among them.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use rusqlite::Connection;
 
-use crate::backup::{self, Backup};
+use crate::backup::Backup;
 use crate::catalog::Catalog;
 use crate::error::{Error, ErrorKind, Hint, Result};
-use crate::event::Silent;
 use crate::history::History;
 use crate::position::Position;
 use crate::runs::{self, RecordedStep};
@@ -18,7 +16,7 @@ use crate::way_back::WayBack;
 
 use super::losses::Loss;
 use super::steps::{self, Imported, StepBack};
-use super::{RollbackOptions, Strategy, since};
+use super::{RollbackOptions, Strategy, point};
 
 /// What a rollback would do.
 #[derive(Debug)]
@@ -119,16 +117,27 @@ pub(super) fn plan(
         }
         _ => down.clone(),
     };
-    let point = restore_point(settings, connection, to.version);
-    let restore = match &point {
-        Ok(point) if wants(Strategy::Restore) => {
-            since::of_restoring(settings, connection, point, &written_by(&applied), &imported).map_err(reason)
-        }
-        Ok(_) => Err("it was not asked for".to_owned()),
-        Err(why) => Err(why.clone()),
+    let restoring = match wants(Strategy::Restore) {
+        true => point::look(settings, connection, to.version, &written_by(&applied), &imported),
+        false => Ok(Err("it was not asked for".to_owned())),
+    };
+    let (point, restore) = match &restoring {
+        Ok(Ok((point, loses))) => (Some(point.clone()), Ok(loses.clone())),
+        Ok(Err(why)) => (None, Err(why.clone())),
+        Err(unread) => (None, Err(reason_of(unread))),
     };
     if options.strategy == Strategy::Auto {
         plan.strategy = choose(&down, &restore);
+    }
+    if let Err(unread) = restoring {
+        let is_needed = match options.strategy {
+            Strategy::Restore => true,
+            Strategy::Auto => !down.as_ref().is_ok_and(|down| for_good(down) == 0),
+            Strategy::Down | Strategy::Undo => false,
+        };
+        if is_needed {
+            return Err(point::unread(unread, options.strategy, down.is_ok(), from));
+        }
     }
     let (loses, source) = match plan.strategy {
         Strategy::Auto | Strategy::Down => (down.clone(), steps.as_ref().err()),
@@ -143,7 +152,7 @@ pub(super) fn plan(
         }
     };
     if plan.strategy == Strategy::Restore {
-        plan.restore_point = Some(point.map_err(|why| closed(Strategy::Restore, &why, None, from, None))?);
+        plan.restore_point = point;
     } else {
         plan.steps = steps?;
     }
@@ -176,7 +185,7 @@ fn written_by(steps: &[RecordedStep]) -> BTreeSet<String> {
 
 /// A way that could not be looked at just now is not closed: another one, which loses more, must not be taken
 /// instead.
-fn unless_unreadable<T>(looked: Result<T>) -> Result<Result<T>> {
+pub(super) fn unless_unreadable<T>(looked: Result<T>) -> Result<Result<T>> {
     match looked {
         Err(error)
             if matches!(
@@ -195,22 +204,24 @@ fn choose(
     down: &std::result::Result<Vec<Loss>, String>,
     restore: &std::result::Result<Vec<Loss>, String>,
 ) -> Strategy {
-    let weight = |losses: &[Loss]| {
-        losses
-            .iter()
-            .filter(|loss| !loss.kept)
-            .map(|loss| loss.count)
-            .sum::<u64>()
-    };
     match (down, restore) {
-        (Ok(down), Ok(restore)) if weight(restore) < weight(down) => Strategy::Restore,
+        (Ok(down), Ok(restore)) if for_good(restore) < for_good(down) => Strategy::Restore,
         (Ok(_), _) => Strategy::Down,
         (Err(_), Ok(_)) => Strategy::Restore,
         (Err(_), Err(_)) => Strategy::Down,
     }
 }
 
-fn reason(error: Error) -> String {
+/// How much of the losses is in no file afterwards.
+fn for_good(losses: &[Loss]) -> u64 {
+    losses
+        .iter()
+        .filter(|loss| !loss.kept)
+        .map(|loss| loss.count)
+        .sum()
+}
+
+pub(super) fn reason(error: Error) -> String {
     reason_of(&error)
 }
 
@@ -357,44 +368,4 @@ fn target(
         .with_hint(Hint::tool(["migrate", "--to", &options.target.to_string()])));
     }
     Ok(version)
-}
-
-/// The backup of the newest run that went up from `version`.
-fn restore_point(
-    settings: &Settings,
-    connection: &Connection,
-    version: u32,
-) -> std::result::Result<Backup, String> {
-    let runs = runs::read_runs(connection).map_err(reason)?;
-    let run = runs
-        .into_iter()
-        .rev()
-        .find(|run| run.command == "migrate" && run.from == version)
-        .ok_or_else(|| format!("no run began at V{version:03}"))?;
-    let manifest = run
-        .backup
-        .ok_or_else(|| format!("run {}, which began at V{version:03}, made no backup", run.run))?;
-    let database = manifest.strip_suffix(".json").unwrap_or(&manifest).to_owned();
-    let Some(backup) = find_backup(settings, &database) else {
-        return Err(format!("the restore point {database} is gone or not complete"));
-    };
-    let problems = backup::verify(&backup, false, &Silent).map_err(reason)?;
-    match problems.first() {
-        None => Ok(backup),
-        Some(problem) => Err(format!(
-            "the restore point {database} is not as it was: {}",
-            problem.message
-        )),
-    }
-}
-
-/// The backup where it was made, or else in the backup folder: databases move together with their backups, and a
-/// container knows other paths than its host.
-fn find_backup(settings: &Settings, recorded: &str) -> Option<Backup> {
-    let recorded = Path::new(recorded);
-    let moved = settings.backup_dir.join(recorded.file_name()?);
-    [recorded, &moved]
-        .into_iter()
-        .filter_map(|path| backup::find(settings, path.as_os_str()).ok())
-        .find(|backup| backup.state == backup::State::Complete)
 }
