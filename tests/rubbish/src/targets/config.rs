@@ -1,9 +1,9 @@
 //! The configuration file: read as TOML says, or refused with a line of it.
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use bridge_migrate_cli::config_file::ConfigFile;
+use bridge_migrate_cli::config_file::{ConfigFile, ConfigFileError};
 use toml::{Table, Value};
 
 const TEXTS: [&str; 5] = ["db", "tokens", "backup-dir", "log-dir", "timezone"];
@@ -13,25 +13,33 @@ const COLORS: [&str; 3] = ["auto", "always", "never"];
 /// Reads a configuration file.
 ///
 /// # Panics
-/// When it is not what the TOML in it says, or does not read the same when it is printed.
+/// As [`check`].
 pub fn config(data: &[u8]) {
+    check(ConfigFile::parse, data);
+}
+
+/// Reads a configuration file with that reader.
+///
+/// # Panics
+/// When it is not what the TOML in it says, does not read the same when it is printed, or is refused for a line that is
+/// not to blame.
+pub fn check(parse: impl Fn(&str) -> Result<ConfigFile, ConfigFileError>, data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else {
         return;
     };
     let table: Option<Table> = toml::from_str(text).ok();
-    match ConfigFile::parse(text) {
+    match parse(text) {
         Ok(file) => {
             let table = table.expect("what was read is TOML");
             assert!(is_right(&table), "{table:?} was accepted");
-            assert_eq!(shown(&file), table);
+            assert_eq!(shown(&file), table, "another content is read");
             assert_eq!(
-                ConfigFile::parse(&print(&table)).as_ref(),
+                parse(&print(&table)).as_ref(),
                 Ok(&file),
                 "printed: {}",
                 print(&table)
             );
-            let there = file.clone().relative_to(Path::new("/there"));
-            assert!(there.db.is_none_or(|path| path.is_absolute()));
+            check_folder(&file);
             assert_eq!(file.clone().relative_to(Path::new("")), file);
         }
         Err(error) => {
@@ -45,9 +53,45 @@ pub fn config(data: &[u8]) {
                     (1..=text.split('\n').count()).contains(&line),
                     "{error:?} in {text:?}"
                 );
+                check_blame(text, line);
             }
         }
     }
+}
+
+/// Paths begin at the folder of the file, and nothing else changes.
+fn check_folder(file: &ConfigFile) {
+    let there = file.clone().relative_to(Path::new("/there"));
+    let path = |path: &Option<PathBuf>| path.as_ref().map(|path| Path::new("/there").join(path));
+    let expected = ConfigFile {
+        db: path(&file.db),
+        tokens: path(&file.tokens),
+        backup_dir: path(&file.backup_dir),
+        log_dir: path(&file.log_dir),
+        ..file.clone()
+    };
+    assert_eq!(there, expected, "in another folder");
+}
+
+/// Where each line is TOML of its own, the line that is named is wrong by itself, or has a key of another.
+fn check_blame(text: &str, line: usize) {
+    // At the beginning of a file it means nothing, and each line is one here.
+    if text.contains('\u{feff}') {
+        return;
+    }
+    let Some(lines) = text
+        .split('\n')
+        .map(|line| toml::from_str(line).ok())
+        .collect::<Option<Vec<Table>>>()
+    else {
+        return;
+    };
+    let blamed = &lines[line - 1];
+    let is_twice = |key: &String| lines.iter().filter(|line| line.contains_key(key)).count() > 1;
+    assert!(
+        !is_right(blamed) || blamed.keys().any(is_twice),
+        "line {line} is not to blame: {text:?}"
+    );
 }
 
 fn is_right(table: &Table) -> bool {
@@ -63,8 +107,7 @@ fn is_right(table: &Table) -> bool {
 
 /// The file as a table.
 fn shown(file: &ConfigFile) -> Table {
-    let path =
-        |path: &Option<std::path::PathBuf>| path.as_ref().map(|path| Value::from(path.to_str().unwrap()));
+    let path = |path: &Option<PathBuf>| path.as_ref().map(|path| Value::from(path.to_str().unwrap()));
     let flag = |flag: Option<bool>| flag.map(Value::from);
     let color = file
         .color

@@ -1,41 +1,57 @@
 //! Contracts: what servers run, as a file of SQL.
 
+mod said;
+
 use std::fmt::Write as _;
 
 use bridge_migrate_core::Release;
-use bridge_migrate_core::contracts::{Contract, ContractStatement};
+use bridge_migrate_core::contracts::{Contract, ContractError, ContractStatement};
 use rusqlite::Connection;
 use rusqlite::types::Value;
 use support::dump::hex;
 
 use super::one_line::assert_one_line;
+use said::assert_says;
+
+/// The release whose contract it is, to the reader and to the proofs.
+pub const RELEASE: Release = Release::new(1, 0, 0);
 
 /// Reads a contract.
 ///
 /// # Panics
-/// When it does not read the same when it is printed, when a statement is not one statement to SQLite, or when an error
-/// names no line of it.
+/// As [`check`].
 pub fn contract(data: &[u8]) {
+    check(|text| Contract::parse(RELEASE, text), data);
+}
+
+/// Reads a contract with that reader.
+///
+/// # Panics
+/// When it is not what the text says or does not read the same when it is printed, when a statement is not one statement
+/// to SQLite, or when an error names no line of it.
+pub fn check(parse: impl Fn(&str) -> Result<Contract, ContractError>, data: &[u8]) {
     let text = String::from_utf8_lossy(data);
-    let release = Release::new(1, 0, 0);
-    match Contract::parse(release, &text) {
+    match parse(&text) {
         Ok(contract) => {
+            assert_says(&text, &contract);
             let printed = print(&contract);
-            let mut again =
-                Contract::parse(release, &printed).unwrap_or_else(|error| panic!("{error} in {printed}"));
+            let mut again = parse(&printed).unwrap_or_else(|error| panic!("{error} in {printed}"));
             let mut contract = contract;
             forget_blanks(&mut contract);
             forget_blanks(&mut again);
             assert_eq!(
                 format!("{again:?}"),
                 format!("{contract:?}"),
-                "printed: {printed}"
+                "another when it is printed: {printed}"
             );
             contract.statements.iter().for_each(check_statement);
         }
         Err(error) => {
             let lines = text.lines().count().max(1);
-            assert!((1..=lines).contains(&error.line), "{error} of {lines} lines");
+            assert!(
+                (1..=lines).contains(&error.line),
+                "no such line: {error} of {lines} lines"
+            );
             // The reason may quote what it is about.
             let why: String = error
                 .why
@@ -53,7 +69,12 @@ fn check_statement(statement: &ContractStatement) {
     // Most name tables that are not there.
     if let Ok(prepared) = connection.prepare(&statement.sql) {
         for run in &statement.runs {
-            assert_eq!(run.len(), prepared.parameter_count(), "{}", statement.sql);
+            assert_eq!(
+                run.len(),
+                prepared.parameter_count(),
+                "another number of values: {}",
+                statement.sql
+            );
         }
     } else if let Err(rusqlite::Error::MultipleStatement) = connection.prepare(&statement.sql) {
         panic!("{} is two statements", statement.sql);

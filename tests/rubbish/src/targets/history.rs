@@ -7,11 +7,13 @@ use std::time::Duration;
 use bridge_migrate_core::Target;
 use bridge_migrate_core::apply;
 use bridge_migrate_core::doctor::gather;
+use bridge_migrate_core::error::Result;
 use bridge_migrate_core::event::Silent;
-use bridge_migrate_core::finding::Severity;
-use bridge_migrate_core::plan::PlanOptions;
+use bridge_migrate_core::finding::{Finding, Severity};
+use bridge_migrate_core::plan::{Plan, PlanOptions};
 use bridge_migrate_core::rollback::{self, RollbackOptions, Strategy};
-use bridge_migrate_core::status::status;
+use bridge_migrate_core::settings::Settings;
+use bridge_migrate_core::status::{Status, status};
 use bridge_migrate_core::undo::{UndoOptions, undo};
 use bridge_migrate_core::verify::{VerifyOptions, verify};
 use bridge_migrate_core::wait::wait;
@@ -95,19 +97,52 @@ struct Ground {
     history: Vec<String>,
 }
 
+/// What looks at a history.
+#[derive(Debug, Clone, Copy)]
+pub struct Looks {
+    /// What is wrong with the database.
+    pub verify: fn(&Settings) -> Result<Vec<Finding>>,
+    /// Where it stands.
+    pub status: fn(&Settings) -> Result<Status>,
+    /// What is to be done.
+    pub plan: fn(&Settings) -> Result<Plan>,
+    /// Whether it is at the last release.
+    pub wait: fn(&Settings) -> Result<()>,
+    /// What a maintainer gets, as JSON.
+    pub bundle: fn(&Settings) -> Result<String>,
+}
+
+/// The product's.
+pub const OURS: Looks = Looks {
+    verify: |settings| verify(&CATALOG, settings, VerifyOptions::default(), &Silent),
+    status: |settings| status(&CATALOG, settings),
+    plan: |settings| apply::plan(&CATALOG, settings, PlanOptions::default()),
+    wait: |settings| wait(&CATALOG, settings, Target::Latest, Duration::ZERO).map(drop),
+    bundle: |settings| Ok(serde_json::to_string(&gather(&CATALOG, settings, &Silent)?).unwrap()),
+};
+
 thread_local! {
     static GROUND: OnceCell<Ground> = const { OnceCell::new() };
 }
 
 /// Edits the tool's tables, a line at a time, and runs all that reads them. A line is `table row column value`: the
 /// table by its number or name, the row by its place, the column by its number or name, `-` to remove the row or `+` to
-/// add one. A value is `n`, `i` and a number, `r` and a number, `t` and a text, `b` and bytes. A first line of `!` lets
+/// add one. An empty line is none. A value is `n`, `i` and a number, `r` and a number, `t` and a text, `b` and bytes. A first line of `!` lets
 /// the tables take any value.
 ///
 /// # Panics
-/// When something that only reads changes the file, or finds nothing wrong with another history.
+/// As [`check`].
 pub fn history(data: &[u8]) {
-    GROUND.with(|ground| check(ground.get_or_init(prepare), data));
+    check(&OURS, data);
+}
+
+/// The same with those looks.
+///
+/// # Panics
+/// When something that only reads changes the file, finds nothing wrong with another history, or something with a
+/// database that nobody touched.
+pub fn check(looks: &Looks, data: &[u8]) {
+    GROUND.with(|ground| check_at(looks, ground.get_or_init(prepare), data));
 }
 
 fn prepare() -> Ground {
@@ -129,7 +164,7 @@ fn prepare() -> Ground {
     }
 }
 
-fn check(ground: &Ground, data: &[u8]) {
+fn check_at(looks: &Looks, ground: &Ground, data: &[u8]) {
     let (loose, lines) = match data.strip_prefix(b"!\n") {
         Some(lines) => (true, lines),
         None => (false, data),
@@ -144,43 +179,66 @@ fn check(ground: &Ground, data: &[u8]) {
     connection
         .execute_batch("PRAGMA synchronous = OFF; PRAGMA journal_mode = MEMORY; BEGIN")
         .unwrap();
-    for line in lines.split(|byte| *byte == b'\n').take(12) {
+    for line in lines
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty())
+        .take(12)
+    {
         // What a constraint refuses cannot stand in a table.
         let _ = edit(&connection, line);
     }
     connection.execute_batch("COMMIT").unwrap();
     let is_same = read_history(&connection) == ground.history;
+    let is_untouched = !loose && connection.total_changes() == 0;
     drop(connection);
-    look(place, is_same, data.len());
+    let before = fs::read(place.database()).unwrap();
+    judge(looks, &place.settings, is_same, is_untouched);
+    look(&place.settings, data.len());
+    assert!(
+        before == fs::read(place.database()).unwrap(),
+        "a look changed the file"
+    );
 }
 
-fn look(place: &Place, is_same: bool, choice: usize) {
-    let settings = &place.settings;
-    let before = fs::read(place.database()).unwrap();
-    let found = verify(&CATALOG, settings, VerifyOptions::default(), &Silent);
+/// What says that all is well says it of the history as it was, and always of a database as it was.
+fn judge(looks: &Looks, settings: &Settings, is_same: bool, is_untouched: bool) {
+    let found = (looks.verify)(settings);
     let is_well = found
         .as_ref()
         .is_ok_and(|found| found.iter().all(|finding| finding.severity != Severity::Error));
     assert!(is_same || !is_well, "verify finds nothing wrong: {found:?}");
+    assert!(
+        !is_untouched || is_well,
+        "verify finds something wrong: {found:?}"
+    );
 
-    let stands = status(&CATALOG, settings);
+    let stands = (looks.status)(settings);
     let is_well = stands
         .as_ref()
         .is_ok_and(|status| status.drift.is_empty() && status.pending.is_empty());
     assert!(is_same || !is_well, "status finds nothing wrong: {stands:?}");
-
-    let plan = apply::plan(&CATALOG, settings, PlanOptions::default());
     assert!(
-        is_same || plan.as_ref().is_ok_and(|plan| !plan.is_empty()) || plan.is_err(),
-        "nothing to do: {plan:?}"
+        !is_untouched || is_well,
+        "status finds something wrong: {stands:?}"
     );
-    let waited = wait(&CATALOG, settings, Target::Latest, Duration::ZERO);
+
+    let plan = (looks.plan)(settings);
+    let is_done = plan.as_ref().is_ok_and(Plan::is_empty);
+    assert!(is_same || !is_done, "nothing to do: {plan:?}");
+    assert!(!is_untouched || is_done, "something to do: {plan:?}");
+    let waited = (looks.wait)(settings);
     assert!(is_same || waited.is_err(), "the database is there: {waited:?}");
+    assert!(
+        !is_untouched || waited.is_ok(),
+        "the database is not there: {waited:?}"
+    );
 
-    let bundle = gather(&CATALOG, settings, &Silent).unwrap();
-    let bundle = serde_json::to_string(&bundle).unwrap();
-    assert!(!bundle.contains(SECRET), "{bundle}");
+    let bundle = (looks.bundle)(settings).unwrap();
+    assert!(!bundle.contains(SECRET), "a text of a row is told: {bundle}");
+}
 
+/// What else reads the tables: whatever it answers, it does not panic.
+fn look(settings: &Settings, choice: usize) {
     // One way back for each input: each is a plan of its own.
     let strategies = [Strategy::Auto, Strategy::Down, Strategy::Undo, Strategy::Restore];
     let options = RollbackOptions {
@@ -197,12 +255,8 @@ fn look(place: &Place, is_same: bool, choice: usize) {
         ..UndoOptions::default()
     };
     let _ = undo(settings, 5, &options, &Silent);
-    let reader = connection::open_reader(place.database(), settings.busy_timeout).unwrap();
+    let reader = connection::open_reader(&settings.database, settings.busy_timeout).unwrap();
     let _ = (runs::read_steps(&reader), runs::read_runs(&reader));
-    assert!(
-        before == fs::read(place.database()).unwrap(),
-        "a look changed the file"
-    );
 }
 
 /// Number, name and checksum of each row with their types, as they stand.

@@ -1,11 +1,14 @@
 //! The lock file, whose content is for people: who holds the lock, the kernel decides.
 
+use std::any::Any;
 use std::cell::OnceCell;
 use std::fs::{self, File};
+use std::path::Path;
 
-use bridge_migrate_core::error::ErrorKind;
+use bridge_migrate_core::error::{ErrorKind, Result};
 use bridge_migrate_core::event::Silent;
 use bridge_migrate_core::lock::{Holder, MigrationLock, current_holder, lock_path};
+use bridge_migrate_core::settings::Settings;
 
 use super::one_line::assert_one_line;
 use crate::ground::Place;
@@ -14,23 +17,53 @@ thread_local! {
     static GROUND: OnceCell<Place> = const { OnceCell::new() };
 }
 
+/// The command that takes the lock here.
+pub const COMMAND: &str = "rubbish";
+
+/// What is done with a lock.
+#[derive(Debug, Clone, Copy)]
+pub struct Lock {
+    /// Who holds the lock of a database.
+    pub holder: fn(&Path) -> Option<Holder>,
+    /// Takes the lock, until the answer is dropped.
+    pub take: fn(&Settings) -> Result<Box<dyn Any>>,
+}
+
+/// The product's.
+pub const OURS: Lock = Lock {
+    holder: current_holder,
+    take: |settings| Ok(Box::new(MigrationLock::take(settings, COMMAND, &Silent)?)),
+};
+
 /// Puts the bytes into a lock file that is held, and then into one that is free.
 ///
 /// # Panics
-/// When a held lock is given away, or a free one is not given.
+/// As [`check`].
 pub fn lock(data: &[u8]) {
-    GROUND.with(|ground| check(ground.get_or_init(Place::new), data));
+    check(&OURS, data);
 }
 
-fn check(place: &Place, data: &[u8]) {
+/// The same with that lock.
+///
+/// # Panics
+/// When a held lock is given away, or a free one is not given.
+pub fn check(lock: &Lock, data: &[u8]) {
+    GROUND.with(|ground| check_at(lock, ground.get_or_init(Place::new), data));
+}
+
+fn check_at(lock: &Lock, place: &Place, data: &[u8]) {
+    let current_holder = lock.holder;
     let path = lock_path(place.database());
     fs::write(&path, data).unwrap();
     let holder = File::open(&path).unwrap();
     holder.lock().unwrap();
     let told = current_holder(place.database()).expect("the lock is held");
-    let written: Option<Holder> = serde_json::from_slice(data).ok();
+    // In a key that it does not know, JSON's reader passes over bytes that are no text.
+    let written: Option<Holder> = std::str::from_utf8(data)
+        .ok()
+        .and_then(|text| serde_json::from_str(text).ok());
     if let Some(written) = written.filter(|_| data.len() <= 4096) {
-        assert_eq!(told, written);
+        assert_eq!(told, written, "another holder is told than stands there");
         let line = serde_json::to_vec(&told).unwrap();
         assert_eq!(
             serde_json::from_slice::<Holder>(&line).ok(),
@@ -38,10 +71,14 @@ fn check(place: &Place, data: &[u8]) {
             "printed"
         );
     } else {
-        assert_eq!((told.pid, told.host.as_str()), (0, "unknown"));
+        assert_eq!(
+            (told.pid, told.host.as_str()),
+            (0, "unknown"),
+            "a holder is invented"
+        );
     }
-    let take = || MigrationLock::take(&place.settings, "rubbish", &Silent);
-    let error = take().expect_err("the lock is held by another");
+    let take = || (lock.take)(&place.settings);
+    let error = take().map(drop).expect_err("the lock is held by another");
     assert_eq!(error.kind(), ErrorKind::Locked);
     assert!(fs::read(&path).unwrap() == data, "what the holder wrote is gone");
     holder.unlock().unwrap();
@@ -53,7 +90,7 @@ fn check(place: &Place, data: &[u8]) {
 
     let taken = take().expect("the lock is free");
     let own = current_holder(place.database()).expect("we hold it");
-    assert_eq!((own.pid, own.command.as_str()), (std::process::id(), "rubbish"));
+    assert_eq!((own.pid, own.command.as_str()), (std::process::id(), COMMAND));
     assert_one_line(&own.tool);
     drop(taken);
     assert_eq!(fs::read(&path).unwrap(), b"", "a free lock tells of nobody");

@@ -1,22 +1,23 @@
-//! The things that are read, each with the function that reads it.
+//! The things that are read, each with the function that reads it, and with a check that takes another reader, too: the
+//! proofs that a check can fail hand it readers with a mistake.
 
-mod config;
-mod contract;
+pub mod config;
+pub mod contract;
 mod edit;
-mod history;
-mod lock;
-mod manifest;
-mod migration_name;
-mod normalise;
+pub mod history;
+pub mod lock;
+pub mod manifest;
+pub mod migration_name;
+pub mod normalise;
 mod one_line;
-mod quoting;
-mod receipt;
-mod rollback_note;
-mod run_log;
-mod script;
-mod target;
-mod timestamp;
-mod tokens;
+pub mod quoting;
+pub mod receipt;
+pub mod rollback_note;
+pub mod run_log;
+pub mod script;
+pub mod target;
+pub mod timestamp;
+pub mod tokens;
 
 pub use config::config;
 pub use contract::contract;

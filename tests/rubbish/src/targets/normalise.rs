@@ -9,23 +9,46 @@ use bridge_migrate_core::schema::{
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 
+/// What gives normal forms.
+#[derive(Debug, Clone, Copy)]
+pub struct Forms {
+    /// The normal form of a statement.
+    pub normal_form: fn(&str) -> String,
+    /// A schema, with the normal forms of its statements.
+    pub snapshot: fn(&Connection) -> rusqlite::Result<Snapshot>,
+}
+
+/// The product's.
+pub const OURS: Forms = Forms {
+    normal_form,
+    snapshot: Snapshot::read,
+};
+
 /// Takes the parts between lines of `==` for the statements of one schema each.
 ///
 /// # Panics
-/// When one of these does not hold.
+/// As [`check`].
 pub fn normalise(data: &[u8]) {
+    check(&OURS, data);
+}
+
+/// The same with those normal forms.
+///
+/// # Panics
+/// When a normal form is not stable, is not read as the original is, or is that of another schema, too.
+pub fn check(forms: &Forms, data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else {
         return;
     };
     let parts: Vec<&str> = text.split("\n==\n").take(4).collect();
     for part in &parts {
-        let normal = normal_form(part);
-        assert_eq!(normal_form(&normal), normal, "of {part:?}");
+        let normal = (forms.normal_form)(part);
+        assert_eq!((forms.normal_form)(&normal), normal, "done twice, of {part:?}");
         let _ = TableDefinition::parse(part);
     }
-    let schemas: Vec<Schema> = parts.iter().filter_map(|part| Schema::new(part)).collect();
+    let schemas: Vec<Schema> = parts.iter().filter_map(|part| Schema::new(forms, part)).collect();
     for (index, schema) in schemas.iter().enumerate() {
-        schema.check_own_normal_form();
+        schema.check_own_normal_form(forms);
         for other in &schemas[..index] {
             schema.check_against(other);
         }
@@ -39,7 +62,7 @@ struct Schema {
 }
 
 impl Schema {
-    fn new(sql: &str) -> Option<Self> {
+    fn new(forms: &Forms, sql: &str) -> Option<Self> {
         // Not what writes rows or files, attaches, or runs for ever.
         let creates = |statement: &[_]| {
             let word = |index: usize, word: &str| {
@@ -75,7 +98,7 @@ impl Schema {
             return None;
         }
         Some(Self {
-            snapshot: Snapshot::read(&connection).unwrap(),
+            snapshot: (forms.snapshot)(&connection).unwrap(),
             meaning: meaning(&connection),
         })
     }
@@ -87,7 +110,7 @@ impl Schema {
             .collect()
     }
 
-    fn check_own_normal_form(&self) {
+    fn check_own_normal_form(&self, forms: &Forms) {
         let connection = Connection::open_in_memory().unwrap();
         for object in &self.snapshot {
             let created = connection.execute_batch(&object.normal);
@@ -95,21 +118,28 @@ impl Schema {
             if object.kind != ObjectKind::Table && object.sql.contains('"') && created.is_err() {
                 return;
             }
-            created.unwrap_or_else(|error| panic!("{error}: {:?} of {:?}", object.normal, object.sql));
+            created
+                .unwrap_or_else(|error| panic!("no SQL, {error}: {:?} of {:?}", object.normal, object.sql));
         }
         if !views_can_be_read(&connection) {
             return;
         }
-        let again = Snapshot::read(&connection).unwrap();
+        let again = (forms.snapshot)(&connection).unwrap();
         assert_eq!(
             again
                 .iter()
                 .map(|object| object.normal.as_str())
                 .collect::<Vec<_>>(),
-            self.normals()
+            self.normals(),
+            "the normal form has another"
         );
         assert_eq!(Fingerprint::of(&again), Fingerprint::of(&self.snapshot));
-        assert_eq!(meaning(&connection), self.meaning, "{:?}", self.normals());
+        assert_eq!(
+            meaning(&connection),
+            self.meaning,
+            "the normal form means another schema: {:?}",
+            self.normals()
+        );
         assert!(diff(&self.snapshot, &again).is_empty());
     }
 
@@ -127,7 +157,12 @@ impl Schema {
             other.normals()
         );
         if same {
-            assert_eq!(self.meaning, other.meaning, "{:?}", self.normals());
+            assert_eq!(
+                self.meaning,
+                other.meaning,
+                "two schemas have one normal form: {:?}",
+                self.normals()
+            );
         }
     }
 }

@@ -6,11 +6,12 @@ use std::path::PathBuf;
 
 use bridge_migrate_core::adoption::AdoptionOptions;
 use bridge_migrate_core::apply;
-use bridge_migrate_core::error::ErrorKind;
+use bridge_migrate_core::error::{ErrorKind, Result};
 use bridge_migrate_core::event::Silent;
 use bridge_migrate_core::plan::{Plan, PlanOptions};
 use bridge_migrate_core::rehearsal::receipt::{self, Receipt};
 use bridge_migrate_core::rehearsal::{RehearseOptions, rehearse};
+use bridge_migrate_core::settings::Settings;
 
 use super::edit::edited;
 use crate::ground::{CATALOG, ORIGINAL, Place};
@@ -26,12 +27,35 @@ thread_local! {
     static GROUND: OnceCell<Ground> = const { OnceCell::new() };
 }
 
+/// What reads receipts.
+#[derive(Debug, Clone, Copy)]
+pub struct Readers {
+    /// The receipt of the last rehearsal.
+    pub last: fn(&Settings) -> Result<Option<Receipt>>,
+    /// Refuses unless it allows the plan.
+    pub require: fn(&Settings, &Plan) -> Result<()>,
+}
+
+/// The product's.
+pub const OURS: Readers = Readers {
+    last: receipt::last,
+    require: |settings, plan| receipt::require(&CATALOG, settings, plan),
+};
+
 /// Puts the bytes, or the edited text of a sound receipt, into its place and asks whether the migration is allowed.
 ///
 /// # Panics
-/// When a receipt of another rehearsal is believed.
+/// As [`check`].
 pub fn receipt(data: &[u8]) {
-    GROUND.with(|ground| check(ground.get_or_init(prepare), data));
+    check(&OURS, data);
+}
+
+/// The same with those readers.
+///
+/// # Panics
+/// When a receipt of another rehearsal is believed, or the sound one is not.
+pub fn check(readers: &Readers, data: &[u8]) {
+    GROUND.with(|ground| check_at(readers, ground.get_or_init(prepare), data));
 }
 
 fn prepare() -> Ground {
@@ -53,21 +77,23 @@ fn prepare() -> Ground {
     }
 }
 
-fn check(ground: &Ground, data: &[u8]) {
+fn check_at(readers: &Readers, ground: &Ground, data: &[u8]) {
     let settings = &ground.place.settings;
     let text = serde_json::to_vec_pretty(&ground.sound).unwrap();
     fs::write(&ground.path, edited(&text, data)).unwrap();
-    let read = receipt::last(settings);
-    let allowed = receipt::require(&CATALOG, settings, &ground.plan);
+    let read = (readers.last)(settings);
+    let allowed = (readers.require)(settings, &ground.plan);
     match read {
         Err(error) => {
             assert_eq!(error.kind(), ErrorKind::ReceiptInvalid);
-            assert_eq!(allowed.unwrap_err().kind(), ErrorKind::ReceiptInvalid);
+            let refused = allowed.expect_err("a receipt that cannot be read allows it");
+            assert_eq!(refused.kind(), ErrorKind::ReceiptInvalid);
         }
         Ok(None) => panic!("the file is there"),
         Ok(Some(receipt)) => {
             if let Err(error) = &allowed {
                 assert_eq!(error.kind(), ErrorKind::ReceiptInvalid);
+                assert_ne!(receipt, ground.sound, "not believed: {error}");
             } else {
                 assert!(
                     is_of_the_same_rehearsal(&ground.sound, &receipt),
@@ -75,7 +101,7 @@ fn check(ground: &Ground, data: &[u8]) {
                 );
             }
             fs::write(&ground.path, serde_json::to_vec(&receipt).unwrap()).unwrap();
-            assert_eq!(receipt::last(settings).unwrap(), Some(receipt), "printed");
+            assert_eq!((readers.last)(settings).unwrap(), Some(receipt), "printed");
         }
     }
 }

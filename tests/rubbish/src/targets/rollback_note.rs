@@ -5,9 +5,10 @@ use std::fs;
 
 use bridge_migrate_core::Target;
 use bridge_migrate_core::apply;
-use bridge_migrate_core::error::ErrorKind;
+use bridge_migrate_core::error::{ErrorKind, Result};
 use bridge_migrate_core::event::Silent;
 use bridge_migrate_core::rollback::{RollbackOptions, Strategy, rollback};
+use bridge_migrate_core::settings::Settings;
 
 use support::engine::without_backup;
 
@@ -17,26 +18,55 @@ thread_local! {
     static GROUND: OnceCell<Place> = const { OnceCell::new() };
 }
 
-/// Puts the bytes beside a database as such a note, then migrates and goes back.
-///
-/// # Panics
-/// When one of them does not refuse, or when the database is another afterwards.
-pub fn rollback_note(data: &[u8]) {
-    GROUND.with(|ground| {
-        let place = ground.get_or_init(|| LATEST.place());
-        let note = place.beside(".rollback.json");
-        fs::write(&note, data).unwrap();
-        let migrated = apply::migrate(&CATALOG, &place.settings, without_backup(), &Silent);
-        let kind = migrated.expect_err("a note that nobody completed").kind();
-        assert!(
-            matches!(kind, ErrorKind::NotReversible | ErrorKind::BackupInvalid),
-            "{kind:?}"
-        );
+/// What finds the note.
+#[derive(Debug, Clone, Copy)]
+pub struct Commands {
+    /// Migrates to the last release.
+    pub migrate: fn(&Settings) -> Result<()>,
+    /// Goes back to it.
+    pub rollback: fn(&Settings) -> Result<()>,
+}
+
+/// The product's.
+pub const OURS: Commands = Commands {
+    migrate: |settings| apply::migrate(&CATALOG, settings, without_backup(), &Silent).map(drop),
+    rollback: |settings| {
         let options = RollbackOptions {
             target: Target::Latest,
             strategy: Strategy::Auto,
         };
-        let back = rollback(&CATALOG, &place.settings, options, &mut |_| false, &Silent);
+        rollback(&CATALOG, settings, options, &mut |_| false, &Silent).map(drop)
+    },
+};
+
+/// Puts the bytes beside a database as such a note, then migrates and goes back.
+///
+/// # Panics
+/// As [`check`].
+pub fn rollback_note(data: &[u8]) {
+    check(&OURS, data);
+}
+
+/// The same with those commands.
+///
+/// # Panics
+/// When one of them does not refuse, or when the database is another afterwards.
+pub fn check(commands: &Commands, data: &[u8]) {
+    GROUND.with(|ground| {
+        let place = ground.get_or_init(Place::new);
+        // After a failure they are other files.
+        LATEST.put(place);
+        let note = place.beside(".rollback.json");
+        fs::write(&note, data).unwrap();
+        let migrated = (commands.migrate)(&place.settings);
+        let kind = migrated
+            .expect_err("migrated before a rollback was completed")
+            .kind();
+        assert!(
+            matches!(kind, ErrorKind::NotReversible | ErrorKind::BackupInvalid),
+            "{kind:?}"
+        );
+        let back = (commands.rollback)(&place.settings);
         assert!(back.is_err(), "went back without a backup: {back:?}");
         assert!(
             fs::read(place.database()).unwrap() == LATEST.database,

@@ -3,8 +3,9 @@
 use std::cell::OnceCell;
 use std::fs;
 
-use bridge_migrate_core::doctor::{LogFacts, last_log};
+use bridge_migrate_core::doctor::{LogFacts, LogLine, last_log};
 use bridge_migrate_core::error::ErrorKind;
+use bridge_migrate_core::settings::Settings;
 use chrono::DateTime;
 use serde_json::Value;
 
@@ -12,6 +13,19 @@ use crate::ground::{CATALOG, Place};
 
 /// Lines at the end of a log that are shown.
 const SHOWN: usize = 200;
+/// What a line tells of.
+const EVENTS: [&str; 10] = [
+    "waiting",
+    "run_started",
+    "adopted",
+    "backed_up",
+    "step_started",
+    "batch_committed",
+    "row_skipped",
+    "step_finished",
+    "warning",
+    "run_finished",
+];
 /// Keys of numbers and flags.
 const NUMBERS: [&str; 11] = [
     "version",
@@ -34,8 +48,16 @@ thread_local! {
 /// Puts the bytes into a log, and reads what a maintainer gets of it.
 ///
 /// # Panics
-/// When a line is lost, or a text comes through that the program does not know.
+/// As [`check`].
 pub fn run_log(data: &[u8]) {
+    check(|settings| last_log(&CATALOG, settings), data);
+}
+
+/// The same with that reader.
+///
+/// # Panics
+/// When a line is lost or invented, or a text comes through that the program does not know.
+pub fn check(last_log: impl Fn(&Settings) -> Option<LogFacts>, data: &[u8]) {
     GROUND.with(|ground| {
         let place = ground.get_or_init(|| {
             let place = Place::new();
@@ -50,22 +72,24 @@ pub fn run_log(data: &[u8]) {
             data,
         )
         .unwrap();
-        let log = last_log(&CATALOG, &place.settings).expect("there is a log");
-        check(&log, data);
+        let log = last_log(&place.settings).expect("there is a log");
+        check_facts(&log, data);
     });
 }
 
-fn check(log: &LogFacts, data: &[u8]) {
+fn check_facts(log: &LogFacts, data: &[u8]) {
     if data.len() <= 256 * 1024 {
-        let lines = String::from_utf8_lossy(data).lines().count();
-        assert_eq!(log.lines.len() + log.other_lines, lines.min(SHOWN));
+        check_lines(log, &String::from_utf8_lossy(data));
     }
     for line in &log.lines {
         if let Some(time) = &line.time {
-            assert!(DateTime::parse_from_rfc3339(time).is_ok(), "{time:?}");
+            assert!(DateTime::parse_from_rfc3339(time).is_ok(), "no time: {time:?}");
         }
         if let Some(run) = &line.run {
-            assert!(run.len() == 8 && u32::from_str_radix(run, 16).is_ok(), "{run:?}");
+            assert!(
+                run.len() == 8 && u32::from_str_radix(run, 16).is_ok(),
+                "no run: {run:?}"
+            );
         }
         for (key, value) in &line.facts {
             let is_known = match value {
@@ -81,7 +105,45 @@ fn check(log: &LogFacts, data: &[u8]) {
                 },
                 _ => false,
             };
-            assert!(is_known, "{key}: {value}");
+            assert!(is_known, "a text comes through: {key}: {value}");
         }
     }
+}
+
+/// Of the lines that are shown, those that are events of the program come with their numbers, and the others are counted.
+fn check_lines(log: &LogFacts, text: &str) {
+    let lines: Vec<&str> = text.lines().collect();
+    let shown = &lines[lines.len().saturating_sub(SHOWN)..];
+    assert_eq!(
+        log.lines.len() + log.other_lines,
+        shown.len(),
+        "a line is lost or invented"
+    );
+    let events: Vec<Value> = shown
+        .iter()
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .filter(|line: &Value| {
+            line["event"]
+                .as_str()
+                .is_some_and(|event| EVENTS.contains(&event))
+        })
+        .collect();
+    assert_eq!(log.lines.len(), events.len(), "an event is lost or invented");
+    for (line, event) in log.lines.iter().zip(&events) {
+        assert_eq!(Some(line.event), event["event"].as_str(), "another event");
+        check_numbers(line, event);
+    }
+}
+
+fn check_numbers(line: &LogLine, event: &Value) {
+    for (key, value) in &line.facts {
+        assert_eq!(*value, event[key], "{key} is another");
+    }
+    let is_number = event["version"].is_number() || event["version"].is_boolean();
+    let has_version = !["waiting", "run_started", "backed_up", "warning"].contains(&line.event);
+    assert_eq!(
+        line.facts.contains_key("version"),
+        is_number && has_version,
+        "the version of {event} is lost"
+    );
 }

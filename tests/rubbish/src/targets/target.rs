@@ -1,24 +1,28 @@
 //! TARGET: where a plan is to end.
 
-use naming::{MAX_VERSION, Release, Target};
+use naming::{MAX_VERSION, Release, Target, TargetError};
 
 use super::one_line::assert_one_line;
 
 /// Reads a TARGET.
 ///
 /// # Panics
-/// When it is read otherwise than the command-line contract says, or is not printed as something that means the same.
+/// As [`check`].
 pub fn target(data: &[u8]) {
+    check(Target::parse, data);
+}
+
+/// Reads a TARGET with that reader.
+///
+/// # Panics
+/// When it is read otherwise than the command-line contract says, or is not printed as something that means the same.
+pub fn check(parse: impl Fn(&str) -> Result<Target, TargetError>, data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let expected = meaning(&text);
-    match Target::parse(&text) {
+    match parse(&text) {
         Ok(target) => {
-            assert_eq!(Some(target), expected, "{text:?}");
-            assert_eq!(
-                Target::parse(&target.to_string()),
-                Ok(target),
-                "{text:?}, printed"
-            );
+            assert_eq!(Some(target), expected, "{text:?} is read as another");
+            assert_eq!(parse(&target.to_string()), Ok(target), "{text:?}, printed");
         }
         Err(error) => {
             assert_eq!(expected, None, "{text:?} is refused: {error}");

@@ -22,26 +22,41 @@ const FLAWS: [&str; 8] = [
 /// Reads a token file.
 ///
 /// # Panics
-/// When it is not what the JSON in it says, or when what is said of it could be a token.
+/// As [`check`].
 pub fn tokens(data: &[u8]) {
+    check(parse, data);
+}
+
+/// Reads a token file with that reader.
+///
+/// # Panics
+/// When it is not what the JSON in it says, or when what is said of it could be a token.
+pub fn check(parse: impl Fn(&[u8]) -> Result<Document, Flaw>, data: &[u8]) {
     let value: Option<Value> = serde_json::from_slice(data).ok();
     match parse(data) {
         Ok(document) => {
             // Of what is ignored, JSON's own reader refuses more, such as numbers that are too large.
             if let Some(value) = value {
-                assert_eq!(Some(&document), expected(&value).as_ref());
+                assert_eq!(
+                    Some(&document),
+                    expected(&value).as_ref(),
+                    "another content is read"
+                );
                 assert_no_token(&document, &value);
             }
         }
         Err(flaw) => {
             let (Flaw::NotJson(text) | Flaw::Structure(text)) = &flaw;
-            assert!(FLAWS.contains(&without_numbers(text).as_str()), "{text:?}");
+            assert!(
+                FLAWS.contains(&without_numbers(text).as_str()),
+                "a flaw says more than what and where: {text:?}"
+            );
             // A key that comes twice may be wrong the first time: without the repetition it is read.
             if let Some(value) = value.filter(|value| expected(value).is_some()) {
                 let once = serde_json::to_vec(&value).unwrap();
                 assert!(
                     parse(&once).is_ok(),
-                    "{flaw:?} of {:?}",
+                    "refused as {flaw:?}: {:?}",
                     String::from_utf8_lossy(data)
                 );
             }

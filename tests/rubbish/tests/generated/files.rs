@@ -8,7 +8,7 @@ use proptest::sample::select;
 use sha2::{Digest as _, Sha256};
 use support::{dump, proof};
 
-use crate::runner::try_many;
+use crate::inputs::Inputs;
 
 const JSON_WORDS: &[&str] = &[
     "{",
@@ -67,8 +67,8 @@ fn quoted(pattern: &'static str) -> BoxedStrategy<String> {
     pattern.prop_map(|text| format!("\"{text}\"")).boxed()
 }
 
-#[test]
-fn token_files_lose_and_invent_nothing() {
+/// For the target `tokens`.
+pub(crate) fn tokens() -> Inputs {
     let known = || {
         object(vec![
             ("client_id", quoted("[a-z]{0,4}")),
@@ -95,7 +95,12 @@ fn token_files_lose_and_invent_nothing() {
         ("revoked", revoked),
         ("other", json_value().boxed()),
     ]);
-    try_many("tokens", 4000, file.prop_map(String::into_bytes), JSON_WORDS);
+    Inputs::new("tokens", 4000, file.prop_map(String::into_bytes), JSON_WORDS)
+}
+
+#[test]
+fn token_files_lose_and_invent_nothing() {
+    tokens().try_all();
 }
 
 /// A token as a server writes it, what is known of it, and a choice of spellings.
@@ -182,23 +187,28 @@ fn spelled(text: &str, escape: bool) -> String {
     format!("\"{escaped}\"")
 }
 
-#[test]
-fn configurations_are_what_their_toml_says() {
+/// For the target `config`.
+pub(crate) fn config() -> Inputs {
     let key = "(db|tokens|backup-dir|log-dir|timezone|json|quiet|verbose|no-progress|color|backup_dir|colour|\"db\"|db[.]x)";
     let value = "(\"[a-z/.]{0,6}\"|'[A-Z]{1,3}'|true|false|\"(auto|always|never|Never|ALWAYS|)\"|1|[{] never = [{][}] [}]|\\[\\]|2026-02-22|\"\\\\u00e9\")";
     let line = (key, value, "( # x)?").prop_map(|(key, value, comment)| format!("{key} = {value}{comment}"));
-    try_many(
+    Inputs::new(
         "config",
         3000,
         lines(line, 5),
         &[
             "db = \"", "color = ", "true", "\"", "'''", "[x]", "\n", "\\u0041", "=",
         ],
-    );
+    )
 }
 
 #[test]
-fn a_lock_is_the_kernels_whatever_stands_in_its_file() {
+fn configurations_are_what_their_toml_says() {
+    config().try_all();
+}
+
+/// For the target `lock`.
+pub(crate) fn lock() -> Inputs {
     let holder = object(vec![
         ("pid", "[0-9]{1,9}".boxed()),
         ("host", quoted("[a-z]{0,3}")),
@@ -206,11 +216,16 @@ fn a_lock_is_the_kernels_whatever_stands_in_its_file() {
         ("command", quoted("migrate")),
         ("tool", quoted("[a-z]{1,3}")),
     ]);
-    try_many("lock", 2000, holder.prop_map(String::into_bytes), JSON_WORDS);
+    Inputs::new("lock", 2000, holder.prop_map(String::into_bytes), JSON_WORDS)
 }
 
 #[test]
-fn nothing_of_a_log_comes_through_but_what_the_program_knows() {
+fn a_lock_is_the_kernels_whatever_stands_in_its_file() {
+    lock().try_all();
+}
+
+/// For the target `run_log`.
+pub(crate) fn run_log() -> Inputs {
     let event = object(vec![
         (
             "event",
@@ -226,11 +241,16 @@ fn nothing_of_a_log_comes_through_but_what_the_program_knows() {
         ("from", json_value().boxed()),
         ("max_lock_ms", json_value().boxed()),
     ]);
-    try_many("run_log", 1500, lines(event, 6), JSON_WORDS);
+    Inputs::new("run_log", 1500, lines(event, 6), JSON_WORDS)
 }
 
 #[test]
-fn contracts_read_the_same_when_they_are_printed() {
+fn nothing_of_a_log_comes_through_but_what_the_program_knows() {
+    run_log().try_all();
+}
+
+/// For the target `contract`.
+pub(crate) fn contract() -> Inputs {
     let line = prop_oneof![
         Just("-- foreign keys: off".to_owned()),
         "-- (statement|gone): [a-d]".prop_map(String::from),
@@ -245,7 +265,7 @@ fn contracts_read_the_same_when_they_are_printed() {
         }
         rest
     });
-    try_many(
+    Inputs::new(
         "contract",
         4000,
         text,
@@ -259,5 +279,10 @@ fn contracts_read_the_same_when_they_are_printed() {
             "\n",
             "-- reads: a\n",
         ],
-    );
+    )
+}
+
+#[test]
+fn contracts_read_the_same_when_they_are_printed() {
+    contract().try_all();
 }

@@ -6,7 +6,10 @@
 )]
 
 mod files;
+mod inputs;
 mod mutation;
+mod planted;
+mod quiet;
 mod records;
 mod runner;
 mod sql;

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use crate::runner::try_many;
+use crate::inputs::Inputs;
 
 /// Edits of a sound text, as its target reads them.
 fn edits(old_and_new: &'static [(&'static str, &'static str)]) -> impl Strategy<Value = Vec<u8>> {
@@ -14,8 +14,8 @@ fn edits(old_and_new: &'static [(&'static str, &'static str)]) -> impl Strategy<
     prop::collection::vec(edit, 1..3).prop_map(|edits| format!("~{}", edits.join("\n")).into_bytes())
 }
 
-#[test]
-fn an_altered_manifest_is_noticed() {
+/// For the target `manifest`.
+pub(crate) fn manifest() -> Inputs {
     let places = &[
         ("\"sha256\": \"", "\"sha256\": \""),
         ("\"sha256\": \"?", "\"sha256\": \"e"),
@@ -31,16 +31,21 @@ fn an_altered_manifest_is_noticed() {
         ("\"tables\": {", "\"tables\": {\"a\": 1, "),
         ("\"release\": ", "\"release\": "),
     ];
-    try_many(
+    Inputs::new(
         "manifest",
         350,
         edits(places),
         &["~", "=>", "\"bytes\": 1", "null", "{", "}", "\n", "\"sha256\": "],
-    );
+    )
 }
 
 #[test]
-fn an_altered_receipt_allows_nothing_more() {
+fn an_altered_manifest_is_noticed() {
+    manifest().try_all();
+}
+
+/// For the target `receipt`.
+pub(crate) fn receipt() -> Inputs {
     let places = &[
         ("\"ok\": true", "\"ok\": "),
         ("\"created_at\": \"2026-02-22", "\"created_at\": \"2026-02-1"),
@@ -58,16 +63,21 @@ fn an_altered_receipt_allows_nothing_more() {
         ("\"votes\": ", "\"votes\": "),
         ("\"format\": 1", "\"format\": "),
     ];
-    try_many(
+    Inputs::new(
         "receipt",
         350,
         edits(places),
         &["~", "=>", "true", "false", "0", "9", "\n", "\"ok\": "],
-    );
+    )
 }
 
 #[test]
-fn whatever_a_rollbacks_note_says_nothing_is_lost() {
+fn an_altered_receipt_allows_nothing_more() {
+    receipt().try_all();
+}
+
+/// For the target `rollback_note`.
+pub(crate) fn rollback_note() -> Inputs {
     let note = (
         select(vec![
             "collab.db",
@@ -96,16 +106,21 @@ fn whatever_a_rollbacks_note_says_nothing_is_lost() {
         .prop_map(|(backup, from, to)| {
             format!("{{\"backup\": \"{backup}\", \"from\": {from}, \"to\": {to}}}").into_bytes()
         });
-    try_many(
+    Inputs::new(
         "rollback_note",
         300,
         note,
         &["{", "\"backup\": ", "\"to\": ", "9", "\"", ",", "null"],
-    );
+    )
 }
 
 #[test]
-fn no_history_makes_a_panic_or_passes_for_another() {
+fn whatever_a_rollbacks_note_says_nothing_is_lost() {
+    rollback_note().try_all();
+}
+
+/// For the target `history`.
+pub(crate) fn history() -> Inputs {
     let line = (
         select(vec![
             "refinery_schema_history",
@@ -144,7 +159,7 @@ fn no_history_makes_a_panic_or_passes_for_another() {
     let text = (any::<bool>(), prop::collection::vec(line, 0..5)).prop_map(|(loose, lines)| {
         format!("{}{}", if loose { "!\n" } else { "" }, lines.join("\n")).into_bytes()
     });
-    try_many(
+    Inputs::new(
         "history",
         100,
         text,
@@ -158,5 +173,10 @@ fn no_history_makes_a_panic_or_passes_for_another() {
             "b\u{0}",
             "refinery_schema_history ",
         ],
-    );
+    )
+}
+
+#[test]
+fn no_history_makes_a_panic_or_passes_for_another() {
+    history().try_all();
 }

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
-use crate::runner::try_many;
+use crate::inputs::Inputs;
 
 const SQL_WORDS: &[&str] = &[
     "CREATE TABLE a (x)",
@@ -102,8 +102,8 @@ fn schema() -> impl Strategy<Value = String> {
     )
 }
 
-#[test]
-fn no_two_schemas_that_sqlite_tells_apart_have_one_normal_form() {
+/// For the target `normalise`.
+pub(crate) fn normalise() -> Inputs {
     // The second is often the first with another word, so that a normal form that forgets it is found out.
     let words = select(vec![
         "1", "2", "'main'", "\"main\"", "nocase", "CASCADE", "x", "DESC", "TEXT", "NOT NULL", "", "unique",
@@ -122,11 +122,16 @@ fn no_two_schemas_that_sqlite_tells_apart_have_one_normal_form() {
             let second = if related { pieces.join(" ") } else { other };
             format!("{one}\n==\n{second}").into_bytes()
         });
-    try_many("normalise", 2500, pair, SQL_WORDS);
+    Inputs::new("normalise", 2500, pair, SQL_WORDS)
 }
 
 #[test]
-fn statements_are_cut_and_judged_whatever_they_are() {
+fn no_two_schemas_that_sqlite_tells_apart_have_one_normal_form() {
+    normalise().try_all();
+}
+
+/// For the target `script`.
+pub(crate) fn script() -> Inputs {
     let statement = prop_oneof![
         3 => schema(),
         1 => select(vec![
@@ -138,5 +143,10 @@ fn statements_are_cut_and_judged_whatever_they_are() {
     ];
     let script =
         prop::collection::vec(statement, 0..5).prop_map(|statements| statements.join(";\n").into_bytes());
-    try_many("script", 800, script, SQL_WORDS);
+    Inputs::new("script", 800, script, SQL_WORDS)
+}
+
+#[test]
+fn statements_are_cut_and_judged_whatever_they_are() {
+    script().try_all();
 }
