@@ -78,8 +78,6 @@ pub fn plan(catalog: &Catalog, settings: &Settings, options: PlanOptions) -> Res
     }
 }
 
-/// The longest check of all pages before a migration without a backup: servers give up after 5 s.
-const LONGEST_CHECK: Duration = Duration::from_secs(1);
 /// Steps of SQLite between two looks at the clock.
 const STEPS_BETWEEN_LOOKS: i32 = 1000;
 
@@ -181,7 +179,7 @@ fn migrate_locked(
     import::warn_of_missing_file(catalog, settings, &plan, &log);
     if let (true, Some(connection)) = (options.without_backup, &mut writer) {
         // A backup would have found damage; without one somebody has to look.
-        refuse_damaged(connection, &log)?;
+        refuse_damaged(connection, settings, &log)?;
     }
     let backup = match &writer {
         Some(_) if !options.without_backup && plan.start != Start::Fresh => {
@@ -230,12 +228,12 @@ fn migrate_locked(
     })
 }
 
-/// Looks for damage, but not for longer than servers can wait that want to write meanwhile.
-fn refuse_damaged(connection: &mut Connection, observer: &dyn Observer) -> Result<()> {
+/// Looks for damage, but keeps servers that want to write no longer from it than a step may.
+fn refuse_damaged(connection: &mut Connection, settings: &Settings, observer: &dyn Observer) -> Result<()> {
     let doing = "check the pages of the database";
-    let began = std::time::Instant::now();
+    let (began, budget) = (std::time::Instant::now(), settings.lock_budget);
     connection
-        .progress_handler(STEPS_BETWEEN_LOOKS, Some(move || began.elapsed() > LONGEST_CHECK))
+        .progress_handler(STEPS_BETWEEN_LOOKS, Some(move || began.elapsed() > budget))
         .while_doing(doing)?;
     let answer = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0));
     connection
@@ -245,9 +243,9 @@ fn refuse_damaged(connection: &mut Connection, observer: &dyn Observer) -> Resul
         Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::OperationInterrupted) => {
             observer.observe(&Event::Warning {
                 message: format!(
-                    "not all pages were checked for damage: without a backup that takes longer than the {} s that \
-                     servers may have to wait",
-                    LONGEST_CHECK.as_secs()
+                    "not all pages were checked for damage: without a backup that would keep servers waiting for \
+                     longer than {} ms",
+                    budget.as_millis()
                 ),
             });
             return Ok(());

@@ -126,7 +126,7 @@ impl Bench<'_> {
             calls: whole("calls"),
             errors: whole("errors"),
             p50: number("p50_ms"),
-            p99: number("p99_ms"),
+            p99: (whole("calls") >= 100).then(|| number("p99_ms")),
             max: number("max_ms"),
             longest_lock,
             seconds,

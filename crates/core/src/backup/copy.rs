@@ -1,7 +1,7 @@
 //! Copies a live database, and decides how long its writers wait for that.
 //!
-//! In rollback-journal mode the file's bytes are copied while a read lock makes it stand still. A copy that
-//! would hold the lock too long is made without it instead; afterwards, under the lock, either the file's
+//! In rollback-journal mode the bytes of a small file are copied while a read lock makes it stand still. A copy
+//! that could hold the lock for long is made without it instead; afterwards, under the lock, either the file's
 //! change counter says that nobody wrote meanwhile, or the blocks that differ are copied again, which takes
 //! little more than reading. SQLite's own way of letting writers in between its steps starts over after each
 //! write, so under a busy server it would end with the lock held for a whole copy.
@@ -35,9 +35,9 @@ const VERSION_AT: u64 = 24;
 /// How long writers may have to wait.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
-    /// The longest time to hold the lock for a plain copy; the server gives up after 5 s.
+    /// The longest time to hold the lock for a plain copy.
     pub(super) hold: Duration,
-    /// Bytes that a slow disk surely copies in that time.
+    /// Bytes that nearly every disk copies in that time.
     pub(super) plain_bytes: u64,
     /// Whether not one byte of the database or its sidecars may change, not even by SQLite's own recovery or
     /// checkpoint; writers may have to wait longer for such a copy.
@@ -57,8 +57,8 @@ impl Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            hold: Duration::from_secs(2),
-            plain_bytes: 512 * 1024 * 1024,
+            hold: Duration::from_millis(100),
+            plain_bytes: 16 * 1024 * 1024,
             untouched: false,
         }
     }
