@@ -134,6 +134,18 @@ impl Output {
         self.report(report)
     }
 
+    /// As [`Output::report_done`], unless it was a dry run, of which the report is all there is.
+    ///
+    /// # Errors
+    /// As [`Output::report`].
+    pub(crate) fn report_run(&self, report: &impl Report, is_dry_run: bool) -> Result<()> {
+        if is_dry_run {
+            self.report(report)
+        } else {
+            self.report_done(report)
+        }
+    }
+
     /// Tells what was found, as a failure: people read it now, scripts get it beside the error.
     pub(crate) fn findings(&self, report: &impl Report, error: Error) -> Failure {
         if !self.json

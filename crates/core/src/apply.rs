@@ -201,7 +201,7 @@ fn migrate_locked(
         None => connection::create_writer(&settings.database, settings.busy_timeout)?,
     };
     let outcome = apply_plan(catalog, settings, &writer, &plan, &run, options.reclaim, &log)
-        .map_err(|error| with_what_is_left(error, settings, &run));
+        .map_err(|error| with_what_is_left(error, settings, &run, None));
     let reached = match &outcome {
         Ok(_) => plan.to.version,
         Err(error) => error
@@ -538,7 +538,7 @@ pub fn adopt(
     };
     let run = Run::begin(settings, "adopt", plan.from.version, plan.from.version);
     adopt::write(catalog, settings, &writer, adoption, &run)
-        .map_err(|error| with_what_is_left(error, settings, &run))?;
+        .map_err(|error| with_what_is_left(error, settings, &run, None))?;
     observer.observe(&adopt::event(adoption));
     Ok(MigrateOutcome {
         from: plan.from,

@@ -14,20 +14,24 @@ use crate::settings::Settings;
 const A_PART: &str = "A part is done; run the same command again to go on.";
 
 /// Adds to the error of `run` where the database stands, if the run changed it and the error does not say so yet.
-pub(crate) fn with_what_is_left(error: Error, settings: &Settings, run: &Run) -> Error {
+///
+/// `begun_at` is where a run that committed a part already knows the database to be: nothing can be looked up on a
+/// disk that gives up in the middle.
+pub(crate) fn with_what_is_left(
+    error: Error,
+    settings: &Settings,
+    run: &Run,
+    begun_at: Option<Position>,
+) -> Error {
     let known = error.reached().map(|reached| reached.version);
-    match look(settings, run) {
-        Ok(Some((position, recorded))) if known != Some(position.version) => {
+    match (look(settings, run), begun_at) {
+        (Ok(Some((position, recorded))), _) if known != Some(position.version) => {
             stands(error, position, &what_next(run, recorded, position.version))
         }
+        (Err(_), Some(position)) => stands(error, position, A_PART),
         // What cannot be read cannot be told.
         _ => error,
     }
-}
-
-/// Adds to the error of a run that a part of it is committed, when the run itself knows.
-pub(crate) fn with_part_done(error: Error, position: Position) -> Error {
-    stands(error, position, A_PART)
 }
 
 fn stands(error: Error, position: Position, what_next: &str) -> Error {

@@ -12,6 +12,7 @@ use std::path::Path;
 
 use bridge_migrate_core::adoption::AdoptionOptions;
 use bridge_migrate_core::apply::{MigrateOptions, adopt, migrate};
+use bridge_migrate_core::backup::Backup;
 use bridge_migrate_core::catalog::Catalog;
 use bridge_migrate_core::data::{ChainRoots, Rewrite, Rewritten};
 use bridge_migrate_core::error::{Error, ErrorKind, Hint};
@@ -53,6 +54,18 @@ fn migrated(rows: u32) -> Place {
         .unwrap();
     migrate(&catalog(), &place.settings, MigrateOptions::default(), &Silent).unwrap();
     place
+}
+
+/// A database at version 4 with one note, and the backup that the run from version 2 made.
+fn with_restore_point() -> (Place, Backup) {
+    let place = Place::new();
+    migrate(&catalog(), &place.settings, to(2), &Silent).unwrap();
+    place
+        .open()
+        .execute_batch("INSERT INTO notes (id, body) VALUES ('a', 'one')")
+        .unwrap();
+    let done = migrate(&catalog(), &place.settings, MigrateOptions::default(), &Silent).unwrap();
+    (place, done.backup.unwrap().backup)
 }
 
 /// Stops a run as a power cut does: in the middle of a step, between two batches.
@@ -310,14 +323,7 @@ fn without_its_journal_a_step_goes_back_by_its_restore_point_only() {
 #[test]
 fn a_restore_point_that_is_missing_or_altered_is_refused() {
     for alter in [true, false] {
-        let place = Place::new();
-        migrate(&catalog(), &place.settings, to(2), &Silent).unwrap();
-        place
-            .open()
-            .execute_batch("INSERT INTO notes (id, body) VALUES ('a', 'one')")
-            .unwrap();
-        let done = migrate(&catalog(), &place.settings, MigrateOptions::default(), &Silent).unwrap();
-        let point = done.backup.unwrap().backup.database;
+        let (place, Backup { database: point, .. }) = with_restore_point();
         if alter {
             let mut bytes = std::fs::read(&point).unwrap();
             let last = bytes.len() - 1;
@@ -349,14 +355,7 @@ fn a_restore_point_that_the_system_does_not_give_is_not_said_to_be_gone() {
         ("database", Strategy::Restore),
         ("manifest", Strategy::Auto),
     ] {
-        let place = Place::new();
-        migrate(&catalog(), &place.settings, to(2), &Silent).unwrap();
-        place
-            .open()
-            .execute_batch("INSERT INTO notes (id, body) VALUES ('a', 'one')")
-            .unwrap();
-        let done = migrate(&catalog(), &place.settings, MigrateOptions::default(), &Silent).unwrap();
-        let point = done.backup.unwrap().backup;
+        let (place, point) = with_restore_point();
         let file = match spoilt {
             "manifest" => &point.manifest_path,
             _ => &point.database,

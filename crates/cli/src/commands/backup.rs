@@ -149,11 +149,7 @@ fn prune(context: &Context, options: &PruneOptions) -> std::result::Result<u8, F
         bytes: pruned.bytes,
         kept_for_runs: entries(&pruned.pinned),
     };
-    if options.dry_run {
-        context.output.report(&report)?;
-    } else {
-        context.output.report_done(&report)?;
-    }
+    context.output.report_run(&report, options.dry_run)?;
     Ok(exit_code::DONE)
 }
 

@@ -54,13 +54,12 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failur
     drop(lock);
     drop(console);
     let report = RestoreReport::new(&outcome, settings.companion);
-    if arguments.dry_run {
-        context.output.report(&report)?;
-    } else {
-        context
-            .output
-            .report_done(&report)
-            .map_err(|error| super::after_change(context, error, "The restore"))?;
-    }
+    context
+        .output
+        .report_run(&report, arguments.dry_run)
+        .map_err(|error| match arguments.dry_run {
+            true => error,
+            false => super::after_change(context, error, "The restore"),
+        })?;
     Ok(exit_code::DONE)
 }

@@ -44,14 +44,13 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failur
         dry_run: arguments.dry_run,
         outcome,
     };
-    if arguments.dry_run {
-        context.output.report(&report)?;
-    } else {
-        context
-            .output
-            .report_done(&report)
-            .map_err(|error| super::after_change(context, error, "The undo"))?;
-    }
+    context
+        .output
+        .report_run(&report, arguments.dry_run)
+        .map_err(|error| match arguments.dry_run {
+            true => error,
+            false => super::after_change(context, error, "The undo"),
+        })?;
     Ok(exit_code::DONE)
 }
 

@@ -21,7 +21,7 @@ use crate::step::checks::{Before, Change};
 use crate::step::{StepOutcome, millis};
 use crate::transaction::WriteTransaction;
 use crate::undo::Conflict;
-use crate::undo::records::{Fate, JournalReader, Selection};
+use crate::undo::records::{self, Fate, JournalReader, Selection};
 use crate::way_back::WayBack;
 
 use super::dropped::Dropped;
@@ -271,14 +271,8 @@ impl Back<'_> {
     fn undo_batch(&mut self, journal: &JournalReader<'_>, before: &mut i64, rows: u64) -> Result<BatchBack> {
         let Some(window) = journal.window(*before, rows)? else {
             // What is left of this migration is records that single undos put back before.
-            let left = self
-                .connection
-                .prepare_cached(
-                    "DELETE FROM migration_affected_records WHERE seq IN \
-                     (SELECT seq FROM migration_affected_records WHERE migration = ?1 ORDER BY seq DESC LIMIT ?2)",
-                )
-                .and_then(|mut delete| delete.execute(params![journal.version(), rows]))
-                .while_doing("take undone records from the journal")? as u64;
+            let left = records::remove(self.connection, journal.version(), rows)
+                .while_doing("take undone records from the journal")?;
             return Ok(BatchBack {
                 cursor: (left == rows).then(|| "journal".to_owned()),
                 visited: 0,
@@ -294,15 +288,10 @@ impl Back<'_> {
                     journal.revert(record, rowid)?;
                     changed += 1;
                 }
-                fate if self.done.conflicts.len() < LISTED => self.done.conflicts.push(Conflict {
-                    table: journal.table().to_owned(),
-                    key: record.key.clone(),
-                    why: match fate {
-                        Fate::Gone => "the row is gone".to_owned(),
-                        _ => "the value was changed after the migration".to_owned(),
-                    },
-                }),
-                _ => {}
+                Fate::Stay(why) if self.done.conflicts.len() < LISTED => {
+                    self.done.conflicts.push(journal.conflict(record, why));
+                }
+                Fate::Stay(_) => {}
             }
             self.connection
                 .prepare_cached("DELETE FROM migration_affected_records WHERE seq = ?1")

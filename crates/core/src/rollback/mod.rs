@@ -173,7 +173,7 @@ pub fn rollback(
         }
         _ => go_down(catalog, settings, &plan, &mut run, &log),
     };
-    let outcome = outcome.map_err(|error| with_what_is_left(error, settings, &run));
+    let outcome = outcome.map_err(|error| with_what_is_left(error, settings, &run, None));
     let reached = match &outcome {
         Ok(_) => plan.to.version,
         Err(error) => error

@@ -12,8 +12,7 @@ use crate::apply::resolved;
 use crate::connection;
 use crate::error::{Error, ErrorKind, Hint, Result, SqliteContext};
 use crate::event::{Activity, Event, Observer};
-use crate::failed_run::{with_part_done, with_what_is_left};
-use crate::history::History;
+use crate::failed_run::with_what_is_left;
 use crate::lock::MigrationLock;
 use crate::pace::Pace;
 use crate::position::Position;
@@ -122,9 +121,10 @@ pub fn undo(
         to: run.to,
         time_zone: settings.time_zone.to_string(),
     });
+    let mut is_begun = false;
     let outcome = undo
-        .run(settings, &run, &log)
-        .map_err(|error| with_what_is_left(error, settings, &run));
+        .run(settings, &run, &log, &mut is_begun)
+        .map_err(|error| with_what_is_left(error, settings, &run, is_begun.then_some(undo.at)));
     log.observe(&Event::RunFinished {
         run: run.name.clone(),
         version: undo.at.version,
@@ -144,17 +144,14 @@ struct Undo<'a> {
 
 impl<'a> Undo<'a> {
     fn prepare(connection: &'a Connection, version: u32, options: &'a UndoOptions) -> Result<Self> {
-        let history = History::read(connection)?.unwrap_or_default();
+        let at = Position::read(connection)?;
         let steps = runs::read_steps(connection)?;
         let Some(step) = steps.into_iter().find(|step| step.version == version) else {
             return Err(Error::new(
                 ErrorKind::Usage,
                 format!("V{version:03} is not applied to this database"),
             )
-            .with_truth(format!(
-                "It is at V{:03}. Nothing was changed.",
-                history.version()
-            ))
+            .with_truth(format!("It is at V{:03}. Nothing was changed.", at.version))
             .with_hint(Hint::tool(["history"])));
         };
         let WayBack::Journal { table, column } = WayBack::parse(&step.way_back) else {
@@ -196,7 +193,7 @@ impl<'a> Undo<'a> {
             journal,
             journaled,
             name: step.name,
-            at: Position::read(connection)?,
+            at,
         })
     }
 
@@ -226,26 +223,15 @@ impl<'a> Undo<'a> {
         Ok(outcome)
     }
 
-    fn run(&self, settings: &Settings, run: &Run, observer: &dyn Observer) -> Result<UndoOutcome> {
-        let mut outcome = self.outcome(Some(run.name.clone()));
-        let mut is_begun = false;
-        self.put_all_back(settings, run, observer, &mut outcome, &mut is_begun)
-            // Nothing can be looked up on a disk that gives up in the middle.
-            .map_err(|error| match is_begun {
-                true => with_part_done(error, self.at),
-                false => error,
-            })?;
-        Ok(outcome)
-    }
-
-    fn put_all_back(
+    /// Sets `is_begun` once a part is committed.
+    fn run(
         &self,
         settings: &Settings,
         run: &Run,
         observer: &dyn Observer,
-        outcome: &mut UndoOutcome,
         is_begun: &mut bool,
-    ) -> Result<()> {
+    ) -> Result<UndoOutcome> {
+        let mut outcome = self.outcome(Some(run.name.clone()));
         let subject = format!("V{:03}__{}", self.journal.version(), self.name);
         let mut pace = Pace::new(settings.lock_budget);
         let mut before = i64::MAX;
@@ -257,7 +243,7 @@ impl<'a> Undo<'a> {
             if window.records.is_empty() {
                 continue;
             }
-            let held = self.put_back(settings, run, &window.records, outcome)?;
+            let held = self.put_back(settings, run, &window.records, &mut outcome)?;
             *is_begun = true;
             observer.observe(&Event::Progress {
                 activity: Activity::Rows,
@@ -271,11 +257,14 @@ impl<'a> Undo<'a> {
             activity: Activity::Rows,
             subject,
         });
-        let transaction = WriteTransaction::begin(self.connection, settings.busy_timeout)?;
-        run.record(self.connection, settings, self.at.version)?;
-        transaction.commit()?;
+        if !*is_begun {
+            // A run that found nothing to put back is on record, too.
+            let transaction = WriteTransaction::begin(self.connection, settings.busy_timeout)?;
+            run.record(self.connection, settings, self.at.version)?;
+            transaction.commit()?;
+        }
         outcome.remaining = self.journal.remaining()?;
-        Ok(())
+        Ok(outcome)
     }
 
     /// Puts the records back in one transaction, and tells how long it held the write lock.
@@ -310,17 +299,10 @@ impl<'a> Undo<'a> {
                     outcome.reverted.push(self.journal.describe(record, rowid)?);
                 }
             }
-            Fate::Edited | Fate::Gone => {
+            Fate::Stay(why) => {
                 outcome.conflict_count += 1;
                 if outcome.conflicts.len() < LISTED {
-                    outcome.conflicts.push(Conflict {
-                        table: self.journal.table().to_owned(),
-                        key: record.key.clone(),
-                        why: match fate {
-                            Fate::Gone => "the row is gone".to_owned(),
-                            _ => "the value was changed after the migration".to_owned(),
-                        },
-                    });
+                    outcome.conflicts.push(self.journal.conflict(record, why));
                 }
             }
         }

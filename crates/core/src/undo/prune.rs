@@ -7,7 +7,7 @@ use crate::apply::resolved;
 use crate::connection;
 use crate::error::{Result, SqliteContext};
 use crate::event::Observer;
-use crate::failed_run::{with_part_done, with_what_is_left};
+use crate::failed_run::with_what_is_left;
 use crate::lock::MigrationLock;
 use crate::pace::Pace;
 use crate::position::Position;
@@ -16,7 +16,7 @@ use crate::settings::Settings;
 use crate::tool_tables;
 use crate::transaction::WriteTransaction;
 
-use super::refuse_half_back;
+use super::{records, refuse_half_back};
 
 /// What pruning the journal removed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -54,14 +54,11 @@ pub fn prune(
     let run = Run::begin(settings, "log prune", at.version, at.version);
     let mut is_begun = false;
     remove(settings, &writer, &pruned, &run, at, &mut is_begun)
-        // Nothing can be looked up on a disk that gives up in the middle.
-        .map_err(|error| match is_begun {
-            true => with_part_done(error, at),
-            false => with_what_is_left(error, settings, &run),
-        })?;
+        .map_err(|error| with_what_is_left(error, settings, &run, is_begun.then_some(at)))?;
     Ok(pruned)
 }
 
+/// Sets `is_begun` once a part is committed.
 fn remove(
     settings: &Settings,
     writer: &Connection,
@@ -75,19 +72,15 @@ fn remove(
         refuse_half_back(writer, migration.version)?;
         loop {
             let transaction = WriteTransaction::begin(writer, settings.busy_timeout)?;
-            let removed = writer
-                .execute(
-                    "DELETE FROM migration_affected_records WHERE seq IN \
-                     (SELECT seq FROM migration_affected_records WHERE migration = ?1 ORDER BY seq LIMIT ?2)",
-                    rusqlite::params![migration.version, pace.rows()],
-                )
-                .while_doing("prune the journal")?;
+            let rows = pace.rows();
+            let removed =
+                records::remove(writer, migration.version, rows).while_doing("prune the journal")?;
             run.record(writer, settings, at.version)?;
             let held = transaction.commit()?;
-            if removed == 0 {
+            *is_begun = true;
+            if removed < rows {
                 break;
             }
-            *is_begun = true;
             pace.after_batch(writer, held)?;
         }
     }

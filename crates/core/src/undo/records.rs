@@ -7,7 +7,7 @@ use crate::data::key_text;
 use crate::error::{Error, ErrorKind, Hint, Result, SqliteContext};
 use crate::quote::identifier;
 
-use super::Reverted;
+use super::{Conflict, Reverted};
 
 /// One record of the journal that was not undone yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,10 +22,8 @@ pub(crate) struct Record {
 pub(crate) enum Fate {
     /// The row of this number still has the value that the migration wrote, or force was asked for.
     Revert(i64),
-    /// Its row has another value now.
-    Edited,
-    /// Its row is gone.
-    Gone,
+    /// It is left as it is, for this reason.
+    Stay(&'static str),
 }
 
 /// Which records of a migration are meant.
@@ -110,6 +108,17 @@ pub(crate) fn journaled(connection: &Connection, version: u32) -> Result<u64> {
         .while_doing("read the journal")
 }
 
+/// Removes up to `limit` records of a migration, and says how many there were.
+pub(crate) fn remove(connection: &Connection, version: u32, limit: u64) -> rusqlite::Result<u64> {
+    connection
+        .prepare_cached(
+            "DELETE FROM migration_affected_records WHERE seq IN \
+             (SELECT seq FROM migration_affected_records WHERE migration = ?1 ORDER BY seq LIMIT ?2)",
+        )
+        .and_then(|mut delete| delete.execute(params![version, limit]))
+        .map(|removed| removed as u64)
+}
+
 /// Records of the journal that stand beside each other.
 #[derive(Debug)]
 pub(crate) struct Window {
@@ -176,10 +185,6 @@ impl<'a> JournalReader<'a> {
         self.version
     }
 
-    pub(crate) fn table(&self) -> &str {
-        &self.table
-    }
-
     /// The next `limit` records of the journal before `seq`; `None` at its end.
     ///
     /// The limit is on what is looked at: a selection that few records meet must not read all of them at once.
@@ -232,9 +237,9 @@ impl<'a> JournalReader<'a> {
             }
         };
         Ok(match found {
-            None => Fate::Gone,
+            None => Fate::Stay("the row is gone"),
             Some((rowid, is_same)) if is_same || force => Fate::Revert(rowid),
-            Some(_) => Fate::Edited,
+            Some(_) => Fate::Stay("the value was changed after the migration"),
         })
     }
 
@@ -257,6 +262,15 @@ impl<'a> JournalReader<'a> {
             .and_then(|mut update| update.execute(params![record.seq, rowid]))
             .while_doing(format_args!("put back {}.{}", self.table, self.column))?;
         Ok(())
+    }
+
+    /// The record that is left as it is.
+    pub(crate) fn conflict(&self, record: &Record, why: &str) -> Conflict {
+        Conflict {
+            table: self.table.clone(),
+            key: record.key.clone(),
+            why: why.to_owned(),
+        }
     }
 
     /// The record with its values, as people read them.
