@@ -183,6 +183,10 @@ fn views_can_be_read(connection: &Connection) -> bool {
     })
 }
 
+/// The columns of [`meaning`]'s answers whose values SQLite keeps as they were written.
+const DECLARED_TYPE: &str = "declared_type";
+const DEFAULT_VALUE: &str = "default_value";
+
 /// Everything that SQLite's pragmas tell of a schema.
 fn meaning(connection: &Connection) -> Vec<String> {
     let mut facts = rows(
@@ -192,7 +196,7 @@ fn meaning(connection: &Connection) -> Vec<String> {
     let tables = "FROM sqlite_schema AS s, ";
     for sql in [
         format!(
-            "SELECT s.name, t.cid, t.name, 'type ' || t.type, t.\"notnull\", 'default ' || t.dflt_value, t.pk, t.hidden {tables} pragma_table_xinfo(s.name) AS t WHERE s.type = 'table'"
+            "SELECT s.name, t.cid, t.name, t.type AS {DECLARED_TYPE}, t.\"notnull\", t.dflt_value AS {DEFAULT_VALUE}, t.pk, t.hidden {tables} pragma_table_xinfo(s.name) AS t WHERE s.type = 'table'"
         ),
         format!(
             "SELECT s.name, f.id, f.seq, f.\"table\", f.\"from\", f.\"to\", f.on_update, f.on_delete {tables} pragma_foreign_key_list(s.name) AS f WHERE s.type = 'table'"
@@ -210,13 +214,15 @@ fn meaning(connection: &Connection) -> Vec<String> {
 
 fn rows(connection: &Connection, sql: &str) -> Vec<String> {
     let mut select = connection.prepare(sql).unwrap();
-    let width = select.column_count();
+    let columns: Vec<String> = select.column_names().into_iter().map(str::to_owned).collect();
     let mut rows = select.query([]).unwrap();
     let mut lines = Vec::new();
     // A table whose generated columns contradict each other cannot be looked into.
     while let Ok(Some(row)) = rows.next() {
-        let values: Vec<String> = (0..width)
-            .map(|index| shown(connection, row.get_ref(index).unwrap()))
+        let values: Vec<String> = columns
+            .iter()
+            .enumerate()
+            .map(|(index, column)| shown(connection, column, row.get_ref(index).unwrap()))
             .collect();
         lines.push(values.join("|"));
     }
@@ -224,26 +230,28 @@ fn rows(connection: &Connection, sql: &str) -> Vec<String> {
 }
 
 /// A value as SQLite means it: the case of names, and the spelling of types and of defaults, do not matter.
-fn shown(connection: &Connection, value: ValueRef<'_>) -> String {
+fn shown(connection: &Connection, column: &str, value: ValueRef<'_>) -> String {
     let ValueRef::Text(bytes) = value else {
         return format!("{value:?}");
     };
     let text = String::from_utf8_lossy(bytes);
-    if let Some(default) = text.strip_prefix("default ") {
-        return default_value(connection, default);
+    match column {
+        DEFAULT_VALUE => default_value(connection, &text),
+        DECLARED_TYPE => declared_type(&text),
+        _ => text.to_ascii_lowercase(),
     }
-    if let Some(declared_type) = text.strip_prefix("type ") {
-        // SQLite keeps the blanks and comments in VARCHAR (10).
-        let tokens: Vec<String> = tokenize(declared_type)
-            .iter()
-            .map(|token| match token.kind {
-                TokenKind::Quoted => identifier(&token.name().unwrap_or_default()),
-                _ => token.text.to_owned(),
-            })
-            .collect();
-        return tokens.join(" ").to_ascii_lowercase();
-    }
-    text.to_ascii_lowercase()
+}
+
+/// SQLite keeps the blanks and comments in VARCHAR (10).
+fn declared_type(sql: &str) -> String {
+    let tokens: Vec<String> = tokenize(sql)
+        .iter()
+        .map(|token| match token.kind {
+            TokenKind::Quoted => identifier(&token.name().unwrap_or_default()),
+            _ => token.text.to_owned(),
+        })
+        .collect();
+    tokens.join(" ").to_ascii_lowercase()
 }
 
 fn default_value(connection: &Connection, sql: &str) -> String {
