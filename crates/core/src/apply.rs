@@ -19,12 +19,14 @@ use crate::plan::{self, Plan, PlanOptions, Start};
 use crate::position::Position;
 use crate::rehearsal::receipt;
 use crate::rollback::unfinished::Unfinished;
+use crate::rollback_journal::RollbackJournal;
 use crate::run_log::RunLog;
 use crate::runs::Run;
 use crate::schema_reader::SchemaReader;
 use crate::settings::{Settings, folder_of};
 use crate::state::{Progress, State};
 use crate::step::{StepContext, StepFailure, StepOutcome};
+use crate::transaction::let_writers_in;
 use crate::{adopt, disk, drift, first_start, import};
 
 /// What a migration is asked for.
@@ -200,8 +202,10 @@ fn migrate_locked(
         Some(writer) => writer,
         None => connection::create_writer(&settings.database, settings.busy_timeout)?,
     };
+    let rollback_journal = RollbackJournal::keep(&writer);
     let outcome = apply_plan(catalog, settings, &writer, &plan, &run, options.reclaim, &log)
         .map_err(|error| with_what_is_left(error, settings, &run, None));
+    drop(rollback_journal);
     let reached = match &outcome {
         Ok(_) => plan.to.version,
         Err(error) => error
@@ -228,12 +232,12 @@ fn migrate_locked(
     })
 }
 
-/// Looks for damage, but keeps servers that want to write no longer from it than a step may.
+/// Looks for damage, but keeps servers that want to write no longer from it than a batch may.
 fn refuse_damaged(connection: &mut Connection, settings: &Settings, observer: &dyn Observer) -> Result<()> {
     let doing = "check the pages of the database";
-    let (began, budget) = (std::time::Instant::now(), settings.lock_budget);
+    let (began, patience) = (std::time::Instant::now(), settings.lock_budget / 3);
     connection
-        .progress_handler(STEPS_BETWEEN_LOOKS, Some(move || began.elapsed() > budget))
+        .progress_handler(STEPS_BETWEEN_LOOKS, Some(move || began.elapsed() > patience))
         .while_doing(doing)?;
     let answer = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0));
     connection
@@ -245,9 +249,10 @@ fn refuse_damaged(connection: &mut Connection, settings: &Settings, observer: &d
                 message: format!(
                     "not all pages were checked for damage: without a backup that would keep servers waiting for \
                      longer than {} ms",
-                    budget.as_millis()
+                    patience.as_millis()
                 ),
             });
+            let_writers_in(patience);
             return Ok(());
         }
         answer => answer.while_doing(doing)?,

@@ -30,6 +30,11 @@ fn migration(wal: bool) -> Prover {
     Prover::record(Scenario::new(Command::Migrate, wal, OPTIONS.seed))
 }
 
+/// One transaction, whose rollback journal is made for it and removed.
+fn adoption() -> Prover {
+    Prover::record(Scenario::new(Command::Adopt, false, OPTIONS.seed))
+}
+
 fn failures(prover: &Prover, forgotten: Forgotten) -> Vec<String> {
     let proof = prover.prove(&OPTIONS, Effort { reruns: 0, forgotten });
     println!(
@@ -56,8 +61,15 @@ fn a_missing_sync_of_the_journal_is_found() {
     assert_eq!(failures(&prover, Forgotten::None), [""; 0]);
     let found = failures(&prover, Forgotten::Of(crash::trace::Name::Journal));
     assert_caught(&found, "integrity_check");
+    assert_caught(&found, "the engine said");
     let found = failures(&prover, Forgotten::Of(crash::trace::Name::Database));
     assert_caught(&found, "integrity_check");
+}
+
+#[test]
+fn a_missing_sync_of_a_deletion_is_found() {
+    let prover = adoption();
+    assert_eq!(failures(&prover, Forgotten::None), [""; 0]);
     let found = failures(&prover, Forgotten::Deletions);
     assert_caught(&found, "the engine said");
 }

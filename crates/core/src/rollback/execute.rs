@@ -211,7 +211,7 @@ impl Back<'_> {
     ) -> Result<StepOutcome> {
         let started = Instant::now();
         let version = step.recorded.version;
-        let mut pace = Pace::new(self.settings.lock_budget);
+        let mut pace = Pace::new(&self.settings.database, self.settings.lock_budget);
         let mut longest = Duration::ZERO;
         loop {
             // The guard borrows the connection, not `self`, so that a batch may note conflicts.

@@ -27,6 +27,7 @@ use crate::lock::MigrationLock;
 use crate::plan::{self as way_up, PlanOptions, Start};
 use crate::position::Position;
 use crate::restore::{self, RestoreOptions, RestoreOutcome};
+use crate::rollback_journal::RollbackJournal;
 use crate::run_log::RunLog;
 use crate::runs::Run;
 use crate::settings::Settings;
@@ -199,7 +200,9 @@ fn go_down(
     let secured = backup::create(settings, &facts, observer)?;
     run.backup = Some(secured.backup.manifest_path.clone());
     let writer = connection::open_writer(&settings.database, settings.busy_timeout)?;
+    let rollback_journal = RollbackJournal::keep(&writer);
     let done = execute::execute(catalog, settings, &writer, plan, run, observer)?;
+    drop(rollback_journal);
     Ok(RollbackOutcome {
         from: plan.from,
         to: plan.to,

@@ -17,6 +17,7 @@ use crate::lock::MigrationLock;
 use crate::pace::Pace;
 use crate::position::Position;
 use crate::rollback::unfinished::Unfinished;
+use crate::rollback_journal::RollbackJournal;
 use crate::run_log::RunLog;
 use crate::runs::{self, Run};
 use crate::settings::Settings;
@@ -121,10 +122,12 @@ pub fn undo(
         to: run.to,
         time_zone: settings.time_zone.to_string(),
     });
+    let rollback_journal = RollbackJournal::keep(&writer);
     let mut is_begun = false;
     let outcome = undo
         .run(settings, &run, &log, &mut is_begun)
         .map_err(|error| with_what_is_left(error, settings, &run, is_begun.then_some(undo.at)));
+    drop(rollback_journal);
     log.observe(&Event::RunFinished {
         run: run.name.clone(),
         version: undo.at.version,
@@ -233,7 +236,7 @@ impl<'a> Undo<'a> {
     ) -> Result<UndoOutcome> {
         let mut outcome = self.outcome(Some(run.name.clone()));
         let subject = format!("V{:03}__{}", self.journal.version(), self.name);
-        let mut pace = Pace::new(settings.lock_budget);
+        let mut pace = Pace::new(&settings.database, settings.lock_budget);
         let mut before = i64::MAX;
         let mut visited = 0;
         // Read without the write lock: few records may be selected of many. What becomes of each is decided with it.

@@ -11,6 +11,7 @@ use crate::failed_run::with_what_is_left;
 use crate::lock::MigrationLock;
 use crate::pace::Pace;
 use crate::position::Position;
+use crate::rollback_journal::RollbackJournal;
 use crate::runs::Run;
 use crate::settings::Settings;
 use crate::tool_tables;
@@ -52,6 +53,7 @@ pub fn prune(
     }
     let at = Position::read(&writer)?;
     let run = Run::begin(settings, "log prune", at.version, at.version);
+    let _rollback_journal = RollbackJournal::keep(&writer);
     let mut is_begun = false;
     remove(settings, &writer, &pruned, &run, at, &mut is_begun)
         .map_err(|error| with_what_is_left(error, settings, &run, is_begun.then_some(at)))?;
@@ -67,7 +69,7 @@ fn remove(
     at: Position,
     is_begun: &mut bool,
 ) -> Result<()> {
-    let mut pace = Pace::new(settings.lock_budget);
+    let mut pace = Pace::new(&settings.database, settings.lock_budget);
     for migration in pruned {
         refuse_half_back(writer, migration.version)?;
         loop {
