@@ -30,9 +30,10 @@ pub fn normalise(sql: &str) -> String {
     }
     let head = Head::parse(&tokens);
     let roles = roles(&tokens, head.as_ref());
-    let piece = |(token, role): (&Token<'_>, &Role)| Piece::new(token, *role);
+    let mut pieces = Pieces::with_room_for(sql, tokens.len());
     let Some(head) = head else {
-        return join(&tokens.iter().zip(&roles).map(piece).collect::<Vec<_>>());
+        pieces.extend(tokens.iter().zip(roles));
+        return pieces.join();
     };
     let opening = [
         Some("create"),
@@ -40,14 +41,16 @@ pub fn normalise(sql: &str) -> String {
         head.virtual_table.then_some("virtual"),
         Some(head.kind.as_str()),
     ];
-    let mut pieces: Vec<_> = opening.into_iter().flatten().map(Piece::word).collect();
-    let rest = tokens.iter().zip(&roles).skip(head.name);
-    if !head.virtual_table {
-        pieces.extend(rest.map(piece));
-        return join(&pieces);
+    for word in opening.into_iter().flatten() {
+        pieces.lower(TokenKind::Word, word);
     }
-    pieces.extend(rest.take(1).map(piece));
-    let mut normal = join(&pieces);
+    let rest = tokens.iter().zip(roles).skip(head.name);
+    if !head.virtual_table {
+        pieces.extend(rest);
+        return pieces.join();
+    }
+    pieces.extend(rest.take(1));
+    let mut normal = pieces.join();
     if let (Some(first), Some(last)) = (tokens.get(head.name + 1), tokens.last()) {
         normal.push(' ');
         normal.push_str(sql.get(first.start..last.end()).unwrap_or_default());
@@ -56,114 +59,146 @@ pub fn normalise(sql: &str) -> String {
 }
 
 /// A token of the normal form.
-struct Piece {
+#[derive(Clone, Copy)]
+struct Piece<'a> {
     kind: TokenKind,
-    text: String,
+    text: &'a str,
 }
 
-impl Piece {
-    fn new(token: &Token<'_>, role: Role) -> Self {
-        let (kind, text) = match (token.kind, role) {
-            (TokenKind::Word | TokenKind::Quoted | TokenKind::Text, Role::Name) => {
-                return Self::name(&token.name().unwrap_or_default());
-            }
-            (TokenKind::Word, Role::Default) if !is_constant(token.text) => {
-                (TokenKind::Text, quote::literal(token.text))
-            }
-            (TokenKind::Quoted, Role::Default) => {
-                (TokenKind::Text, quote::literal(&token.name().unwrap_or_default()))
-            }
-            (TokenKind::Quoted, Role::Exact) => (
-                TokenKind::Quoted,
-                quote::identifier(&token.name().unwrap_or_default()),
-            ),
-            (TokenKind::Quoted, Role::Verbatim) => (TokenKind::Quoted, token.text.to_owned()),
-            (TokenKind::Quoted, _) => return Self::name(&token.name().unwrap_or_default()),
-            (TokenKind::Word | TokenKind::Number | TokenKind::Blob, _) => {
-                (token.kind, token.text.to_ascii_lowercase())
-            }
-            (TokenKind::Text | TokenKind::Operator | TokenKind::Parameter | TokenKind::Invalid, _) => {
-                (token.kind, token.text.to_owned())
-            }
-        };
-        Self { kind, text }
+impl Piece<'_> {
+    fn is(self, operator: &str) -> bool {
+        self.kind == TokenKind::Operator && self.text == operator
     }
 
-    fn word(text: &str) -> Self {
+    fn is_name(self) -> bool {
+        matches!(self.kind, TokenKind::Word | TokenKind::Quoted)
+    }
+
+    fn is_keyword(self) -> bool {
+        self.kind == TokenKind::Word && (is_reserved(self.text) || self.text == "key")
+    }
+}
+
+/// The tokens of the normal form. Their texts stand in one allocation: every start of a server reads the schema.
+struct Pieces {
+    text: String,
+    ends: Vec<(TokenKind, usize)>,
+}
+
+impl Pieces {
+    /// For the normal form of `sql`.
+    fn with_room_for(sql: &str, tokens: usize) -> Self {
         Self {
-            kind: TokenKind::Word,
-            text: text.to_owned(),
+            text: String::with_capacity(sql.len()),
+            ends: Vec::with_capacity(tokens + 4),
+        }
+    }
+
+    fn extend<'t>(&mut self, tokens: impl Iterator<Item = (&'t Token<'t>, Role)>) {
+        for (token, role) in tokens {
+            self.push(token, role);
+        }
+    }
+
+    fn push(&mut self, token: &Token<'_>, role: Role) {
+        let name = || token.name().unwrap_or_default();
+        match (token.kind, role) {
+            (TokenKind::Word | TokenKind::Quoted | TokenKind::Text, Role::Name) => self.name(&name()),
+            (TokenKind::Word, Role::Default) if !is_constant(token.text) => {
+                self.exact(TokenKind::Text, &quote::literal(token.text));
+            }
+            (TokenKind::Quoted, Role::Default) => self.exact(TokenKind::Text, &quote::literal(&name())),
+            (TokenKind::Quoted, Role::Exact) => self.exact(TokenKind::Quoted, &quote::identifier(&name())),
+            (TokenKind::Quoted, Role::Verbatim) => self.exact(TokenKind::Quoted, token.text),
+            (TokenKind::Quoted, _) => self.name(&name()),
+            (TokenKind::Word | TokenKind::Number | TokenKind::Blob, _) => self.lower(token.kind, token.text),
+            (TokenKind::Text | TokenKind::Operator | TokenKind::Parameter | TokenKind::Invalid, _) => {
+                self.exact(token.kind, token.text);
+            }
+        }
+    }
+
+    fn exact(&mut self, kind: TokenKind, text: &str) {
+        self.text.push_str(text);
+        self.ends.push((kind, self.text.len()));
+    }
+
+    fn lower(&mut self, kind: TokenKind, text: &str) {
+        let start = self.text.len();
+        self.exact(kind, text);
+        if let Some(added) = self.text.get_mut(start..) {
+            added.make_ascii_lowercase();
         }
     }
 
     /// A name: bare where that means the same as in quotes.
-    fn name(name: &str) -> Self {
-        let folded = name.to_ascii_lowercase();
-        let bare = folded
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'$')
-            && folded.starts_with(|first: char| first.is_ascii_lowercase() || first == '_')
-            && !is_reserved(&folded);
-        if bare {
-            Self::word(&folded)
-        } else {
-            Self {
-                kind: TokenKind::Quoted,
-                text: quote::identifier(&folded),
+    fn name(&mut self, name: &str) {
+        self.lower(TokenKind::Word, name);
+        let folded = self.ends.len().checked_sub(1).and_then(|last| self.at(last));
+        if folded.is_none_or(|folded| is_bare(folded.text)) {
+            return;
+        }
+        self.ends.pop();
+        self.text.truncate(self.text.len() - name.len());
+        self.exact(TokenKind::Quoted, &quote::identifier(&name.to_ascii_lowercase()));
+    }
+
+    fn at(&self, index: usize) -> Option<Piece<'_>> {
+        let (kind, end) = *self.ends.get(index)?;
+        let start = match index.checked_sub(1) {
+            Some(before) => self.ends.get(before)?.1,
+            None => 0,
+        };
+        let text = self.text.get(start..end)?;
+        Some(Piece { kind, text })
+    }
+
+    fn join(&self) -> String {
+        let mut joined = String::with_capacity(self.text.len() + self.ends.len());
+        for index in 0..self.ends.len() {
+            if index > 0 && self.is_spaced(index) {
+                joined.push(' ');
             }
+            joined.push_str(self.at(index).map_or("", |piece| piece.text));
         }
+        joined
     }
 
-    fn is(&self, operator: &str) -> bool {
-        self.kind == TokenKind::Operator && self.text == operator
-    }
-
-    fn is_name(&self) -> bool {
-        matches!(self.kind, TokenKind::Word | TokenKind::Quoted)
-    }
-
-    fn is_keyword(&self) -> bool {
-        self.kind == TokenKind::Word && (is_reserved(&self.text) || self.text == "key")
+    /// Whether a space stands before the piece at `index`.
+    fn is_spaced(&self, index: usize) -> bool {
+        let at = |index: Option<usize>| index.and_then(|index| self.at(index));
+        let (Some(previous), Some(next)) = (at(index.checked_sub(1)), at(Some(index))) else {
+            return false;
+        };
+        let is_tight_dot = |dot: usize| {
+            at(Some(dot)).is_some_and(|piece| piece.is("."))
+                && at(dot.checked_sub(1)).is_some_and(Piece::is_name)
+                && at(Some(dot + 1)).is_some_and(|after| after.is_name() || after.is("*"))
+        };
+        let is_sign = || {
+            let before = at(index.checked_sub(2));
+            (previous.is("-") || previous.is("+"))
+                && next.kind == TokenKind::Number
+                && before.is_none_or(|piece| {
+                    piece.is_keyword() || (piece.kind == TokenKind::Operator && !piece.is(")"))
+                })
+        };
+        let joined = next.is(",")
+            || next.is(";")
+            || next.is(")")
+            || previous.is("(")
+            || (next.is("(") && previous.is_name() && !previous.is_keyword())
+            || is_tight_dot(index)
+            || is_tight_dot(index - 1)
+            || is_sign();
+        !joined
     }
 }
 
-fn join(pieces: &[Piece]) -> String {
-    let mut text = String::new();
-    for (index, piece) in pieces.iter().enumerate() {
-        if index > 0 && is_spaced(pieces, index) {
-            text.push(' ');
-        }
-        text.push_str(&piece.text);
-    }
-    text
-}
-
-/// Whether a space stands before the piece at `index`.
-fn is_spaced(pieces: &[Piece], index: usize) -> bool {
-    let at = |index: Option<usize>| index.and_then(|index| pieces.get(index));
-    let (Some(previous), Some(next)) = (at(index.checked_sub(1)), at(Some(index))) else {
-        return false;
-    };
-    let is_tight_dot = |dot: usize| {
-        at(Some(dot)).is_some_and(|piece| piece.is("."))
-            && at(dot.checked_sub(1)).is_some_and(Piece::is_name)
-            && at(Some(dot + 1)).is_some_and(|after| after.is_name() || after.is("*"))
-    };
-    let is_sign = || {
-        let before = at(index.checked_sub(2));
-        (previous.is("-") || previous.is("+"))
-            && next.kind == TokenKind::Number
-            && before.is_none_or(|piece| {
-                piece.is_keyword() || (piece.kind == TokenKind::Operator && !piece.is(")"))
-            })
-    };
-    let joined = next.is(",")
-        || next.is(";")
-        || next.is(")")
-        || previous.is("(")
-        || (next.is("(") && previous.is_name() && !previous.is_keyword())
-        || is_tight_dot(index)
-        || is_tight_dot(index - 1)
-        || is_sign();
-    !joined
+/// Whether a name in lower case means the same without quotes.
+fn is_bare(name: &str) -> bool {
+    name.bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'$')
+        && name.starts_with(|first: char| first.is_ascii_lowercase() || first == '_')
+        && !is_reserved(name)
 }

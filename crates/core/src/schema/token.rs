@@ -84,7 +84,8 @@ fn unquoted(text: &str) -> Cow<'_, str> {
 /// Never fails: what SQLite would not recognise is a token of kind [`TokenKind::Invalid`].
 #[must_use]
 pub fn tokenize(sql: &str) -> Vec<Token<'_>> {
-    let mut tokens = Vec::new();
+    // Most of SQL's tokens, with the blanks around, take more than four bytes.
+    let mut tokens = Vec::with_capacity(sql.len() / 4 + 1);
     let mut start = 0;
     while let Some(rest) = sql.get(start..).filter(|rest| !rest.is_empty()) {
         let blank = blank_length(rest);
