@@ -183,15 +183,14 @@ impl Pieces {
                     piece.is_keyword() || (piece.kind == TokenKind::Operator && !piece.is(")"))
                 })
         };
-        let joined = next.is(",")
-            || next.is(";")
-            || next.is(")")
-            || previous.is("(")
-            || (next.is("(") && previous.is_name() && !previous.is_keyword())
-            || is_tight_dot(index)
-            || is_tight_dot(index - 1)
-            || is_sign();
-        !joined
+        let is_operator = |piece: Piece<'_>| piece.kind == TokenKind::Operator;
+        let joined_to_next = is_operator(next)
+            && (matches!(next.text, "," | ";" | ")")
+                || (next.is("(") && previous.is_name() && !previous.is_keyword())
+                || is_tight_dot(index));
+        let joined_to_previous =
+            is_operator(previous) && (previous.is("(") || is_tight_dot(index - 1) || is_sign());
+        !(joined_to_next || joined_to_previous)
     }
 }
 

@@ -3,6 +3,8 @@
 //! SQLite reads one and the same spelling in different ways: `"main"` is a name in a column list, a string after
 //! DEFAULT, and in an expression a name where a column has it and a string where none has.
 
+use std::borrow::Cow;
+
 use super::head::Head;
 use super::keyword::is_join_operator;
 use super::object::ObjectKind;
@@ -54,8 +56,8 @@ fn general(tokens: &[Token<'_>], index: usize) -> Role {
     let Some(token) = tokens.get(index) else {
         return Role::Plain;
     };
-    let upper = token.text.bytes().any(|byte| byte.is_ascii_uppercase());
-    if token.text.starts_with('"') && upper && !is_certainly_name(tokens, index) {
+    let is_upper = || token.text.bytes().any(|byte| byte.is_ascii_uppercase());
+    if token.text.starts_with('"') && is_upper() && !is_certainly_name(tokens, index) {
         Role::Exact
     } else {
         Role::Plain
@@ -136,7 +138,7 @@ struct Pass<'a, 't> {
     roles: &'a mut [Role],
 }
 
-impl Pass<'_, '_> {
+impl<'t> Pass<'_, 't> {
     fn set(&mut self, index: usize, role: Role) {
         if let Some(slot) = self.roles.get_mut(index) {
             *slot = role;
@@ -260,7 +262,7 @@ impl Pass<'_, '_> {
         (start..).find(|index| !in_type(*index)).unwrap_or(start)
     }
 
-    fn column_names(&self, body: usize) -> Vec<String> {
+    fn column_names(&self, body: usize) -> Vec<Cow<'t, str>> {
         let mut depth = 0usize;
         let mut names = Vec::new();
         for index in body..self.tokens.len() {
@@ -275,13 +277,13 @@ impl Pass<'_, '_> {
                     break;
                 }
             } else if depth == 1 && self.begins_item(index) && !begins_table_constraint(token) {
-                names.extend(token.name().map(|name| name.to_ascii_lowercase()));
+                names.extend(token.name());
             }
         }
         names
     }
 
-    fn expression_token(&mut self, index: usize, columns: &[String]) {
+    fn expression_token(&mut self, index: usize, columns: &[Cow<'_, str>]) {
         let Some(token) = self.tokens.get(index) else {
             return;
         };
