@@ -214,7 +214,7 @@ fn meaning(connection: &Connection) -> Vec<String> {
 
 fn rows(connection: &Connection, sql: &str) -> Vec<String> {
     let mut select = connection.prepare(sql).unwrap();
-    let columns: Vec<String> = select.column_names().into_iter().map(str::to_owned).collect();
+    let columns: Vec<String> = select.column_names().map(str::to_owned).collect();
     let mut rows = select.query([]).unwrap();
     let mut lines = Vec::new();
     // A table whose generated columns contradict each other cannot be looked into.
