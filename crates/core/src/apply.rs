@@ -27,7 +27,7 @@ use crate::settings::{Settings, folder_of};
 use crate::state::{Progress, State};
 use crate::step::{StepContext, StepFailure, StepOutcome};
 use crate::transaction::let_writers_in;
-use crate::{adopt, disk, drift, first_start, import};
+use crate::{adopt, disk, drift, first_start, import, pace};
 
 /// What a migration is asked for.
 #[derive(Debug, Clone, Copy, Default)]
@@ -235,7 +235,10 @@ fn migrate_locked(
 /// Looks for damage, but keeps servers that want to write no longer from it than a batch may.
 fn refuse_damaged(connection: &mut Connection, settings: &Settings, observer: &dyn Observer) -> Result<()> {
     let doing = "check the pages of the database";
-    let (began, patience) = (std::time::Instant::now(), settings.lock_budget / 3);
+    let (began, patience) = (
+        std::time::Instant::now(),
+        pace::beside_others(settings.lock_budget),
+    );
     connection
         .progress_handler(STEPS_BETWEEN_LOOKS, Some(move || began.elapsed() > patience))
         .while_doing(doing)?;

@@ -22,6 +22,11 @@ const BUSY_BESIDE_OTHERS: Duration = Duration::from_millis(50);
 /// 5 s of a server's patience were near.
 const BUSY_ALONE: Duration = Duration::from_secs(1);
 
+/// How much of the budget to hold a lock for when others may be waiting unseen.
+pub(crate) fn beside_others(budget: Duration) -> Duration {
+    budget / 3
+}
+
 /// Who else uses the database, as far as can be seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Others {
@@ -76,7 +81,7 @@ impl Pace {
         let others = self.others(connection)?;
         let (goal, busy_at_most) = match others {
             Others::Write => (self.budget / 10, Duration::ZERO),
-            Others::Come => (self.budget / 3, BUSY_BESIDE_OTHERS),
+            Others::Come => (beside_others(self.budget), BUSY_BESIDE_OTHERS),
             Others::None => (self.budget * 3 / 5, BUSY_ALONE),
         };
         let ratio = (goal.as_secs_f64() / held.as_secs_f64().max(1e-6)).clamp(0.25, 16.0);

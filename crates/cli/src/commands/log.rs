@@ -53,10 +53,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failur
         context
             .output
             .report(&PruneReport { dry_run, pruned })
-            .map_err(|error| match changed {
-                true => super::after_change(context, error, "The pruning"),
-                false => error,
-            })?;
+            .map_err(super::after_change(context, changed, "The pruning"))?;
         return Ok(exit_code::DONE);
     }
     let file = run_log::find(&context.settings, arguments.run.as_deref())?;

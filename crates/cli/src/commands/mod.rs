@@ -66,15 +66,17 @@ fn after_success(error: Error, done: &str, position: Position) -> Error {
         })
 }
 
-/// As [`after_success`], for a command that does not know where it leaves the database.
-fn after_change(context: &Context, error: Error, done: &str) -> Error {
+/// As [`after_success`], for a command that does not know where it leaves the database. An answer of one that
+/// `changed` nothing stays as it is.
+fn after_change<'a>(context: &'a Context, changed: bool, done: &'a str) -> impl FnOnce(Error) -> Error + 'a {
     let unmanaged = Position {
         version: 0,
         release: None,
     };
-    match context.position() {
-        Ok(position) => after_success(error, done, position.unwrap_or(unmanaged)),
-        Err(_) => error.with_truth(format!("{done} succeeded.")),
+    move |error| match changed.then(|| context.position()) {
+        None => error,
+        Some(Ok(position)) => after_success(error, done, position.unwrap_or(unmanaged)),
+        Some(Err(_)) => error.with_truth(format!("{done} succeeded.")),
     }
 }
 

@@ -36,10 +36,7 @@ pub(crate) fn run(context: &Context, action: &Action) -> Result<u8, Failure> {
             context
                 .output
                 .report_done(&ImportedReport { added })
-                .map_err(|error| match added {
-                    0 => error,
-                    _ => super::after_change(context, error, "The import"),
-                })?;
+                .map_err(super::after_change(context, added > 0, "The import"))?;
         }
         Action::Verify => {
             let comparison = compare(&*context.reader()?, &context.settings)?;

@@ -47,10 +47,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failur
     context
         .output
         .report_run(&report, arguments.dry_run)
-        .map_err(|error| match arguments.dry_run {
-            true => error,
-            false => super::after_change(context, error, "The undo"),
-        })?;
+        .map_err(super::after_change(context, !arguments.dry_run, "The undo"))?;
     Ok(exit_code::DONE)
 }
 

@@ -200,9 +200,8 @@ fn go_down(
     let secured = backup::create(settings, &facts, observer)?;
     run.backup = Some(secured.backup.manifest_path.clone());
     let writer = connection::open_writer(&settings.database, settings.busy_timeout)?;
-    let rollback_journal = RollbackJournal::keep(&writer);
+    let _rollback_journal = RollbackJournal::keep(&writer);
     let done = execute::execute(catalog, settings, &writer, plan, run, observer)?;
-    drop(rollback_journal);
     Ok(RollbackOutcome {
         from: plan.from,
         to: plan.to,
