@@ -9,8 +9,7 @@ use crate::adoption::{Adoption, AdoptionOptions};
 use crate::backup::{self, BackupFacts, Created};
 use crate::catalog::Catalog;
 use crate::connection::{self, FileState};
-use crate::data::SkippedRow;
-use crate::error::{Error, ErrorKind, Hint, Reached, Result, SqliteContext};
+use crate::error::{Error, ErrorKind, Hint, Reached, Result};
 use crate::event::{Event, Observer};
 use crate::failed_run::with_what_is_left;
 use crate::history::History;
@@ -24,10 +23,9 @@ use crate::run_log::RunLog;
 use crate::runs::Run;
 use crate::schema_reader::SchemaReader;
 use crate::settings::{Settings, folder_of};
-use crate::state::{Progress, State};
+use crate::state::Progress;
 use crate::step::{StepContext, StepFailure, StepOutcome};
-use crate::transaction::let_writers_in;
-use crate::{adopt, disk, drift, first_start, import, pace};
+use crate::{adopt, disk, first_start, import, preconditions};
 
 /// What a migration is asked for.
 #[derive(Debug, Clone, Copy, Default)]
@@ -79,9 +77,6 @@ pub fn plan(catalog: &Catalog, settings: &Settings, options: PlanOptions) -> Res
         }
     }
 }
-
-/// Steps of SQLite between two looks at the clock.
-const STEPS_BETWEEN_LOOKS: i32 = 1000;
 
 /// Takes the database to the target.
 ///
@@ -146,7 +141,7 @@ fn migrate_locked(
     if options.strict
         && let Some(connection) = &writer
     {
-        refuse_unconvertible(catalog, settings, connection, &plan)?;
+        preconditions::refuse_unconvertible(catalog, settings, connection, &plan)?;
     }
     if options.require_receipt {
         receipt::require(catalog, settings, &plan)?;
@@ -176,12 +171,12 @@ fn migrate_locked(
         time_zone: settings.time_zone.to_string(),
     });
     if let (Start::Managed, Some(connection)) = (&plan.start, &writer) {
-        warn_of_drift(catalog, connection, &log)?;
+        preconditions::warn_of_drift(catalog, connection, &log)?;
     }
     import::warn_of_missing_file(catalog, settings, &plan, &log);
     if let (true, Some(connection)) = (options.without_backup, &mut writer) {
         // A backup would have found damage; without one somebody has to look.
-        refuse_damaged(connection, settings, &log)?;
+        preconditions::refuse_damaged(connection, settings, &log)?;
     }
     let backup = match &writer {
         Some(_) if !options.without_backup && plan.start != Start::Fresh => {
@@ -232,57 +227,6 @@ fn migrate_locked(
     })
 }
 
-/// Looks for damage, but keeps servers that want to write no longer from it than a batch may.
-fn refuse_damaged(connection: &mut Connection, settings: &Settings, observer: &dyn Observer) -> Result<()> {
-    let doing = "check the pages of the database";
-    let (began, patience) = (
-        std::time::Instant::now(),
-        pace::beside_others(settings.lock_budget),
-    );
-    connection
-        .progress_handler(STEPS_BETWEEN_LOOKS, Some(move || began.elapsed() > patience))
-        .while_doing(doing)?;
-    let answer = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0));
-    connection
-        .progress_handler(0, None::<fn() -> bool>)
-        .while_doing(doing)?;
-    let answer = match answer {
-        Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::OperationInterrupted) => {
-            observer.observe(&Event::Warning {
-                message: format!(
-                    "not all pages were checked for damage: without a backup that would keep servers waiting for \
-                     longer than {} ms",
-                    patience.as_millis()
-                ),
-            });
-            let_writers_in(patience);
-            return Ok(());
-        }
-        answer => answer.while_doing(doing)?,
-    };
-    if answer == "ok" {
-        return Ok(());
-    }
-    let (kind, what) = if backup::is_unread_page(&answer) {
-        (ErrorKind::Io, "a page of the database cannot be read")
-    } else {
-        (ErrorKind::Corrupt, "the database is damaged")
-    };
-    Err(Error::new(kind, format!("{what}: {answer}"))
-        .with_truth("Nothing was changed.")
-        .with_hint(Hint::tool(["backup", "list"])))
-}
-
-/// Drift does not stop a migration: what matters to a step is checked when it runs.
-fn warn_of_drift(catalog: &Catalog, connection: &Connection, observer: &dyn Observer) -> Result<()> {
-    for difference in drift::find(catalog, connection, &State::read(connection)?)? {
-        observer.observe(&Event::Warning {
-            message: format!("the schema was changed by hand: {difference}"),
-        });
-    }
-    Ok(())
-}
-
 fn apply_plan(
     catalog: &Catalog,
     settings: &Settings,
@@ -309,6 +253,9 @@ fn apply_plan(
         run,
         reclaim,
     };
+    if plan.start == Start::Fresh {
+        return context.apply_together(&plan.steps);
+    }
     for step in &plan.steps {
         match context.apply(step) {
             Ok(outcome) => applied.push(outcome),
@@ -411,65 +358,6 @@ fn pending_after(catalog: &Catalog, version: u32) -> usize {
         .iter()
         .filter(|migration| migration.version > version)
         .count()
-}
-
-fn refuse_unconvertible(
-    catalog: &Catalog,
-    settings: &Settings,
-    connection: &Connection,
-    plan: &Plan,
-) -> Result<()> {
-    for step in &plan.steps {
-        let Some(data) = catalog
-            .get(step.version)
-            .and_then(|migration| migration.data.as_ref())
-        else {
-            continue;
-        };
-        // A column that only comes into being on the way has no values yet.
-        if !plan_has_column(connection, data.table(), data.column()) {
-            continue;
-        }
-        let mut first: Vec<SkippedRow> = Vec::new();
-        let mut count: u64 = 0;
-        data.unconvertible(connection, &settings.time_zone, &mut |row| {
-            count += 1;
-            if first.len() < 10 {
-                first.push(row);
-            }
-        })?;
-        if count > 0 {
-            let list: Vec<String> = first
-                .iter()
-                .map(|row| format!("{} ({})", row.key, row.why))
-                .collect();
-            let more = count - first.len() as u64;
-            let more = if more > 0 {
-                format!(" and {more} more")
-            } else {
-                String::new()
-            };
-            return Err(Error::new(
-                ErrorKind::NotConvertible,
-                format!(
-                    "{} cannot convert {count} values of {}.{}: {}{more}",
-                    step.stem,
-                    data.table(),
-                    data.column(),
-                    list.join(", ")
-                ),
-            )
-            .with_truth("Nothing was changed.")
-            .with_hint(Hint::tool(["migrate"])));
-        }
-    }
-    Ok(())
-}
-
-fn plan_has_column(connection: &Connection, table: &str, column: &str) -> bool {
-    connection
-        .column_exists(Some("main"), table, column)
-        .unwrap_or(false)
 }
 
 /// The settings with the real place of the database.

@@ -35,6 +35,7 @@ mod open_watch;
 mod pace;
 pub mod plan;
 pub mod position;
+mod preconditions;
 pub mod quote;
 mod raw_file;
 mod refinery_step;

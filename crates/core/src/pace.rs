@@ -12,7 +12,7 @@ use crate::transaction::let_writers_in;
 /// Rows of the first batch, before anything is known about the machine.
 const FIRST_BATCH: u64 = 256;
 /// The largest batch: what it collects in memory stays within a few MiB.
-const LARGEST_BATCH: u64 = 32_768;
+pub(crate) const LARGEST_BATCH: u64 = 32_768;
 
 /// How long others are taken to be there after they were last seen.
 const OTHERS_STAY: Duration = Duration::from_secs(2);

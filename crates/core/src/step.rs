@@ -1,4 +1,6 @@
 //! One step of a run: begin → re-read history → statements and data → checks → records → commit.
+//!
+//! On a fresh database, all steps of the run between one begin and one commit.
 
 mod batches;
 pub(crate) mod checks;
@@ -71,21 +73,68 @@ impl From<Error> for StepFailure {
 }
 
 impl StepContext<'_> {
-    /// Applies one migration.
+    /// Applies one migration, in a transaction of its own or in one for each batch.
     pub(crate) fn apply(&self, step: &Step) -> std::result::Result<StepOutcome, StepFailure> {
-        let Some(migration) = self.catalog.get(step.version) else {
-            return Err(Error::new(ErrorKind::CatalogInvalid, format!("there is no {}", step.stem)).into());
+        let migration = self.migration(step)?;
+        self.report_start(step);
+        let outcome = match &migration.data {
+            Some(data) => self.apply_in_batches(step, migration, data.as_ref())?,
+            None => self.apply_at_once(step, migration)?,
         };
+        self.report_end(&outcome);
+        Ok(outcome)
+    }
+
+    /// Applies all migrations in one transaction: whoever looks sees a database that has nothing in it yet, or one
+    /// that is complete.
+    ///
+    /// For a fresh database only, where no step has rows to move and no server waits for the lock with a write.
+    pub(crate) fn apply_together(&self, steps: &[Step]) -> Result<Vec<StepOutcome>> {
+        let mut imported = Vec::new();
+        for step in steps {
+            imported.push(self.imported(self.migration(step)?)?);
+        }
+        let transaction = WriteTransaction::begin(self.connection, self.settings.busy_timeout)?;
+        let mut done = Vec::new();
+        for (step, imported) in steps.iter().zip(&imported) {
+            let migration = self.migration(step)?;
+            self.report_start(step);
+            done.push(match &migration.data {
+                Some(data) => self.run_batches(step, migration, data.as_ref())?,
+                None => (self.run_at_once(step, migration, imported)?, Vec::new()),
+            });
+        }
+        let held = transaction.commit()?;
+        let mut applied = Vec::new();
+        for (step, (mut outcome, mut batches)) in steps.iter().zip(done) {
+            if let Some(data) = &self.migration(step)?.data {
+                for batch in &mut batches {
+                    self.report(step, data.as_ref(), batch, held);
+                }
+            }
+            outcome.max_lock_ms = millis(held);
+            self.report_end(&outcome);
+            applied.push(outcome);
+        }
+        Ok(applied)
+    }
+
+    fn migration(&self, step: &Step) -> Result<&Migration> {
+        self.catalog
+            .get(step.version)
+            .ok_or_else(|| Error::new(ErrorKind::CatalogInvalid, format!("there is no {}", step.stem)))
+    }
+
+    fn report_start(&self, step: &Step) {
         self.observer.observe(&Event::StepStarted {
             version: step.version,
             name: step.name.clone(),
             down: false,
             resumed: step.resumes_at.is_some(),
         });
-        let outcome = match &migration.data {
-            Some(data) => self.apply_in_batches(step, migration, data.as_ref())?,
-            None => self.apply_at_once(step, migration)?,
-        };
+    }
+
+    fn report_end(&self, outcome: &StepOutcome) {
         self.observer.observe(&Event::StepFinished {
             version: outcome.version,
             name: outcome.name.clone(),
@@ -94,17 +143,38 @@ impl StepContext<'_> {
             rows_changed: outcome.rows_changed,
             max_lock_ms: outcome.max_lock_ms,
         });
-        Ok(outcome)
+    }
+
+    /// Reads what the migration imports, before the lock is taken: the file may be retried for a second.
+    fn imported(&self, migration: &Migration) -> Result<Vec<ImportedRows>> {
+        match &migration.import {
+            Some(import) => import.read(self.settings),
+            None => Ok(Vec::new()),
+        }
     }
 
     fn apply_at_once(&self, step: &Step, migration: &Migration) -> Result<StepOutcome> {
-        // Read before the lock is taken: the file may be retried for a second.
-        let imported = match &migration.import {
-            Some(import) => import.read(self.settings)?,
-            None => Vec::new(),
-        };
+        let imported = self.imported(migration)?;
         let started = Instant::now();
-        let transaction = self.begin(step)?;
+        let transaction = WriteTransaction::begin(self.connection, self.settings.busy_timeout)?;
+        let mut outcome = self.run_at_once(step, migration, &imported)?;
+        let held = transaction.commit()?;
+        (outcome.duration_ms, outcome.max_lock_ms) = (millis(started.elapsed()), millis(held));
+        if held > Duration::from_millis(50) {
+            let_writers_in(held);
+        }
+        Ok(outcome)
+    }
+
+    /// Runs the step in the present transaction, and measures it up to its end.
+    fn run_at_once(
+        &self,
+        step: &Step,
+        migration: &Migration,
+        imported: &[ImportedRows],
+    ) -> Result<StepOutcome> {
+        let started = Instant::now();
+        self.refuse_overtaken(step)?;
         let before = Before::read(self.connection, &self.schemas, &step.effects)?;
         tool_tables::create(self.connection)?;
         refinery_step::run(
@@ -115,7 +185,7 @@ impl StepContext<'_> {
             Mode::Apply,
         )?;
         // What was there before comes first: an import only adds what is missing.
-        let rows_changed = self.reclaim(migration)? + add_missing(self.connection, &imported)?;
+        let rows_changed = self.reclaim(migration)? + add_missing(self.connection, imported)?;
         let after = before.check(self.connection, &self.schemas, &self.change(step, migration))?;
         let measures = StepMeasures {
             duration_ms: millis(started.elapsed()),
@@ -124,17 +194,13 @@ impl StepContext<'_> {
             rows_skipped: 0,
         };
         self.record(migration, measures, &after)?;
-        let held = transaction.commit()?;
-        if held > Duration::from_millis(50) {
-            let_writers_in(held);
-        }
         Ok(StepOutcome {
             version: step.version,
             name: step.name.clone(),
             duration_ms: millis(started.elapsed()),
             rows_changed,
             rows_skipped: 0,
-            max_lock_ms: millis(held),
+            max_lock_ms: millis(started.elapsed()),
         })
     }
 
@@ -149,9 +215,8 @@ impl StepContext<'_> {
         }
     }
 
-    /// Takes the write lock and makes sure that the database is still where the plan left it.
-    fn begin(&self, step: &Step) -> Result<WriteTransaction<'_>> {
-        let transaction = WriteTransaction::begin(self.connection, self.settings.busy_timeout)?;
+    /// Makes sure, under the write lock, that the database is still where the plan left it.
+    fn refuse_overtaken(&self, step: &Step) -> Result<()> {
         let history = History::read(self.connection)?.unwrap_or_default();
         if history.version() + 1 != step.version {
             return Err(Error::new(
@@ -164,8 +229,7 @@ impl StepContext<'_> {
             )
             .with_hint(Hint::tool(["status"])));
         }
-        history.check(self.catalog)?;
-        Ok(transaction)
+        history.check(self.catalog)
     }
 
     /// What the step may change.

@@ -8,6 +8,8 @@
 
 mod common;
 
+use std::cell::RefCell;
+
 use bridge_migrate_core::apply::{MigrateOptions, migrate};
 use bridge_migrate_core::catalog::Catalog;
 use bridge_migrate_core::error::ErrorKind;
@@ -162,12 +164,62 @@ fn a_failure_after_committed_steps_names_the_version_reached() {
     );
 }
 
-/// Lets another process overtake a run after its first step, as when somebody removes the lock file.
+/// Looks at the database from outside whenever a step begins.
+struct Visitor<'a> {
+    place: &'a Place,
+    seen: RefCell<Vec<String>>,
+}
+
+impl Observer for Visitor<'_> {
+    fn observe(&self, event: &Event) {
+        if matches!(event, Event::StepStarted { .. } | Event::StepFinished { .. }) {
+            let tables = "SELECT CAST(count(*) AS TEXT) FROM sqlite_schema WHERE name NOT LIKE 'sqlite%'";
+            self.seen.borrow_mut().extend(self.place.strings(tables));
+        }
+    }
+}
+
+#[test]
+fn whoever_looks_sees_no_part_of_a_fresh_database() {
+    let place = Place::new();
+    let visitor = Visitor {
+        place: &place,
+        seen: RefCell::default(),
+    };
+    let outcome = migrate(&catalog(), &place.settings, MigrateOptions::default(), &visitor).unwrap();
+    assert_eq!(outcome.applied.len(), 4);
+    let seen = visitor.seen.into_inner();
+    let complete = seen.last().unwrap();
+    assert_ne!(complete, "0");
+    assert_eq!(seen, ["0", "0", "0", "0", complete, complete, complete, complete]);
+}
+
+#[test]
+fn a_fresh_database_whose_last_step_fails_stays_empty() {
+    let mut migrations = notes();
+    // The plan tries it on a copy in memory, which has no file name.
+    migrations.push(migration(
+        5,
+        "refused_by_the_file",
+        Release::new(1, 2, 0),
+        "CREATE TABLE places (file TEXT CHECK (file = ''));
+         INSERT INTO places SELECT file FROM pragma_database_list WHERE name = 'main';",
+        "DROP TABLE places;",
+    ));
+    let place = Place::new();
+    let grown = Catalog::new("Notes", migrations).unwrap();
+    let error = migrate(&grown, &place.settings, MigrateOptions::default(), &Silent).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Sqlite, "{error:?}");
+    assert!(error.reached().is_none(), "{error:?}");
+    assert_eq!(place.strings("SELECT name FROM sqlite_schema"), [""; 0]);
+}
+
+/// Lets another process overtake a run after a step, as when somebody removes the lock file.
 struct Overtake<'a>(&'a Place);
 
 impl Observer for Overtake<'_> {
     fn observe(&self, event: &Event) {
-        if matches!(event, Event::StepFinished { version: 1, .. }) {
+        if matches!(event, Event::StepFinished { version: 2, .. }) {
             std::fs::remove_file(self.0.folder.path().join("notes.db.migrate.lock")).unwrap();
             migrate(&catalog(), &self.0.settings, MigrateOptions::default(), &Silent).unwrap();
         }
@@ -177,6 +229,7 @@ impl Observer for Overtake<'_> {
 #[test]
 fn a_run_that_is_overtaken_says_how_far_it_came_and_where_the_database_is() {
     let place = Place::new();
+    migrate(&catalog(), &place.settings, to(Target::Version(1)), &Silent).unwrap();
     let error = migrate(
         &catalog(),
         &place.settings,
@@ -189,7 +242,7 @@ fn a_run_that_is_overtaken_says_how_far_it_came_and_where_the_database_is() {
     assert_eq!(
         error.truth(),
         Some(
-            "The database is whole, at 1.1.0 (V004). This run took it to V001; another has changed it since."
+            "The database is whole, at 1.1.0 (V004). This run took it to V002; another has changed it since."
         )
     );
 }

@@ -57,8 +57,8 @@ fn prove(command: Command, versions: &[u32]) {
 }
 
 #[test]
-fn a_new_database_is_whole_after_a_power_cut() {
-    prove(Command::Fresh, &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+fn a_new_database_is_complete_or_not_there_after_a_power_cut() {
+    prove(Command::Fresh, &[0, 9]);
 }
 
 #[test]

@@ -124,21 +124,21 @@ impl Bench<'_> {
             return Ok(());
         }
         let lab = self.lab;
-        let script = floor::up(&lab.steps, 0);
+        let (each, together) = (floor::up(&lab.steps, 0), floor::up_together(&lab.steps));
+        let shell = |script| measure::run(&mut lab.sqlite3(&lab.empty("fresh-floor")?, script)?);
         let times = race(
             &[
                 Contestant::new("migrate, fresh database", || {
                     measure::run(&mut lab.ours(&lab.empty("fresh")?, &["migrate"]))
                 }),
-                Contestant::new("same SQL, sqlite3 shell", || {
-                    measure::run(&mut lab.sqlite3(&lab.empty("fresh-floor")?, &script)?)
-                }),
+                Contestant::new("same SQL, sqlite3 shell", || shell(&each)),
+                Contestant::new("same SQL, shell, one transaction", || shell(&together)),
             ],
             self.rounds * 3,
         )?;
-        if let [ours, shell] = times.as_slice() {
+        if let [ours, each, together] = times.as_slice() {
             self.messages = 0;
-            self.compare(ours, &[(shell, Some(1.5))]);
+            self.compare(ours, &[(each, Some(1.5)), (together, None)]);
         }
         Ok(())
     }

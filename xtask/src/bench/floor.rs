@@ -59,6 +59,12 @@ pub(super) fn up(steps: &[Step], from: u32) -> String {
     steps.map(|step| transaction(&step.up)).collect()
 }
 
+/// The whole way up as one transaction.
+pub(super) fn up_together(steps: &[Step]) -> String {
+    let statements: String = steps.iter().map(|step| step.up.as_str()).collect();
+    transaction(&statements)
+}
+
 /// The way back to a version, each step one transaction.
 pub(super) fn down(steps: &[Step], to: u32) -> String {
     let steps = steps.iter().rev().filter(|step| step.version > to);

@@ -8,18 +8,46 @@ use crate::data::{Batch, BatchOutcome, DataStep, SkippedRow};
 use crate::error::{Error, ErrorKind, Hint, Result};
 use crate::event::{Activity, Event};
 use crate::journal::Journal;
-use crate::pace::Pace;
+use crate::pace::{LARGEST_BATCH, Pace};
 use crate::plan::Step;
 use crate::refinery_step::{self, Mode};
 use crate::runs::StepMeasures;
 use crate::state::Progress;
 use crate::tool_tables;
+use crate::transaction::WriteTransaction;
 use crate::way_back::WayBack;
 
 use super::checks::Before;
 use super::{StepContext, StepFailure, StepOutcome, millis};
 
+/// What a batch did, when it is not committed yet.
+pub(super) struct BatchDone {
+    /// Where the step stands after it.
+    progress: Progress,
+    outcome: BatchOutcome,
+    skipped: Vec<SkippedRow>,
+}
+
+impl BatchDone {
+    /// Whether it ended the step and wrote the history.
+    fn is_last(&self) -> bool {
+        self.outcome.cursor.is_none()
+    }
+
+    fn step_outcome(&self, step: &Step, started: Instant) -> StepOutcome {
+        StepOutcome {
+            version: step.version,
+            name: step.name.clone(),
+            duration_ms: millis(started.elapsed()),
+            rows_changed: self.progress.changed,
+            rows_skipped: self.progress.skipped,
+            max_lock_ms: self.progress.max_lock_us.div_ceil(1000),
+        }
+    }
+}
+
 impl StepContext<'_> {
+    /// Each batch is a transaction.
     pub(super) fn apply_in_batches(
         &self,
         step: &Step,
@@ -35,24 +63,43 @@ impl StepContext<'_> {
                 error,
                 committed_batches,
             };
-            let (next, outcome) = self
-                .run_batch(step, migration, data, longest_lock_us, started, &mut pace)
+            let done = self
+                .commit_batch(step, migration, data, longest_lock_us, started, &mut pace)
                 .map_err(failed)?;
-            if let Some(outcome) = outcome {
+            if done.is_last() {
                 self.observer.observe(&Event::ProgressFinished {
                     activity: Activity::Rows,
                     subject: step.stem.clone(),
                 });
-                return Ok(outcome);
+                return Ok(done.step_outcome(step, started));
             }
             committed_batches = true;
             self.observer.observe(&Event::Progress {
                 activity: Activity::Rows,
                 subject: step.stem.clone(),
-                done: next.visited,
-                total: Some(step.rows.max(next.visited)),
+                done: done.progress.visited,
+                total: Some(step.rows.max(done.progress.visited)),
             });
-            longest_lock_us = next.max_lock_us;
+            longest_lock_us = done.progress.max_lock_us;
+        }
+    }
+
+    /// All batches follow each other in the present transaction; they are reported when that is committed.
+    pub(super) fn run_batches(
+        &self,
+        step: &Step,
+        migration: &Migration,
+        data: &dyn DataStep,
+    ) -> Result<(StepOutcome, Vec<BatchDone>)> {
+        let started = Instant::now();
+        let mut batches = Vec::new();
+        loop {
+            let done = self.run_batch(step, migration, data, LARGEST_BATCH, 0, started)?;
+            let outcome = done.is_last().then(|| done.step_outcome(step, started));
+            batches.push(done);
+            if let Some(outcome) = outcome {
+                return Ok((outcome, batches));
+            }
         }
     }
 
@@ -61,8 +108,8 @@ impl StepContext<'_> {
         Ok(Progress::read(self.connection)?.filter(|progress| progress.version == step.version))
     }
 
-    /// Runs one batch in its own transaction. The last one also writes the history.
-    fn run_batch(
+    /// Runs one batch in its own transaction.
+    fn commit_batch(
         &self,
         step: &Step,
         migration: &Migration,
@@ -70,8 +117,29 @@ impl StepContext<'_> {
         longest_lock_us: u64,
         started: Instant,
         pace: &mut Pace,
-    ) -> Result<(Progress, Option<StepOutcome>)> {
-        let transaction = self.begin(step)?;
+    ) -> Result<BatchDone> {
+        let transaction = WriteTransaction::begin(self.connection, self.settings.busy_timeout)?;
+        let mut done = self.run_batch(step, migration, data, pace.rows(), longest_lock_us, started)?;
+        let held = transaction.commit()?;
+        done.progress.max_lock_us = done.progress.max_lock_us.max(micros(held));
+        self.report(step, data, &mut done, held);
+        if !done.is_last() {
+            pace.after_batch(self.connection, held)?;
+        }
+        Ok(done)
+    }
+
+    /// Runs one batch in the present transaction. The last one also writes the history.
+    fn run_batch(
+        &self,
+        step: &Step,
+        migration: &Migration,
+        data: &dyn DataStep,
+        limit: u64,
+        longest_lock_us: u64,
+        started: Instant,
+    ) -> Result<BatchDone> {
+        self.refuse_overtaken(step)?;
         let batch_started = Instant::now();
         tool_tables::create(self.connection)?;
         // Read under the write lock, like the history: if the lock file was removed, two processes may take turns.
@@ -82,7 +150,7 @@ impl StepContext<'_> {
         let mut batch = Batch {
             connection: self.connection,
             cursor: progress.map(|progress| progress.cursor.as_str()),
-            limit: pace.rows(),
+            limit,
             time_zone: &self.settings.time_zone,
             journal: Journal::new(
                 self.connection,
@@ -102,7 +170,7 @@ impl StepContext<'_> {
             self.connection.total_changes() - changes_before,
         )?;
 
-        let mut next = Progress {
+        let next = Progress {
             version: step.version,
             name: step.name.clone(),
             release: step.release.to_string(),
@@ -117,8 +185,12 @@ impl StepContext<'_> {
                 .max(longest_lock_us)
                 .max(micros(batch_started.elapsed())),
         };
-        let is_last = outcome.cursor.is_none();
-        if is_last {
+        let done = BatchDone {
+            progress: next,
+            outcome,
+            skipped,
+        };
+        if done.is_last() {
             Progress::clear(self.connection, step.version)?;
             refinery_step::run(
                 self.connection,
@@ -128,37 +200,23 @@ impl StepContext<'_> {
                 Mode::Apply,
             )?;
         } else {
-            next.write(self.connection, &timestamp(self.settings.clock.now()))?;
+            done.progress
+                .write(self.connection, &timestamp(self.settings.clock.now()))?;
             // A run that is killed in its first step has a restore point, too.
             self.run
                 .record(self.connection, self.settings, step.version - 1)?;
         }
         let after = before.check(self.connection, &self.schemas, &self.change(step, migration))?;
-        if is_last {
+        if done.is_last() {
             let measures = StepMeasures {
                 duration_ms: millis(started.elapsed()),
-                max_lock_ms: next.max_lock_us.div_ceil(1000),
-                rows_changed: next.changed,
-                rows_skipped: next.skipped,
+                max_lock_ms: done.progress.max_lock_us.div_ceil(1000),
+                rows_changed: done.progress.changed,
+                rows_skipped: done.progress.skipped,
             };
             self.record(migration, measures, &after)?;
         }
-        let held = transaction.commit()?;
-        next.max_lock_us = next.max_lock_us.max(micros(held));
-        self.report(step, data, &outcome, skipped, held);
-        if !is_last {
-            pace.after_batch(self.connection, held)?;
-            return Ok((next, None));
-        }
-        let done = StepOutcome {
-            version: step.version,
-            name: step.name.clone(),
-            duration_ms: millis(started.elapsed()),
-            rows_changed: next.changed,
-            rows_skipped: next.skipped,
-            max_lock_ms: next.max_lock_us.div_ceil(1000),
-        };
-        Ok((next, Some(done)))
+        Ok(done)
     }
 
     /// The rows that SQLite says it changed must be the rows that the step says it changed. Triggers of the
@@ -186,21 +244,15 @@ impl StepContext<'_> {
         .with_hint(Hint::tool(["log"])))
     }
 
-    fn report(
-        &self,
-        step: &Step,
-        data: &dyn DataStep,
-        outcome: &BatchOutcome,
-        skipped: Vec<SkippedRow>,
-        held: Duration,
-    ) {
+    /// Tells what a batch did, which is committed now.
+    pub(super) fn report(&self, step: &Step, data: &dyn DataStep, done: &mut BatchDone, held: Duration) {
         self.observer.observe(&Event::BatchCommitted {
             version: step.version,
-            visited: outcome.visited,
-            changed: outcome.changed,
+            visited: done.outcome.visited,
+            changed: done.outcome.changed,
             lock_us: micros(held),
         });
-        for SkippedRow { key, why } in skipped {
+        for SkippedRow { key, why } in std::mem::take(&mut done.skipped) {
             self.observer.observe(&Event::RowSkipped {
                 version: step.version,
                 table: data.table().to_owned(),

@@ -1,0 +1,136 @@
+//! What is looked at before a migration writes: refusals, and what an operator should know.
+
+use std::time::Instant;
+
+use rusqlite::Connection;
+
+use crate::backup;
+use crate::catalog::Catalog;
+use crate::data::SkippedRow;
+use crate::drift;
+use crate::error::{Error, ErrorKind, Hint, Result, SqliteContext};
+use crate::event::{Event, Observer};
+use crate::pace;
+use crate::plan::Plan;
+use crate::settings::Settings;
+use crate::state::State;
+use crate::transaction::let_writers_in;
+
+/// Steps of SQLite between two looks at the clock.
+const STEPS_BETWEEN_LOOKS: i32 = 1000;
+
+/// Looks for damage, but keeps servers that want to write no longer from it than a batch may.
+pub(crate) fn refuse_damaged(
+    connection: &mut Connection,
+    settings: &Settings,
+    observer: &dyn Observer,
+) -> Result<()> {
+    let doing = "check the pages of the database";
+    let (began, patience) = (Instant::now(), pace::beside_others(settings.lock_budget));
+    connection
+        .progress_handler(STEPS_BETWEEN_LOOKS, Some(move || began.elapsed() > patience))
+        .while_doing(doing)?;
+    let answer = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0));
+    connection
+        .progress_handler(0, None::<fn() -> bool>)
+        .while_doing(doing)?;
+    let answer = match answer {
+        Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::OperationInterrupted) => {
+            observer.observe(&Event::Warning {
+                message: format!(
+                    "not all pages were checked for damage: without a backup that would keep servers waiting for \
+                     longer than {} ms",
+                    patience.as_millis()
+                ),
+            });
+            let_writers_in(patience);
+            return Ok(());
+        }
+        answer => answer.while_doing(doing)?,
+    };
+    if answer == "ok" {
+        return Ok(());
+    }
+    let (kind, what) = if backup::is_unread_page(&answer) {
+        (ErrorKind::Io, "a page of the database cannot be read")
+    } else {
+        (ErrorKind::Corrupt, "the database is damaged")
+    };
+    Err(Error::new(kind, format!("{what}: {answer}"))
+        .with_truth("Nothing was changed.")
+        .with_hint(Hint::tool(["backup", "list"])))
+}
+
+/// Drift does not stop a migration: what matters to a step is checked when it runs.
+pub(crate) fn warn_of_drift(
+    catalog: &Catalog,
+    connection: &Connection,
+    observer: &dyn Observer,
+) -> Result<()> {
+    for difference in drift::find(catalog, connection, &State::read(connection)?)? {
+        observer.observe(&Event::Warning {
+            message: format!("the schema was changed by hand: {difference}"),
+        });
+    }
+    Ok(())
+}
+
+/// Refuses a plan whose data steps would leave rows as they are.
+pub(crate) fn refuse_unconvertible(
+    catalog: &Catalog,
+    settings: &Settings,
+    connection: &Connection,
+    plan: &Plan,
+) -> Result<()> {
+    for step in &plan.steps {
+        let Some(data) = catalog
+            .get(step.version)
+            .and_then(|migration| migration.data.as_ref())
+        else {
+            continue;
+        };
+        // A column that only comes into being on the way has no values yet.
+        if !plan_has_column(connection, data.table(), data.column()) {
+            continue;
+        }
+        let mut first: Vec<SkippedRow> = Vec::new();
+        let mut count: u64 = 0;
+        data.unconvertible(connection, &settings.time_zone, &mut |row| {
+            count += 1;
+            if first.len() < 10 {
+                first.push(row);
+            }
+        })?;
+        if count > 0 {
+            let list: Vec<String> = first
+                .iter()
+                .map(|row| format!("{} ({})", row.key, row.why))
+                .collect();
+            let more = count - first.len() as u64;
+            let more = if more > 0 {
+                format!(" and {more} more")
+            } else {
+                String::new()
+            };
+            return Err(Error::new(
+                ErrorKind::NotConvertible,
+                format!(
+                    "{} cannot convert {count} values of {}.{}: {}{more}",
+                    step.stem,
+                    data.table(),
+                    data.column(),
+                    list.join(", ")
+                ),
+            )
+            .with_truth("Nothing was changed.")
+            .with_hint(Hint::tool(["migrate"])));
+        }
+    }
+    Ok(())
+}
+
+fn plan_has_column(connection: &Connection, table: &str, column: &str) -> bool {
+    connection
+        .column_exists(Some("main"), table, column)
+        .unwrap_or(false)
+}
