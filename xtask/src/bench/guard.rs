@@ -54,7 +54,7 @@ const GUARDED: [Guarded; 4] = [
         name: "migrate, fresh database",
         arguments: &["migrate"],
         database: Database::Absent,
-        limit: 7.0,
+        limit: 6.0,
         memory: MEMORY,
     },
     Guarded {
