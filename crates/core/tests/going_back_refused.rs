@@ -401,6 +401,49 @@ fn a_restore_point_that_the_system_does_not_give_hinders_no_way_without_it() {
     }
 }
 
+/// Takes the restore point away, and puts something in the note's place, while the present state is being secured.
+struct TakeAway<'a> {
+    point: &'a Path,
+    note: &'a Path,
+}
+
+impl Observer for TakeAway<'_> {
+    fn observe(&self, event: &Event) {
+        if matches!(event, Event::BackedUp { .. }) {
+            std::fs::remove_file(self.note).unwrap();
+            std::fs::create_dir(self.note).unwrap();
+            std::fs::remove_file(self.point).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_restore_that_fails_is_told_before_the_note_that_it_leaves() {
+    let (place, point) = with_restore_point();
+    let note = place.folder.path().join("notes.db.rollback.json");
+    let rows = place.strings("SELECT body FROM notes ORDER BY rowid");
+    let options = RollbackOptions {
+        target: Target::Version(2),
+        strategy: Strategy::Restore,
+    };
+    let observer = TakeAway {
+        point: &point.database,
+        note: &note,
+    };
+    let error = rollback(&catalog(), &place.settings, options, &mut |_| true, &observer).unwrap_err();
+    assert!(
+        error.message().contains(point.database.to_str().unwrap()),
+        "{error:?}"
+    );
+    let truth = error.truth().unwrap();
+    assert!(
+        truth.starts_with("The database was not changed. A note of it stays: cannot remove "),
+        "{truth}"
+    );
+    assert_eq!(tool(error.hint()), "rollback --to 2");
+    assert_eq!(place.strings("SELECT body FROM notes ORDER BY rowid"), rows);
+}
+
 #[test]
 fn an_interrupted_rollback_whose_restore_point_is_gone_says_so() {
     let place = migrated(3);

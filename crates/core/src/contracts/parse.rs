@@ -119,6 +119,10 @@ impl Draft {
         if !self.sql.trim().is_empty() {
             return Err("comments stand before the statement".to_owned());
         }
+        let (changes, reads) = (self.statement.changes, &self.statement.reads);
+        if (key == "changes" && changes.is_some()) || (key == "reads" && !reads.is_empty()) {
+            return Err(format!("write `-- {key}:` once"));
+        }
         match key {
             "values" => self.statement.runs.push(values(value)?),
             "changes" => {
@@ -226,6 +230,8 @@ mod tests {
             &format!("{head}-- statement: a\n-- For it.\n-- values: 1\nSELECT ?1;\n"),
             &format!("{head}-- statement: a\n-- For it.\n-- values: b\nSELECT ?;\n"),
             &format!("{head}-- statement: a\n-- For it.\n-- changes: few\nSELECT 1;\n"),
+            &format!("{head}-- statement: a\n-- For it.\n-- changes: 1\n-- changes: 2\nSELECT 1;\n"),
+            &format!("{head}-- statement: a\n-- For it.\n-- reads: t\n-- reads: u\nSELECT 1;\n"),
             &format!("{head}-- statement: a\n-- For it.\nSELECT 1;\n-- statement: a\n"),
             &format!("{head}-- statement: a\n-- For it.\nSELECT 1\n-- more\n;\n"),
             &format!("{head}-- statement: a\n-- For it.\nSELECT 1\0;\n"),
@@ -244,6 +250,8 @@ mod tests {
         line 2: its parameters must be plain `?`
         line 4: `b` is not a literal: write 'text', 1, 1.5, NULL or x'00'
         line 4: write how many rows, as a number
+        line 5: write `-- changes:` once
+        line 5: write `-- reads:` once
         line 5: the name is used twice in this file
         line 5: comments stand before the statement
         line 2: `\0` is no SQL

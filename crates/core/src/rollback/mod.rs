@@ -304,8 +304,15 @@ fn put_back(
     let restored = match restore::put_back(settings, point, &options, observer) {
         Ok(restored) => restored,
         Err(error) => {
-            if is_still_at(settings, note.from) {
-                Unfinished::forget(settings)?;
+            if is_still_at(settings, note.from)
+                && let Err(left) = Unfinished::forget(settings)
+            {
+                // What failed first is what has to be mended; the note leads the same command on from there.
+                return Err(error
+                    .with_truth(format!(
+                        "The database was not changed. A note of it stays: {left}."
+                    ))
+                    .with_hint(again(note)));
             }
             return Err(match error.reached() {
                 Some(_) => half_back(error, settings, point, note),
@@ -322,11 +329,12 @@ fn put_back(
 /// What failed came after the restore point took the database's place; the note leads the same command to the rest.
 fn half_back(error: Error, settings: &Settings, point: &Backup, note: &Unfinished) -> Error {
     let rest = "The same command completes the records and the companion file.";
-    after_replacing(error, settings, &point.database, rest).with_hint(Hint::tool([
-        "rollback",
-        "--to",
-        &note.to.to_string(),
-    ]))
+    after_replacing(error, settings, &point.database, rest).with_hint(again(note))
+}
+
+/// The command that completes what the note says.
+fn again(note: &Unfinished) -> Hint {
+    Hint::tool(["rollback", "--to", &note.to.to_string()])
 }
 
 /// Whether the database is untouched by a restore that failed.
