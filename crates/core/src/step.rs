@@ -90,11 +90,14 @@ impl StepContext<'_> {
     ///
     /// For a fresh database only, where no step has rows to move and no server waits for the lock with a write.
     pub(crate) fn apply_together(&self, steps: &[Step]) -> Result<Vec<StepOutcome>> {
+        let Some(first) = steps.first() else {
+            return Ok(Vec::new());
+        };
         let mut imported = Vec::new();
         for step in steps {
             imported.push(self.imported(self.migration(step)?)?);
         }
-        let transaction = WriteTransaction::begin(self.connection, self.settings.busy_timeout)?;
+        let transaction = self.begin(first)?;
         let mut done = Vec::new();
         for (step, imported) in steps.iter().zip(&imported) {
             let migration = self.migration(step)?;
@@ -156,7 +159,7 @@ impl StepContext<'_> {
     fn apply_at_once(&self, step: &Step, migration: &Migration) -> Result<StepOutcome> {
         let imported = self.imported(migration)?;
         let started = Instant::now();
-        let transaction = WriteTransaction::begin(self.connection, self.settings.busy_timeout)?;
+        let transaction = self.begin(step)?;
         let mut outcome = self.run_at_once(step, migration, &imported)?;
         let held = transaction.commit()?;
         (outcome.duration_ms, outcome.max_lock_ms) = (millis(started.elapsed()), millis(held));
@@ -174,7 +177,6 @@ impl StepContext<'_> {
         imported: &[ImportedRows],
     ) -> Result<StepOutcome> {
         let started = Instant::now();
-        self.refuse_overtaken(step)?;
         let before = Before::read(self.connection, &self.schemas, &step.effects)?;
         tool_tables::create(self.connection)?;
         refinery_step::run(
@@ -215,8 +217,9 @@ impl StepContext<'_> {
         }
     }
 
-    /// Makes sure, under the write lock, that the database is still where the plan left it.
-    fn refuse_overtaken(&self, step: &Step) -> Result<()> {
+    /// Takes the write lock and makes sure that the database is still where the plan left it.
+    fn begin(&self, step: &Step) -> Result<WriteTransaction<'_>> {
+        let transaction = WriteTransaction::begin(self.connection, self.settings.busy_timeout)?;
         let history = History::read(self.connection)?.unwrap_or_default();
         if history.version() + 1 != step.version {
             return Err(Error::new(
@@ -229,7 +232,8 @@ impl StepContext<'_> {
             )
             .with_hint(Hint::tool(["status"])));
         }
-        history.check(self.catalog)
+        history.check(self.catalog)?;
+        Ok(transaction)
     }
 
     /// What the step may change.

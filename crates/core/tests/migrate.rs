@@ -164,7 +164,7 @@ fn a_failure_after_committed_steps_names_the_version_reached() {
     );
 }
 
-/// Looks at the database from outside whenever a step begins.
+/// Looks at the database from outside whenever a step begins or is reported done.
 struct Visitor<'a> {
     place: &'a Place,
     seen: RefCell<Vec<String>>,

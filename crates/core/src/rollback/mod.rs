@@ -312,7 +312,7 @@ fn put_back(
                     .with_truth(format!(
                         "The database was not changed. A note of it stays: {left}."
                     ))
-                    .with_hint(again(note)));
+                    .with_hint(note.completed_by()));
             }
             return Err(match error.reached() {
                 Some(_) => half_back(error, settings, point, note),
@@ -329,12 +329,7 @@ fn put_back(
 /// What failed came after the restore point took the database's place; the note leads the same command to the rest.
 fn half_back(error: Error, settings: &Settings, point: &Backup, note: &Unfinished) -> Error {
     let rest = "The same command completes the records and the companion file.";
-    after_replacing(error, settings, &point.database, rest).with_hint(again(note))
-}
-
-/// The command that completes what the note says.
-fn again(note: &Unfinished) -> Hint {
-    Hint::tool(["rollback", "--to", &note.to.to_string()])
+    after_replacing(error, settings, &point.database, rest).with_hint(note.completed_by())
 }
 
 /// Whether the database is untouched by a restore that failed.

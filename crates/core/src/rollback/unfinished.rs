@@ -68,6 +68,11 @@ impl Unfinished {
         }
     }
 
+    /// The command that completes it.
+    pub(crate) fn completed_by(&self) -> Hint {
+        Hint::tool(["rollback", "--to", &self.to.to_string()])
+    }
+
     /// Refuses to go on while a rollback is half done.
     pub(crate) fn refuse(settings: &Settings) -> Result<()> {
         match Self::read(settings)? {
@@ -79,7 +84,7 @@ impl Unfinished {
             .with_truth(
                 "The database has the old or the new content whole; the token file may still be the other.",
             )
-            .with_hint(Hint::tool(["rollback", "--to", &unfinished.to.to_string()]))),
+            .with_hint(unfinished.completed_by())),
         }
     }
 }

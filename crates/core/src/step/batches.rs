@@ -14,7 +14,6 @@ use crate::refinery_step::{self, Mode};
 use crate::runs::StepMeasures;
 use crate::state::Progress;
 use crate::tool_tables;
-use crate::transaction::WriteTransaction;
 use crate::way_back::WayBack;
 
 use super::checks::Before;
@@ -118,7 +117,7 @@ impl StepContext<'_> {
         started: Instant,
         pace: &mut Pace,
     ) -> Result<BatchDone> {
-        let transaction = WriteTransaction::begin(self.connection, self.settings.busy_timeout)?;
+        let transaction = self.begin(step)?;
         let mut done = self.run_batch(step, migration, data, pace.rows(), longest_lock_us, started)?;
         let held = transaction.commit()?;
         done.progress.max_lock_us = done.progress.max_lock_us.max(micros(held));
@@ -139,7 +138,6 @@ impl StepContext<'_> {
         longest_lock_us: u64,
         started: Instant,
     ) -> Result<BatchDone> {
-        self.refuse_overtaken(step)?;
         let batch_started = Instant::now();
         tool_tables::create(self.connection)?;
         // Read under the write lock, like the history: if the lock file was removed, two processes may take turns.
