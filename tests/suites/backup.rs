@@ -142,6 +142,29 @@ fn an_altered_backup_is_found_out() {
 }
 
 #[test]
+fn a_manifest_that_tells_another_version_than_its_copy_is_found_out() {
+    let database = TestDatabase::populated(112);
+    run(&database, &["migrate", "--to", "V002"]);
+    let manifest = path(&json(&database, &["backup", "create"]), "manifest");
+    let mut says: Value = serde_json::from_slice(&fs::read(&manifest).unwrap()).unwrap();
+    assert_eq!(says["version"], 2);
+    says["version"] = value!(1);
+    fs::write(&manifest, says.to_string()).unwrap();
+    let output = BridgeMigrate::new(&database)
+        .args(["backup", "verify", "--json"])
+        .run();
+    output.assert_code(6);
+    let message = output.json()["problems"][0]["message"].to_string();
+    assert!(
+        message.contains("is at V002, and its manifest says V001"),
+        "{message}"
+    );
+    let before = database.dump();
+    refused(&database, &["restore", "latest"], 1);
+    dump::assert_same(&before, &database.dump());
+}
+
+#[test]
 fn a_missing_part_of_a_backup_is_found_out() {
     for file in ["database", "tokens"] {
         let database = TestDatabase::populated(106);
@@ -240,6 +263,66 @@ fn a_pruning_that_stops_says_what_is_gone() {
             .len(),
         1
     );
+}
+
+/// As when root made it, or on a disk that fails: the manifest is there and cannot be read.
+#[test]
+fn a_backup_that_cannot_be_read_hides_no_other() {
+    let database = TestDatabase::populated(111);
+    for _ in 0..3 {
+        run(&database, &["backup", "create"]);
+    }
+    let newest = path(&json(&database, &["backup", "list"])["backups"][0], "manifest");
+    let aside = database.root().join("aside");
+    fs::rename(&newest, &aside).unwrap();
+    fs::create_dir(&newest).unwrap();
+    let states = || {
+        let list = json(&database, &["backup", "list"]);
+        let backups = list["backups"].as_array().unwrap();
+        let state = |backup: &Value| backup["state"].as_str().unwrap().to_owned();
+        backups.iter().map(state).collect::<Vec<_>>()
+    };
+    assert_eq!(states(), ["unreadable", "complete", "complete"]);
+
+    let status = json(&database, &["status"]);
+    assert_ne!(path(&status["last_backup"], "manifest"), newest);
+    let verified = BridgeMigrate::new(&database)
+        .args(["verify", "--json"])
+        .run()
+        .json();
+    let findings = verified["findings"].as_array().unwrap();
+    let found = findings
+        .iter()
+        .find(|finding| finding["code"] == "BV148")
+        .unwrap();
+    assert!(
+        found["message"].as_str().unwrap().contains("Is a directory"),
+        "{found}"
+    );
+
+    // What came since the older ones would be lost.
+    let before = fs::read(database.path()).unwrap();
+    let error = refused(&database, &["restore", "latest"], 1);
+    assert!(
+        error["message"]
+            .as_str()
+            .unwrap()
+            .contains(newest.to_str().unwrap()),
+        "{error}"
+    );
+    assert!(
+        error["truth"].as_str().unwrap().contains("an older one"),
+        "{error}"
+    );
+    assert!(fs::read(database.path()).unwrap() == before);
+
+    // It is not counted among those that are kept.
+    run(&database, &["backup", "prune", "--keep-last", "1"]);
+    assert_eq!(states(), ["unreadable", "complete"]);
+    fs::remove_dir(&newest).unwrap();
+    fs::rename(&aside, &newest).unwrap();
+    assert_eq!(states(), ["complete", "complete"]);
+    run(&database, &["backup", "verify", "latest"]);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use support::database::odd_folder_names;
 use support::statements::run_statements_once;
-use support::{BridgeMigrate, CommandOutput, TestDatabase, proof};
+use support::{BridgeMigrate, CommandOutput, TestDatabase, dump, proof};
 
 use crate::common::{assert_output, contents, json, refused, run};
 
@@ -406,6 +406,68 @@ fn a_disk_that_is_too_small_is_refused_before_anything_starts() {
         1,
         "runs on a disk that is too small",
         "a file system of 1600 KiB was mounted",
+    );
+}
+
+/// As docs/runbooks/disk-full.md says: the migration has room, but not its backup.
+#[test]
+fn a_backup_that_goes_to_another_disk_needs_no_room_beside_the_database() {
+    let source = TestDatabase::populated(179);
+    let place = TestDatabase::nothing();
+    let size = format!("{}", fs::metadata(source.path()).unwrap().len() + (2 << 20));
+    let Some(_disk) = SmallDisk::mount(place.folder(), &size) else {
+        proof::count(
+            0,
+            "runs on a disk that is too small for the backup",
+            "left out: no file system can be mounted here",
+        );
+        return;
+    };
+    fs::copy(source.path(), place.path()).unwrap();
+    fs::copy(source.tokens(), place.tokens()).unwrap();
+    let error = refused(&place, &["migrate"], 1);
+    assert_eq!(error["kind"], "disk_full");
+    let other = tempfile::tempdir().unwrap();
+    let elsewhere = ["--backup-dir", other.path().to_str().unwrap()];
+    let checklist = BridgeMigrate::new(&place)
+        .args(elsewhere)
+        .args(["checklist", "--json"])
+        .run();
+    let findings = checklist.json()["findings"].to_string();
+    assert!(!findings.contains("BC107"), "{findings}");
+    let migrate = [&elsewhere[..], &["migrate", "--to", "V008"]].concat();
+    let answer = json(&place, &migrate);
+    assert!(
+        answer["backup"]["database"]
+            .as_str()
+            .unwrap()
+            .starts_with(elsewhere[1]),
+        "{answer}"
+    );
+    json(&place, &["migrate", "--no-backup"]);
+    assert_eq!(json(&place, &["status"])["version"], 9);
+
+    // Taking columns back writes their tables anew, and the old pages into the journal.
+    let before = place.dump();
+    let error = refused(
+        &place,
+        &["rollback", "--to", "1.0.0", "--strategy", "down", "--yes"],
+        1,
+    );
+    assert_eq!(error["kind"], "disk_full");
+    assert!(
+        error["message"]
+            .as_str()
+            .unwrap()
+            .contains("no room for the rollback"),
+        "{error}"
+    );
+    assert_eq!(json(&place, &["status"])["version"], 9);
+    dump::assert_same(&before, &place.dump());
+    proof::count(
+        5,
+        "runs on a disk that is too small for the backup",
+        format_args!("a file system of {size} bytes was mounted"),
     );
 }
 

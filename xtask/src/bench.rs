@@ -184,8 +184,9 @@ pub(crate) fn bench(project: &Project, options: &Options) -> Result<Report, Erro
                 outcome.failed.push(format!("{name}: {}", error.message()));
             }
             progress(&format!("  {:.1} s", started.elapsed().as_secs_f64()));
+            lab.tidy()?;
         }
-        lab.tidy(messages)?;
+        lab.forget(messages)?;
     }
 
     let tables = table::render(&outcome);

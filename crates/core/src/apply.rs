@@ -19,13 +19,14 @@ use crate::position::Position;
 use crate::rehearsal::receipt;
 use crate::rollback::unfinished::Unfinished;
 use crate::rollback_journal::RollbackJournal;
+use crate::room::Room;
 use crate::run_log::RunLog;
 use crate::runs::Run;
 use crate::schema_reader::SchemaReader;
-use crate::settings::{Settings, folder_of};
+use crate::settings::Settings;
 use crate::state::Progress;
 use crate::step::{StepContext, StepFailure, StepOutcome};
-use crate::{adopt, disk, first_start, import, preconditions};
+use crate::{adopt, first_start, import, preconditions};
 
 /// What a migration is asked for.
 #[derive(Debug, Clone, Copy, Default)]
@@ -155,11 +156,15 @@ fn migrate_locked(
             import.read(settings)?;
         }
     }
-    disk::require_space(
-        &folder_of(&settings.database),
-        plan.disk_needed_bytes,
-        "the migration and its backup",
-    )?;
+    let room = Room {
+        backup: if options.without_backup {
+            0
+        } else {
+            plan.room.backup
+        },
+        ..plan.room
+    };
+    room.require(settings, "the migration")?;
 
     let mut run = Run::begin(settings, "migrate", plan.from.version, plan.to.version);
     let log = RunLog::create(settings, &run, observer);

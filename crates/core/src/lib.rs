@@ -43,6 +43,7 @@ pub mod rehearsal;
 pub mod restore;
 pub mod rollback;
 mod rollback_journal;
+pub mod room;
 pub mod run_log;
 pub mod runs;
 pub mod schema;

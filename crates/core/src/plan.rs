@@ -12,6 +12,7 @@ use crate::error::{Error, ErrorKind, Hint, Result, SqliteContext};
 use crate::expected;
 use crate::ledger::count_rows;
 use crate::position::Position;
+use crate::room::Room;
 use crate::schema::{ObjectKind, Snapshot};
 use crate::settings::Settings;
 use crate::state::State;
@@ -57,8 +58,8 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// What a timestamp without an offset means.
     pub time_zone: TimeZone,
-    /// Bytes of disk that the backup, the steps and their journals need at most, about.
-    pub disk_needed_bytes: u64,
+    /// What the steps, their journals and the backup need on disk.
+    pub room: Room,
     /// The application's own objects at the version that the plan starts from.
     pub managed: Snapshot,
 }
@@ -236,7 +237,7 @@ pub fn plan(
         ));
     }
     let to = steps.last().map_or(from, |step| step.version);
-    let disk_needed_bytes = disk_needed(connection, &start, &steps)?;
+    let room = room(connection, &start, &steps)?;
     Ok(Plan {
         database: settings.database.clone(),
         start,
@@ -244,7 +245,7 @@ pub fn plan(
         to: Position::of(catalog, to),
         steps,
         time_zone: settings.time_zone,
-        disk_needed_bytes,
+        room,
         managed,
     })
 }
@@ -331,9 +332,9 @@ fn step(
 
 /// The backup is a copy of the file. Rewriting steps keep each old row once in the journal and write each
 /// page once more; a rebuild holds a table twice.
-fn disk_needed(connection: Option<&Connection>, start: &Start, steps: &[Step]) -> Result<u64> {
+fn room(connection: Option<&Connection>, start: &Start, steps: &[Step]) -> Result<Room> {
     let (Some(connection), false) = (connection, matches!(start, Start::Fresh) || steps.is_empty()) else {
-        return Ok(0);
+        return Ok(Room::default());
     };
     let pragma = |name: &str| -> Result<u64> {
         connection
@@ -346,7 +347,8 @@ fn disk_needed(connection: Option<&Connection>, start: &Start, steps: &[Step]) -
         .filter(|step| step.batched || !step.rebuilds.is_empty())
         .count() as u64;
     // A quarter of the file for each rewriting step was never exceeded: a value and its key against a whole row.
-    Ok(file
-        .saturating_add(file.saturating_mul(copies).div_ceil(4))
-        .saturating_add(1 << 20))
+    Ok(Room {
+        beside_database: file.saturating_mul(copies).div_ceil(4).saturating_add(1 << 20),
+        backup: file,
+    })
 }

@@ -5,6 +5,7 @@
 //! cannot change at one instant: the database goes first, and a run that is killed in between is repaired by
 //! running it again, since every part of it can be done twice.
 
+mod in_doubt;
 mod in_place;
 mod replace;
 mod same_pages;
@@ -13,6 +14,7 @@ mod secure;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use in_doubt::in_doubt;
 use serde::Serialize;
 
 use crate::backup::{
@@ -22,12 +24,12 @@ use crate::backup::{
 use crate::catalog::Catalog;
 use crate::connection::{FileState, inspect, open_reader, open_still};
 use crate::digest::digest_file;
-use crate::disk::{require_space, same_file_system};
 use crate::error::{Error, ErrorKind, Hint, Result};
-use crate::event::{Observer, Silent};
+use crate::event::{Event, Observer, Silent};
 use crate::expected;
 use crate::failed_run::after_replacing;
 use crate::rollback::unfinished::Unfinished;
+use crate::room::Room;
 use crate::schema::{ObjectKind, Snapshot};
 use crate::settings::{Settings, folder_of};
 use crate::state::State;
@@ -218,6 +220,9 @@ pub(crate) fn put_back(
         written_since: false,
         lock_ms: None,
     };
+    if let (Placement::InPlace, Some(message)) = (present.placement(), in_place::long_wait(&wanted)) {
+        observer.observe(&Event::Warning { message });
+    }
     if options.dry_run {
         let now = match present {
             Present::Database => contents_now(settings)?,
@@ -233,8 +238,12 @@ pub(crate) fn put_back(
     outcome.tables = table_rows(now.as_ref(), &wanted);
     outcome.secured = secured;
 
+    let before = match &outcome.secured {
+        Secured::Backup { backup } => Some(backup.database.as_path()),
+        Secured::Damaged { .. } | Secured::Nothing => None,
+    };
     let in_place = match present {
-        Present::Database => match in_place::put(settings, &backup.database, &wanted, observer) {
+        Present::Database => match in_place::put(settings, &backup.database, before, &wanted, observer) {
             // What SQLite cannot even begin to write to was secured as it is.
             Err(error) if is_damage(&error) && matches!(outcome.secured, Secured::Damaged { .. }) => None,
             put => Some(put?),
@@ -247,11 +256,8 @@ pub(crate) fn put_back(
             outcome.lock_ms = Some(millis(put.lock_held));
         }
         None => {
-            replace::replace_database(settings, &backup.database, observer).map_err(|error| {
-                error
-                    .with_truth("The database is as it was, or as in the backup. Run the restore again.")
-                    .with_hint(again(&backup.database))
-            })?;
+            replace::replace_database(settings, &backup.database, observer)
+                .map_err(|error| in_doubt(error, settings, &backup.database, None))?;
             outcome.placement = Placement::NewFile;
         }
     }
@@ -348,16 +354,11 @@ fn check_room(settings: &Settings, backup: &Backup) -> Result<()> {
     let secure = space_needed(settings)?;
 
     make_folder(&settings.backup_dir)?;
-    if same_file_system(&folder, &settings.backup_dir) {
-        require_space(&folder, put + companion + secure, "the restore")?;
-    } else {
-        require_space(&folder, put + companion, "the restore")?;
-        require_space(
-            &settings.backup_dir,
-            secure,
-            "a backup of the state before the restore",
-        )?;
-    }
+    let room = Room {
+        beside_database: put + companion,
+        backup: secure,
+    };
+    room.require(settings, "the restore")?;
     let companion_folder = folder_of(&settings.companion);
     for folder in [&folder, &settings.backup_dir, &companion_folder] {
         drop(WholeFile::create_in(folder)?);

@@ -44,6 +44,19 @@ pub struct StepOutcome {
     pub max_lock_ms: u64,
 }
 
+impl StepOutcome {
+    fn new(step: &Step, measures: StepMeasures) -> Self {
+        Self {
+            version: step.version,
+            name: step.name.clone(),
+            duration_ms: measures.duration_ms,
+            rows_changed: measures.rows_changed,
+            rows_skipped: measures.rows_skipped,
+            max_lock_ms: measures.max_lock_ms,
+        }
+    }
+}
+
 /// What every step of a run works with.
 pub(crate) struct StepContext<'a> {
     pub(crate) catalog: &'a Catalog,
@@ -189,21 +202,15 @@ impl StepContext<'_> {
         // What was there before comes first: an import only adds what is missing.
         let rows_changed = self.reclaim(migration)? + add_missing(self.connection, imported)?;
         let after = before.check(self.connection, &self.schemas, &self.change(step, migration))?;
+        let took = millis(started.elapsed());
         let measures = StepMeasures {
-            duration_ms: millis(started.elapsed()),
-            max_lock_ms: millis(started.elapsed()),
+            duration_ms: took,
+            max_lock_ms: took,
             rows_changed,
             rows_skipped: 0,
         };
         self.record(migration, measures, &after)?;
-        Ok(StepOutcome {
-            version: step.version,
-            name: step.name.clone(),
-            duration_ms: millis(started.elapsed()),
-            rows_changed,
-            rows_skipped: 0,
-            max_lock_ms: millis(started.elapsed()),
-        })
+        Ok(StepOutcome::new(step, measures))
     }
 
     /// Puts back what an earlier rollback of the migration dropped, if that was asked for.

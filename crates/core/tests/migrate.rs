@@ -11,6 +11,7 @@ mod common;
 use std::cell::RefCell;
 
 use bridge_migrate_core::apply::{MigrateOptions, migrate};
+use bridge_migrate_core::backup::{self, BackupFacts};
 use bridge_migrate_core::catalog::Catalog;
 use bridge_migrate_core::error::ErrorKind;
 use bridge_migrate_core::event::{Event, Observer, Silent};
@@ -54,6 +55,22 @@ fn a_second_run_changes_no_byte() {
     let outcome = migrate(&catalog(), &place.settings, MigrateOptions::default(), &Silent).unwrap();
     assert!(outcome.applied.is_empty() && outcome.run.is_none());
     assert_eq!(before, std::fs::read(place.database()).unwrap());
+}
+
+#[test]
+fn a_backup_made_while_another_process_migrates_is_of_the_version_that_it_holds() {
+    let place = Place::new();
+    migrate(&catalog(), &place.settings, to(Target::Version(1)), &Silent).unwrap();
+    let seen_before = BackupFacts {
+        version: Some(1),
+        release: None,
+        ..BackupFacts::default()
+    };
+    migrate(&catalog(), &place.settings, MigrateOptions::default(), &Silent).unwrap();
+    let made = backup::create(&place.settings, &seen_before, &Silent).unwrap();
+    assert_eq!(made.manifest.version, Some(4));
+    assert_eq!(made.manifest.release.as_deref(), Some("1.1.0"));
+    assert_eq!(backup::verify(&made.backup, true, &Silent).unwrap(), []);
 }
 
 #[test]

@@ -134,15 +134,6 @@ fn is_true(prover: &Prover, error: &Error, standing: Standing, connection: &Conn
             let is_changed = content(connection) != before;
             return reached == is_changed.then_some(standing.version);
         }
-        // It says that it cannot say which of the two is there, or that it is the backup's.
-        Command::Restore if standing.version == 0 => {
-            return match error.reached() {
-                Some(reached) => reached.version == 0,
-                None => error
-                    .truth()
-                    .is_some_and(|truth| truth.contains("or as in the backup")),
-            };
-        }
         Command::Rollback | Command::Restore => prover.scenario.catalog().last_version(),
     };
     match error.reached() {

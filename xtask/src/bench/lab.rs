@@ -161,20 +161,28 @@ impl Lab {
         Ok(folder)
     }
 
-    /// Removes what the runs left, and the data of this size.
+    /// Removes what the runs of a case left.
     ///
     /// # Errors
     /// When a folder cannot be removed.
-    pub(super) fn tidy(&self, messages: u64) -> Result<(), Error> {
+    pub(super) fn tidy(&self) -> Result<(), Error> {
+        self.remove(|name| name.starts_with("work-"))
+    }
+
+    /// Removes the data of this size.
+    ///
+    /// # Errors
+    /// When a folder cannot be removed.
+    pub(super) fn forget(&self, messages: u64) -> Result<(), Error> {
+        self.remove(|name| name.ends_with(&format!("-{messages}")))
+    }
+
+    fn remove(&self, is_meant: impl Fn(&str) -> bool) -> Result<(), Error> {
         let here = self.folder();
         let entries = fs::read_dir(here).map_err(|error| Error::io("read", here, &error))?;
         for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
-            let name = path
-                .file_name()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned();
-            if name.starts_with("work-") || name.ends_with(&format!("-{messages}")) {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if is_meant(&name) {
                 fs::remove_dir_all(&path).map_err(|error| Error::io("remove", &path, &error))?;
             }
         }

@@ -91,7 +91,7 @@ fn report(context: &Context, plan: Plan, shows_sql: bool) -> PlanReport {
         steps: plan.steps.into_iter().map(planned).collect(),
         timezone: plan.time_zone.to_string(),
         timezone_name: plan.time_zone.resolved_name(),
-        disk_needed_bytes: plan.disk_needed_bytes,
+        disk_needed_bytes: plan.room.total(),
         backup_dir: backs_up.then(|| context.settings.backup_dir.to_string_lossy().into_owned()),
         lock_budget_ms: super::milliseconds(context.settings.lock_budget),
         path: plan.database,

@@ -94,7 +94,7 @@ pub(crate) struct BackupEntry {
     pub(crate) release: Option<String>,
     pub(crate) reason: Option<String>,
     pub(crate) run: Option<String>,
-    /// `complete`, `incomplete` or `foreign`.
+    /// `complete`, `incomplete`, `unreadable` or `foreign`.
     pub(crate) state: &'static str,
     /// Why it is not complete.
     pub(crate) problem: Option<String>,
@@ -124,6 +124,7 @@ impl From<&Backup> for BackupEntry {
             state: match backup.state {
                 State::Complete => "complete",
                 State::Incomplete => "incomplete",
+                State::Unreadable => "unreadable",
                 State::Foreign => "foreign",
             },
             problem: backup.problem.clone(),

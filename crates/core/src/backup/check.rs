@@ -3,12 +3,16 @@
 use std::fs::File;
 use std::path::Path;
 
+use rusqlite::Connection;
+
 use super::contents::{Contents, read_contents};
 use super::names::lossy_name;
 use crate::connection::open_still;
 use crate::digest::{FileDigest, digest_file};
 use crate::error::{Error, ErrorKind, Hint, IoContext, Result, shell_quote};
 use crate::event::{Activity, Event, Observer};
+use crate::history::History;
+use crate::position::Position;
 use crate::settings::folder_of;
 
 /// Lines that a damaged database may say about its damage.
@@ -29,6 +33,8 @@ pub(crate) struct Checked {
     pub(crate) digest: FileDigest,
     /// `None` when the damage is so bad that they cannot be read.
     pub(crate) contents: Option<Contents>,
+    /// Where the copy stands by its own records; `None` when it has none, or they cannot be read.
+    pub(crate) position: Option<Position>,
     /// What SQLite says is wrong; nothing when the copy is sound.
     pub(crate) damage: Vec<String>,
 }
@@ -53,7 +59,10 @@ pub(crate) fn check_copy(
     // The observer belongs to this thread, so the part with the finest progress runs here.
     let (digest, looked, counted, synced) = std::thread::scope(|scope| {
         let damage = scope.spawn(|| look_for_damage(path, depth));
-        let contents = scope.spawn(|| open_still(path).and_then(|copy| read_contents(&copy)));
+        let contents = scope.spawn(|| {
+            let copy = open_still(path)?;
+            Ok((read_contents(&copy)?, position(&copy)))
+        });
         let sync = sync.map(|file| scope.spawn(|| file.sync_all()));
         let digest = digest_file(path, &subject, observer);
         (
@@ -75,13 +84,13 @@ pub(crate) fn check_copy(
     if let Some(synced) = synced {
         synced.map_err(died)?.on_file("put on disk", path)?;
     }
-    let contents = match counted.map_err(died)? {
-        Ok(contents) => Some(contents),
+    let (contents, position) = match counted.map_err(died)? {
+        Ok((contents, position)) => (Some(contents), position),
         Err(error) if is_damage(&error) => {
             if damage.is_empty() {
                 damage.push(describe(&error));
             }
-            None
+            (None, None)
         }
         Err(error) => return Err(unread(path, error)),
     };
@@ -92,8 +101,15 @@ pub(crate) fn check_copy(
     Ok(Checked {
         digest,
         contents,
+        position,
         damage,
     })
+}
+
+/// Whether the copy's history is sound is not asked here: a backup has what was there.
+fn position(copy: &Connection) -> Option<Position> {
+    History::read(copy).ok()??;
+    Position::read(copy).ok()
 }
 
 fn look_for_damage(path: &Path, depth: Depth) -> Result<Vec<String>> {

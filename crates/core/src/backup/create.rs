@@ -21,9 +21,9 @@ use crate::whole_file::{Publication, PublishedFile, VerifiedFile, WholeFile, mak
 /// What the caller knows about the database, for the manifest.
 #[derive(Debug, Clone, Default)]
 pub struct BackupFacts {
-    /// The last migration that is applied; 0 means none.
+    /// The last migration that is applied; 0 means none. If the copy itself says otherwise, that counts.
     pub version: Option<u32>,
-    /// The release of the database.
+    /// The release of the database at that version.
     pub release: Option<String>,
     /// The run that the backup belongs to.
     pub run: Option<String>,
@@ -103,9 +103,22 @@ pub(super) fn create_with(
             format!("the copy of {} ended early", settings.companion.display()),
         )
     })??;
-    let Checked { digest, contents, .. } = checked;
+    let Checked {
+        digest,
+        contents,
+        position,
+        ..
+    } = checked;
     let contents = contents.ok_or_else(|| damaged(&settings.database, "its tables cannot be read"))?;
     let (companion, companion_digest) = companion.unzip();
+    let (version, release) = match position {
+        // Another process has migrated since the caller looked.
+        Some(found) if facts.version != Some(found.version) => (
+            Some(found.version),
+            found.release.map(|release| release.to_string()),
+        ),
+        _ => (facts.version, facts.release.clone()),
+    };
 
     let named = name_files(settings, Stamp::at(now), database, companion)?;
     let companion = named.companion.as_ref().map(|file| file.path().to_owned());
@@ -117,8 +130,8 @@ pub(super) fn create_with(
         run: facts.run.clone(),
         source: lossy_name(&settings.database),
         stamp: named.stamp.to_string(),
-        version: facts.version,
-        release: facts.release.clone(),
+        version,
+        release,
         database: DatabaseEntry {
             file: lossy_name(named.database.path()),
             digest,

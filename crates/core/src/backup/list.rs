@@ -1,6 +1,7 @@
 //! Finds backups on disk.
 
 use std::collections::BTreeMap;
+use std::error::Error as _;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
@@ -11,7 +12,8 @@ use crate::connection::with_suffix;
 use crate::error::{Error, ErrorKind, Hint, IoContext, Result};
 use crate::settings::{Settings, folder_of};
 
-/// All backups of the database in the backup folder, newest first; foreign files come last.
+/// All backups of the database in the backup folder, newest first; foreign files come last. One that cannot be
+/// looked at is [`State::Unreadable`] and hides no other.
 ///
 /// # Errors
 /// When the folder cannot be read. A folder that does not exist holds no backups.
@@ -38,19 +40,39 @@ pub fn list(settings: &Settings) -> Result<Vec<Backup>> {
         }
     }
     foreign.sort();
-    let own = stamped.into_iter().rev().map(|(_, path)| load(settings, &path));
+    let own = stamped
+        .into_iter()
+        .rev()
+        .map(|(_, path)| look_at(settings, &path));
     let foreign = foreign.into_iter().map(|path| {
-        Ok(Backup {
-            stamp: None,
-            companion: None,
-            manifest_path: with_suffix(&path, MANIFEST_SUFFIX),
-            manifest: None,
-            state: State::Foreign,
-            problem: Some("its name is not one that this program gives".to_owned()),
-            database: path,
-        })
+        let problem = "its name is not one that this program gives".to_owned();
+        without_manifest(path, State::Foreign, problem)
     });
-    own.chain(foreign).collect()
+    Ok(own.chain(foreign).collect())
+}
+
+/// What [`load`] gives, or, when a file of it cannot be looked at, a backup that says so.
+pub fn look_at(settings: &Settings, path: &Path) -> Backup {
+    load(settings, path).unwrap_or_else(|error| {
+        let problem = match error.source() {
+            Some(source) => format!("{error}: {source}"),
+            None => error.to_string(),
+        };
+        without_manifest(copy_of(path), State::Unreadable, problem)
+    })
+}
+
+/// What is known of a copy by its name only.
+fn without_manifest(database: PathBuf, state: State, problem: String) -> Backup {
+    Backup {
+        stamp: database.file_name().and_then(stamp_of),
+        companion: None,
+        manifest_path: with_suffix(&database, MANIFEST_SUFFIX),
+        manifest: None,
+        state,
+        problem: Some(problem),
+        database,
+    }
 }
 
 /// The backup whose copy of the database, or whose manifest, is at `path`.
@@ -58,7 +80,7 @@ pub fn list(settings: &Settings) -> Result<Vec<Backup>> {
 /// # Errors
 /// When a file of it cannot be looked at for another reason than that it is not there.
 pub fn load(settings: &Settings, path: &Path) -> Result<Backup> {
-    let database = without_suffix(path).unwrap_or_else(|| path.to_owned());
+    let database = copy_of(path);
     let manifest_path = with_suffix(&database, MANIFEST_SUFFIX);
     let mut problem = None;
     let manifest = match Manifest::read(&manifest_path) {
@@ -102,22 +124,14 @@ pub fn load(settings: &Settings, path: &Path) -> Result<Backup> {
     })
 }
 
-/// The backup that `name` means: `latest` for the newest complete one, a stamp, a file name in the backup
+/// The backup that `name` means: `latest` for the newest complete one unless a newer one cannot be looked at, a stamp, a file name in the backup
 /// folder, or a path; of the copy of the database or of the manifest.
 ///
 /// # Errors
-/// [`ErrorKind::Usage`] when there is none; when it cannot be looked at for another reason than that.
+/// [`ErrorKind::Usage`] when there is none; when it, or one that may be the latest, cannot be looked at for another reason than that.
 pub fn find(settings: &Settings, name: &OsStr) -> Result<Backup> {
     if name == "latest" {
-        return list(settings)?
-            .into_iter()
-            .find(|backup| backup.state == State::Complete)
-            .ok_or_else(|| {
-                not_found(format!(
-                    "there is no complete backup in {}",
-                    settings.backup_dir.display()
-                ))
-            });
+        return latest(settings);
     }
     let mut stamped = file_name(&settings.database)?.to_owned();
     stamped.push(".backup.");
@@ -138,6 +152,29 @@ pub fn find(settings: &Settings, name: &OsStr) -> Result<Backup> {
         }
     }
     Err(unread.unwrap_or_else(|| not_found(format!("there is no backup {}", Path::new(name).display()))))
+}
+
+fn latest(settings: &Settings) -> Result<Backup> {
+    let newest = list(settings)?
+        .into_iter()
+        .find(|backup| matches!(backup.state, State::Complete | State::Unreadable))
+        .ok_or_else(|| {
+            not_found(format!(
+                "there is no complete backup in {}",
+                settings.backup_dir.display()
+            ))
+        })?;
+    if newest.state == State::Complete {
+        return Ok(newest);
+    }
+    // An older one in its place would lose what came since.
+    load(settings, &newest.database).map_err(|error| {
+        error
+            .with_truth(
+                "It may be the latest backup. Nothing was changed; an older one can be named by its stamp.",
+            )
+            .with_hint(Hint::tool(["backup", "list"]))
+    })
 }
 
 /// Whether the copy of a database, or its manifest, is at `path`.
@@ -165,9 +202,14 @@ fn not_found(message: String) -> Error {
         .with_hint(Hint::tool(["backup", "list"]))
 }
 
-fn without_suffix(path: &Path) -> Option<PathBuf> {
-    let stem = path.file_stem()?;
-    (path.extension()? == "json" && stamp_of(stem).is_some()).then(|| path.with_file_name(stem))
+/// The copy of the database, of which `path` is the name or that of its manifest.
+fn copy_of(path: &Path) -> PathBuf {
+    let is_manifest = path.extension().is_some_and(|extension| extension == "json")
+        && path.file_stem().and_then(stamp_of).is_some();
+    match is_manifest {
+        true => path.with_extension(""),
+        false => path.to_owned(),
+    }
 }
 
 fn length_problem(path: &Path, bytes: u64) -> Result<Option<String>> {

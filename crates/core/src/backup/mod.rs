@@ -24,7 +24,7 @@ pub(crate) use copy::copy_untouched;
 pub(crate) use create::create_untouched;
 pub(crate) use create::space_needed;
 pub use create::{BackupFacts, Created, create};
-pub use list::{find, list, load};
+pub use list::{find, list, load, look_at};
 pub use manifest::{CompanionEntry, DatabaseEntry, Manifest};
 pub use names::Stamp;
 pub(crate) use names::{file_name, lossy_name};
@@ -39,9 +39,11 @@ pub use verify::{Problem, ProblemKind, verify};
 pub enum State {
     /// The manifest and every file that it names are there, in the right length.
     Complete,
-    /// The manifest cannot be read or is missing, or a file that it names is missing or has another length:
+    /// The manifest is malformed or missing, or a file that it names is missing or has another length:
     /// an interrupted run, a copy made by hand, or damage.
     Incomplete,
+    /// A file of it cannot be looked at, so that nobody can tell: another user's, or on a disk that fails.
+    Unreadable,
     /// Named like a backup but for the stamp: not made by this tool.
     Foreign,
 }

@@ -89,6 +89,14 @@ pub fn verify(backup: &Backup, full: bool, observer: &dyn Observer) -> Result<Ve
                     }
                 }
             }
+            let said = manifest.and_then(|manifest| manifest.version);
+            if let (Some(found), Some(said)) = (checked.position, said)
+                && found.version != said
+            {
+                let found = found.version;
+                let message = format!("{name} is at V{found:03}, and its manifest says V{said:03}");
+                report(ProblemKind::ContentsDiffer, &backup.database, message);
+            }
             for damage in checked.damage {
                 report(
                     ProblemKind::Damaged,

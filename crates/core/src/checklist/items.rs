@@ -7,7 +7,6 @@ use crate::error::ErrorKind;
 use crate::lock;
 use crate::plan::{Plan, Start};
 use crate::runs;
-use crate::settings::folder_of;
 use crate::way_back::WayBack;
 
 use super::{Asked, Attestation, Item, ItemState, Look};
@@ -226,42 +225,33 @@ pub(super) fn disk(look: &Look<'_>) -> Item {
         question: "is there room on the disk",
     };
     let needed = match pending(look, asked) {
-        Ok(plan) => plan.disk_needed_bytes,
+        Ok(plan) => plan.room,
         Err(item) => return item,
     };
     let mut evidence = Vec::new();
-    for folder in [
-        folder_of(&look.settings.database),
-        look.settings.backup_dir.clone(),
-    ] {
-        // A backup folder that does not exist yet will be made where its parent is.
-        let folder = std::path::absolute(&folder).unwrap_or(folder);
-        let Some(folder) = folder.ancestors().find(|folder| folder.is_dir()) else {
-            continue;
-        };
-        match disk::available(folder) {
-            Ok(free) if free < needed => {
+    for share in needed.shares(look.settings, "the migration") {
+        let folder = std::path::absolute(&share.folder).unwrap_or(share.folder);
+        let needed = disk::size(share.bytes);
+        match disk::available(&folder) {
+            Ok(free) if free < share.bytes => {
                 return asked.failed(
                     format!(
-                        "{} needed and {} free in {}",
-                        disk::size(needed),
+                        "{needed} needed and {} free in {}",
                         disk::size(free),
                         folder.display()
                     ),
-                    "free some space, or set another --backup-dir",
+                    "free some space, or put the backup on another disk with --backup-dir",
                 );
             }
-            Ok(free) => {
-                let folder = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
-                let line = format!("{} free in {}", disk::size(free), folder.display());
-                if !evidence.contains(&line) {
-                    evidence.push(line);
-                }
-            }
+            Ok(free) => evidence.push(format!(
+                "{needed} needed and {} free in {}",
+                disk::size(free),
+                folder.display()
+            )),
             Err(error) => return asked.unknown(&error),
         }
     }
-    asked.ok(format!("{} needed; {}", disk::size(needed), evidence.join(", ")))
+    asked.ok(evidence.join(", "))
 }
 
 pub(super) fn lock(look: &Look<'_>) -> Item {

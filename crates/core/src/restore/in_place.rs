@@ -9,10 +9,11 @@ use rusqlite::Connection;
 use rusqlite::backup::{Backup, StepResult};
 
 use super::again;
+use super::in_doubt::in_doubt;
 use super::same_pages::same_pages;
 use crate::backup::{Contents, differing_rows, lossy_name, read_contents};
-use crate::connection::{open_still, open_writer, percent_encoded, with_suffix};
-use crate::disk::require_space;
+use crate::connection::{open_still, open_writer, percent_encoded};
+use crate::disk::{require_space, size};
 use crate::error::{Error, ErrorKind, Hint, IoContext, Result, SqliteContext};
 use crate::event::{Activity, Event, Observer};
 use crate::failed_run::after_replacing;
@@ -22,6 +23,10 @@ use crate::whole_file::WholeFile;
 
 /// The page cache in KiB: as large as flat memory allows.
 const CACHE_KIB: i64 = 24 * 1024;
+/// What is written in a second, its old pages into the journal included: measured on a small server's disk.
+const BYTES_PER_SECOND: u64 = 250_000_000;
+/// For how long the Bridge's servers wait for a lock before a call of theirs fails.
+const SERVERS_WAIT_SECONDS: u64 = 5;
 /// Pages between two progress events.
 const STEP_PAGES: i32 = 2048;
 /// Where the header says which journal is used: 1 for rollback, 2 for write-ahead.
@@ -38,10 +43,24 @@ pub(super) struct Put {
     pub(super) lock_held: Duration,
 }
 
-/// Puts the pages of `backup` into the live file and checks the result.
+/// A warning, where others will be kept out for longer than servers wait.
+pub(super) fn long_wait(wanted: &Contents) -> Option<String> {
+    let bytes = u64::from(wanted.page_size).saturating_mul(wanted.page_count);
+    let seconds = bytes / BYTES_PER_SECOND;
+    (seconds >= SERVERS_WAIT_SECONDS).then(|| {
+        format!(
+            "while {} are put back, other processes wait for about {seconds} s, and servers give up after \
+             {SERVERS_WAIT_SECONDS} s: stop them first",
+            size(bytes)
+        )
+    })
+}
+
+/// Puts the pages of `backup` into the live file and checks the result. `before` is a copy of what is there now.
 pub(super) fn put(
     settings: &Settings,
     backup: &Path,
+    before: Option<&Path>,
     wanted: &Contents,
     observer: &dyn Observer,
 ) -> Result<Put> {
@@ -61,16 +80,30 @@ pub(super) fn put(
         } else {
             None
         };
-    let before = data_version(&live)?;
-    let lock_held = match &converted {
+    let version_before = data_version(&live)?;
+    let written = match &converted {
         Some(converted) => {
             let source = open_still(converted.path())?;
-            write_pages(settings, &source, &mut live, observer)?
+            write_pages(settings, &source, &mut live, observer)
         }
-        None => write_pages(settings, &source, &mut live, observer)?,
+        None => write_pages(settings, &source, &mut live, observer),
     };
+    let lock_held = written.map_err(|error| match error.kind() {
+        // It never got as far as a commit.
+        ErrorKind::Busy => error,
+        _ => in_doubt(error, settings, backup, before),
+    })?;
     let written_since = settle(&live, backup_mode)
-        .and_then(|()| check(&live, database, backup, wanted, before, converted.is_none()))
+        .and_then(|()| {
+            check(
+                &live,
+                database,
+                backup,
+                wanted,
+                version_before,
+                converted.is_none(),
+            )
+        })
         .map_err(|error| match error.kind() {
             // Then it is not the content of the backup that is there.
             ErrorKind::VerificationFailed | ErrorKind::Corrupt | ErrorKind::NotADatabase => error,
@@ -133,12 +166,7 @@ fn write_pages(
                 ))
                 .with_hint(Hint::tool(["status"])));
             }
-            Err(source) => {
-                // SQLite shortens the file after the commit: a failure there comes too late to change anything.
-                return Err(Error::sqlite(doing(), source).with_truth(
-                    "The database is whole: as it was, or as in the backup. Run the restore again.",
-                ));
-            }
+            Err(source) => return Err(Error::sqlite(doing(), source)),
         }
     }
     drop(backup);
@@ -172,7 +200,7 @@ fn check(
     database: &Path,
     backup: &Path,
     wanted: &Contents,
-    before: i64,
+    version_before: i64,
     same_page_size: bool,
 ) -> Result<bool> {
     let doing = || format!("check the restored {}", database.display());
@@ -180,10 +208,8 @@ fn check(
     snapshot
         .query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
         .while_doing(doing())?;
-    let written_since = data_version(&snapshot)? != before;
-    let log = with_suffix(database, "-wal");
-    let log_is_empty = log.metadata().map_or(true, |log| log.len() == 0);
-    if same_page_size && log_is_empty && same_pages(database, backup)? {
+    let written_since = data_version(&snapshot)? != version_before;
+    if same_page_size && same_pages(database, backup)? {
         return Ok(written_since);
     }
     let damage: String = snapshot
@@ -264,4 +290,29 @@ fn journal_mode_in_header(backup: &Path) -> Result<&'static str> {
         .and_then(|file| read_at(&file, JOURNAL_MODE_AT, &mut mode))
         .on_file("read", backup)?;
     Ok(if mode == [2] { "wal" } else { "delete" })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn whoever_restores_much_is_warned_before_servers_give_up() {
+        let warned = |page_count| {
+            long_wait(&Contents {
+                page_size: 4096,
+                page_count,
+                application_id: 0,
+                user_version: 0,
+                tables: BTreeMap::new(),
+            })
+        };
+        assert_eq!(warned(300_000), None);
+        insta::assert_snapshot!(
+            warned(732_422).unwrap(),
+            @"while 2.7 GiB are put back, other processes wait for about 12 s, and servers give up after 5 s: stop them first"
+        );
+    }
 }

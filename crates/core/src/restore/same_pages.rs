@@ -4,6 +4,7 @@ use std::fs::File;
 use std::ops::Range;
 use std::path::Path;
 
+use crate::connection::with_suffix;
 use crate::error::{IoContext, Result};
 use crate::raw_file::{RawFile, read_at};
 
@@ -14,8 +15,12 @@ const BLOCK_BYTES: usize = 1024 * 1024;
 /// (<https://sqlite.org/fileformat2.html#the_database_header>).
 const VOLATILE: [Range<usize>; 4] = [18..20, 24..28, 40..44, 92..100];
 
-/// Whether both files hold the same pages. The live one must stand still.
+/// Whether both files hold the same pages, and the live one has none in a log. It must stand still.
 pub(super) fn same_pages(live: &Path, backup: &Path) -> Result<bool> {
+    let log = with_suffix(live, "-wal");
+    if log.metadata().is_ok_and(|log| log.len() > 0) {
+        return Ok(false);
+    }
     let live_file = RawFile::open(live).on_file("open", live)?;
     let backup_file = File::open(backup).on_file("open", backup)?;
     let length = backup_file.metadata().on_file("look at", backup)?.len();

@@ -159,6 +159,9 @@ pub fn rollback(
             "--dry-run",
         ])));
     }
+    if plan.strategy != Strategy::Restore {
+        plan.room(settings)?.require(settings, "the rollback")?;
+    }
     let mut run = Run::begin(settings, "rollback", plan.from.version, plan.to.version);
     let log = RunLog::create(settings, &run, observer);
     log.observe(&Event::RunStarted {

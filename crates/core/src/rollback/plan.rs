@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use rusqlite::Connection;
 
-use crate::backup::Backup;
+use crate::backup::{self, Backup};
 use crate::catalog::Catalog;
 use crate::error::{Error, ErrorKind, Hint, Result};
 use crate::history::History;
 use crate::position::Position;
+use crate::room::Room;
 use crate::runs::{self, RecordedStep};
 use crate::settings::Settings;
 use crate::state::State;
@@ -43,6 +44,20 @@ impl RollbackPlan {
     /// Whether the database is there already.
     pub fn is_empty(&self) -> bool {
         self.takes_back.is_empty()
+    }
+
+    /// What going back step by step needs on disk. A table that is rewritten or dropped is in the journal as a whole;
+    /// what is kept of it, and what the steps in batches need, was never a quarter of the file.
+    pub(super) fn room(&self, settings: &Settings) -> Result<Room> {
+        let file = backup::space_needed(settings)?;
+        let journal = match self.steps.iter().all(|step| step.dropped.is_empty()) {
+            true => 0,
+            false => file,
+        };
+        Ok(Room {
+            beside_database: journal.saturating_add(file.div_ceil(4)).saturating_add(1 << 20),
+            backup: file,
+        })
     }
 }
 

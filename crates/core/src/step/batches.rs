@@ -33,14 +33,13 @@ impl BatchDone {
         self.outcome.cursor.is_none()
     }
 
-    fn step_outcome(&self, step: &Step, started: Instant) -> StepOutcome {
-        StepOutcome {
-            version: step.version,
-            name: step.name.clone(),
+    /// Of the whole step up to here.
+    fn measures(&self, started: Instant) -> StepMeasures {
+        StepMeasures {
             duration_ms: millis(started.elapsed()),
+            max_lock_ms: self.progress.max_lock_us.div_ceil(1000),
             rows_changed: self.progress.changed,
             rows_skipped: self.progress.skipped,
-            max_lock_ms: self.progress.max_lock_us.div_ceil(1000),
         }
     }
 }
@@ -70,7 +69,7 @@ impl StepContext<'_> {
                     activity: Activity::Rows,
                     subject: step.stem.clone(),
                 });
-                return Ok(done.step_outcome(step, started));
+                return Ok(StepOutcome::new(step, done.measures(started)));
             }
             committed_batches = true;
             self.observer.observe(&Event::Progress {
@@ -94,7 +93,9 @@ impl StepContext<'_> {
         let mut batches = Vec::new();
         loop {
             let done = self.run_batch(step, migration, data, LARGEST_BATCH, 0, started)?;
-            let outcome = done.is_last().then(|| done.step_outcome(step, started));
+            let outcome = done
+                .is_last()
+                .then(|| StepOutcome::new(step, done.measures(started)));
             batches.push(done);
             if let Some(outcome) = outcome {
                 return Ok((outcome, batches));
@@ -206,13 +207,7 @@ impl StepContext<'_> {
         }
         let after = before.check(self.connection, &self.schemas, &self.change(step, migration))?;
         if done.is_last() {
-            let measures = StepMeasures {
-                duration_ms: millis(started.elapsed()),
-                max_lock_ms: done.progress.max_lock_us.div_ceil(1000),
-                rows_changed: done.progress.changed,
-                rows_skipped: done.progress.skipped,
-            };
-            self.record(migration, measures, &after)?;
+            self.record(migration, done.measures(started), &after)?;
         }
         Ok(done)
     }

@@ -147,9 +147,15 @@ pub const RESTORE_POINT_GONE: Code = code(
 );
 /// A migration is running.
 pub const RUNNING: Code = code("BV147", Note, "run `verify` again when it is done");
+/// A backup of which nobody can tell whether it can be restored.
+pub const BACKUP_UNREADABLE: Code = code(
+    "BV148",
+    Warning,
+    "give this user the right to read it, or look at the disk; until then it is neither restored nor pruned",
+);
 
 /// All kinds, by code.
-pub const ALL: [&Code; 29] = [
+pub const ALL: [&Code; 30] = [
     &DAMAGED,
     &UNREADABLE,
     &CONSTRAINT,
@@ -179,6 +185,7 @@ pub const ALL: [&Code; 29] = [
     &BACKUP_INCOMPLETE,
     &RESTORE_POINT_GONE,
     &RUNNING,
+    &BACKUP_UNREADABLE,
 ];
 
 #[cfg(test)]

@@ -49,12 +49,13 @@ pub(super) fn around(settings: &Settings, state: FileState, report: &mut Report)
         report.add(&codes::ABANDONED, name(&file), "a killed run left it");
     }
     for backup in backup::list(settings)? {
-        if backup.state == State::Incomplete {
-            report.add(
-                &codes::BACKUP_INCOMPLETE,
-                name(&backup.database),
-                backup.problem.unwrap_or_else(|| "it is incomplete".to_owned()),
-            );
+        let code = match backup.state {
+            State::Complete | State::Foreign => None,
+            State::Incomplete => Some(&codes::BACKUP_INCOMPLETE),
+            State::Unreadable => Some(&codes::BACKUP_UNREADABLE),
+        };
+        if let Some(code) = code {
+            report.add(code, name(&backup.database), backup.problem.unwrap_or_default());
         }
         for suffix in SIDECARS {
             let sidecar = with_suffix(&backup.database, suffix);

@@ -1,8 +1,8 @@
 //! What can still be told of the conservation ledger afterwards: the journal, filled columns, row counts.
 
-use crate::backup;
+use crate::backup::{self, State};
 use crate::catalog::RowChangeKind;
-use crate::error::{ErrorKind, Result, SqliteContext};
+use crate::error::{Result, SqliteContext};
 use crate::expected;
 use crate::ledger::count_rows;
 use crate::quote::identifier;
@@ -163,12 +163,15 @@ fn against_backup(subject: &Subject<'_>, report: &mut Report) -> Result<()> {
     let Some(manifest_path) = run.backup.as_deref() else {
         return Ok(());
     };
-    let manifest = match backup::load(subject.settings, manifest_path.as_ref()) {
-        Ok(backup) => backup.manifest,
-        Err(error) if error.kind() == ErrorKind::Missing => None,
-        Err(error) => return Err(error),
-    };
-    let Some(manifest) = manifest else {
+    let backup = backup::look_at(subject.settings, manifest_path.as_ref());
+    if backup.state == State::Unreadable {
+        report.add(
+            &codes::BACKUP_UNREADABLE,
+            backup::lossy_name(&backup.database),
+            backup.problem.unwrap_or_default(),
+        );
+    }
+    let Some(manifest) = backup.manifest else {
         return Ok(());
     };
     let schema = expected::read(subject.connection)?;

@@ -101,8 +101,8 @@ fn check_at(readers: &Readers, place: &Place, sound: &Backup, data: &[u8]) {
     assert_eq!(backup::list(&place.settings).unwrap().len(), 1);
 }
 
-/// Whether it promises another copy of the database, or another companion than the one that is there. That there is
-/// none it may say: nothing else knows.
+/// Whether it promises another copy of the database, or another companion than the one that is there, or another
+/// version than the copy's. That there is none it may say: nothing else knows.
 fn differs(sound: &Manifest, found: &Manifest) -> bool {
     let same_digest = |one: &FileDigest, other: &FileDigest| {
         one.bytes == other.bytes && one.sha256.eq_ignore_ascii_case(&other.sha256)
@@ -111,7 +111,9 @@ fn differs(sound: &Manifest, found: &Manifest) -> bool {
         (Some(sound), Some(found)) => !same_digest(&sound.digest, &found.digest),
         _ => false,
     };
+    let other_version = found.version.is_some() && found.version != sound.version;
     !same_digest(&sound.database.digest, &found.database.digest)
         || sound.database.contents != found.database.contents
         || other_companion
+        || other_version
 }
