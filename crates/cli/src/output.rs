@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::io::{self, ErrorKind as IoKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
+use anstream::adapter::strip_str;
+use anstream::stream::{AsLockedWrite, RawStream};
 use anstream::{AutoStream, ColorChoice};
 use bridge_migrate_cli::config_file::Color;
 use bridge_migrate_core::error::{Error, ErrorKind, Result};
@@ -213,17 +215,31 @@ impl Output {
     }
 
     fn write_answer(&self, text: &str) -> io::Result<()> {
-        // JSON needs no look at the terminal.
-        let color = if self.json { ColorChoice::Never } else { self.color };
-        write_to(AutoStream::new(io::stdout().lock(), color), text)
+        let stdout = io::stdout().lock();
+        match self.json {
+            true => write_plain(stdout, text),
+            false => write_styled(stdout, self.color, text),
+        }
     }
 
     fn write_aside(&self, text: &str) -> io::Result<()> {
-        write_to(AutoStream::new(io::stderr().lock(), self.color), text)
+        write_styled(io::stderr().lock(), self.color, text)
     }
 }
 
-fn write_to(mut stream: impl Write, text: &str) -> io::Result<()> {
+fn write_styled(stream: impl RawStream + AsLockedWrite, color: ColorChoice, text: &str) -> io::Result<()> {
+    let color = match color {
+        ColorChoice::Auto => AutoStream::choice(&stream),
+        chosen => chosen,
+    };
+    match color {
+        // In one piece: a stream that strips writes each line by itself.
+        ColorChoice::Never => write_plain(stream, &strip_str(text).to_string()),
+        _ => write_plain(AutoStream::new(stream, color), text),
+    }
+}
+
+fn write_plain(mut stream: impl Write, text: &str) -> io::Result<()> {
     stream.write_all(text.as_bytes())?;
     stream.flush()
 }

@@ -47,20 +47,25 @@ pub struct Progress {
 }
 
 impl State {
-    /// Reads everything in one transaction.
+    /// Reads everything in one transaction: the caller's, if there is one, or one of its own.
     ///
     /// # Errors
     /// When SQLite cannot read, or the history is damaged.
     pub fn read(connection: &Connection) -> Result<Self> {
         let doing = "read the database";
-        let transaction = connection.unchecked_transaction().while_doing(doing)?;
+        let own = match connection.is_autocommit() {
+            true => Some(connection.unchecked_transaction().while_doing(doing)?),
+            false => None,
+        };
         let state = Self {
             history: History::read(connection)?,
             schema: expected::read(connection)?,
             schema_version: schema_version::current(connection)?,
             progress: Progress::read(connection)?,
         };
-        transaction.finish().while_doing(doing)?;
+        if let Some(own) = own {
+            own.finish().while_doing(doing)?;
+        }
         Ok(state)
     }
 

@@ -9,7 +9,7 @@ use crate::apply::resolved;
 use crate::backup::{self, Backup};
 use crate::catalog::Catalog;
 use crate::connection::{self, FileState};
-use crate::error::{ErrorKind, Result};
+use crate::error::{ErrorKind, Result, SqliteContext};
 use crate::lock::{self, Holder};
 use crate::position::Position;
 use crate::runs::{self, RecordedRun};
@@ -83,6 +83,12 @@ pub fn status(catalog: &Catalog, settings: &Settings) -> Result<Status> {
         }
         Err(error) => return Err(error),
     };
+    connection::until_settled(&settings.database, settings.busy_timeout, || {
+        look(catalog, settings)
+    })
+}
+
+fn look(catalog: &Catalog, settings: &Settings) -> Result<Status> {
     let mut status = Status {
         database: settings.database.clone(),
         presence: Presence::Missing,
@@ -108,14 +114,18 @@ pub fn status(catalog: &Catalog, settings: &Settings) -> Result<Status> {
         FileState::Database { .. } => {}
     }
     let reader = connection::open_reader(&settings.database, settings.busy_timeout)?;
-    let state = State::read(&reader)?;
+    // Of one moment, and with one lock instead of one for each read.
+    let moment = reader
+        .unchecked_transaction()
+        .while_doing("read where the database stands")?;
+    let state = State::read(&moment)?;
     if let Some(history) = &state.history {
         history.check(catalog)?;
         status.presence = Presence::Managed;
         status.position = Position::of(catalog, history.version());
         status.pending = pending(catalog, history.version());
-        status.drift = drift::find(catalog, &reader, &state)?;
-        status.last_run = runs::read_runs(&reader)?.pop();
+        status.drift = drift::find(catalog, &moment, &state)?;
+        status.last_run = runs::read_runs(&moment)?.pop();
         status.interrupted = state.progress;
     } else if state.is_fresh() {
         status.presence = Presence::Empty;

@@ -12,10 +12,15 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use bridge_migrate_core::Target;
 use bridge_migrate_core::apply::{MigrateOptions, migrate};
 use bridge_migrate_core::connection::open_reader;
 use bridge_migrate_core::event::Silent;
+use bridge_migrate_core::finding::Severity;
+use bridge_migrate_core::plan::PlanOptions;
+use bridge_migrate_core::rusqlite;
 use bridge_migrate_core::status::{Presence, status};
+use bridge_migrate_core::verify::{VerifyOptions, verify};
 use common::{Place, catalog};
 
 fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
@@ -135,7 +140,7 @@ fn with_a_journal_that_a_crash_left_to_be_rolled_back() {
 
 #[test]
 fn servers_that_come_and_go_do_not_look_like_damage() {
-    let place = Place::new();
+    let place = migrated();
     let sql =
         "PRAGMA journal_mode = WAL; CREATE TABLE calls (text TEXT); CREATE INDEX by_text ON calls (text)";
     place.open().execute_batch(sql).unwrap();
@@ -145,18 +150,22 @@ fn servers_that_come_and_go_do_not_look_like_damage() {
         .stdout(std::process::Stdio::null())
         .spawn()
         .unwrap();
-    let calls = || -> u64 {
+    let calls = || -> rusqlite::Result<u64> {
         let reader = open_reader(&place.database(), Duration::from_secs(5)).unwrap();
-        let integrity: String = reader
-            .query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
-            .unwrap();
+        let integrity: String = reader.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
         assert_eq!(integrity, "ok");
-        reader
-            .query_row("SELECT count(*) FROM calls", [], |row| row.get(0))
-            .unwrap()
+        reader.query_row("SELECT count(*) FROM calls", [], |row| row.get(0))
     };
     let started = std::time::Instant::now();
-    while calls() < 300 {
+    let mut seen = 0;
+    while seen < 300 {
+        // Who reads for long may find the log gone, and has to open the database again; a command does so by itself.
+        match calls() {
+            Ok(now) => seen = now,
+            Err(error) => assert_eq!(error.sqlite_error_code(), Some(rusqlite::ErrorCode::ReadOnly)),
+        }
+        let found = status(&catalog(), &place.settings).unwrap();
+        assert_eq!((found.presence, found.position.version), (Presence::Managed, 4));
         assert!(
             started.elapsed() < Duration::from_secs(60),
             "the server does not write"
@@ -180,5 +189,49 @@ fn a_server_in_a_process_of_its_own() {
         connection
             .execute_batch("INSERT INTO calls VALUES (hex(randomblob(600)))")
             .unwrap();
+    }
+}
+
+/// Each step changes the schema and its records in one transaction, and so must whoever compares them read both.
+#[test]
+fn whoever_looks_beside_a_migration_sees_no_damage() {
+    for _ in 0..10 {
+        let place = Place::new();
+        let to = |version| MigrateOptions {
+            plan: PlanOptions {
+                target: Target::Version(version),
+                ..PlanOptions::default()
+            },
+            ..MigrateOptions::default()
+        };
+        migrate(&catalog(), &place.settings, to(1), &Silent).unwrap();
+        std::thread::scope(|scope| {
+            let looks = [(); 2].map(|()| {
+                scope.spawn(|| {
+                    let mut looks = 0;
+                    loop {
+                        let found = status(&catalog(), &place.settings).unwrap();
+                        assert_eq!(found.drift, [], "at V{:03}", found.position.version);
+                        let damage = verify(&catalog(), &place.settings, VerifyOptions::default(), &Silent);
+                        let worst = damage.unwrap().into_iter().next();
+                        assert!(
+                            worst
+                                .as_ref()
+                                .is_none_or(|worst| worst.severity != Severity::Error),
+                            "{worst:?}"
+                        );
+                        looks += 1;
+                        if found.position.version == 4 {
+                            return looks;
+                        }
+                    }
+                })
+            });
+            for version in 2..=4 {
+                migrate(&catalog(), &place.settings, to(version), &Silent).unwrap();
+            }
+            let looks: u32 = looks.into_iter().map(|thread| thread.join().unwrap()).sum();
+            assert!(looks > 2, "{looks} looks");
+        });
     }
 }
