@@ -361,10 +361,10 @@ fn a_read_only_file_or_folder_is_refused_and_can_still_be_looked_at() {
 struct SmallDisk(std::path::PathBuf);
 
 impl SmallDisk {
-    fn mount(at: &Path, size: &str) -> Option<Self> {
+    fn mount(at: &Path, bytes: u64) -> Option<Self> {
         fs::create_dir_all(at).unwrap();
         let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"])
+            .args(["-t", "tmpfs", "-o", &format!("size={bytes}"), "tmpfs"])
             .arg(at)
             .output()
             .is_ok_and(|output| output.status.success());
@@ -378,20 +378,25 @@ impl Drop for SmallDisk {
     }
 }
 
-#[test]
-fn a_disk_that_is_too_small_is_refused_before_anything_starts() {
-    let source = TestDatabase::populated(177);
+/// A copy of the database on a file system of so many bytes; that none can be mounted is counted as `what`.
+fn on_small_disk(source: &TestDatabase, bytes: u64, what: &str) -> Option<(TestDatabase, SmallDisk)> {
     let place = TestDatabase::nothing();
-    let Some(_disk) = SmallDisk::mount(place.folder(), "1600k") else {
-        proof::count(
-            0,
-            "runs on a disk that is too small",
-            "left out: no file system can be mounted here",
-        );
-        return;
+    let Some(disk) = SmallDisk::mount(place.folder(), bytes) else {
+        proof::count(0, what, "left out: no file system can be mounted here");
+        return None;
     };
     fs::copy(source.path(), place.path()).unwrap();
     fs::copy(source.tokens(), place.tokens()).unwrap();
+    Some((place, disk))
+}
+
+#[test]
+fn a_disk_that_is_too_small_is_refused_before_anything_starts() {
+    let source = TestDatabase::populated(177);
+    let what = "runs on a disk that is too small";
+    let Some((place, _disk)) = on_small_disk(&source, 1600 << 10, what) else {
+        return;
+    };
     let output = assert_refused("disk_too_small", &place, &["migrate"], 1);
     assert!(output.stderr.contains("no room"), "{output}");
     let error = refused(&place, &["migrate"], 1);
@@ -402,29 +407,18 @@ fn a_disk_that_is_too_small_is_refused_before_anything_starts() {
         serde_json::json!([])
     );
     assert_eq!(json(&place, &["status"])["managed"], false);
-    proof::count(
-        1,
-        "runs on a disk that is too small",
-        "a file system of 1600 KiB was mounted",
-    );
+    proof::count(1, what, "a file system of 1600 KiB was mounted");
 }
 
 /// As docs/runbooks/disk-full.md says: the migration has room, but not its backup.
 #[test]
 fn a_backup_that_goes_to_another_disk_needs_no_room_beside_the_database() {
     let source = TestDatabase::populated(179);
-    let place = TestDatabase::nothing();
-    let size = format!("{}", fs::metadata(source.path()).unwrap().len() + (2 << 20));
-    let Some(_disk) = SmallDisk::mount(place.folder(), &size) else {
-        proof::count(
-            0,
-            "runs on a disk that is too small for the backup",
-            "left out: no file system can be mounted here",
-        );
+    let size = fs::metadata(source.path()).unwrap().len() + (2 << 20);
+    let what = "runs on a disk that is too small for the backup";
+    let Some((place, _disk)) = on_small_disk(&source, size, what) else {
         return;
     };
-    fs::copy(source.path(), place.path()).unwrap();
-    fs::copy(source.tokens(), place.tokens()).unwrap();
     let error = refused(&place, &["migrate"], 1);
     assert_eq!(error["kind"], "disk_full");
     let other = tempfile::tempdir().unwrap();
@@ -464,11 +458,7 @@ fn a_backup_that_goes_to_another_disk_needs_no_room_beside_the_database() {
     );
     assert_eq!(json(&place, &["status"])["version"], 9);
     dump::assert_same(&before, &place.dump());
-    proof::count(
-        5,
-        "runs on a disk that is too small for the backup",
-        format_args!("a file system of {size} bytes was mounted"),
-    );
+    proof::count(5, what, format_args!("a file system of {size} bytes was mounted"));
 }
 
 #[test]

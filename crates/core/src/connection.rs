@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, Transaction};
 use tempfile::TempDir;
 
 use crate::error::{Error, ErrorKind, Hint, IoContext, Result, SqliteContext, shell_quote};
@@ -254,6 +254,13 @@ pub(crate) fn recover(path: &Path, busy_timeout: Duration) -> Result<()> {
     writer
         .query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
         .map_err(|source| cannot_open(path, source))
+}
+
+/// A read transaction that holds its lock: BEGIN takes none, reading does.
+pub(crate) fn begin_reading(connection: &Connection) -> rusqlite::Result<Transaction<'_>> {
+    let transaction = connection.unchecked_transaction()?;
+    transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
+    Ok(transaction)
 }
 
 /// Looks again when servers came or went in the middle of a look at a database in write-ahead mode.

@@ -28,9 +28,20 @@ impl Position {
 
     /// The position of a database by its own records.
     pub(crate) fn read(connection: &Connection) -> Result<Self> {
+        Self::by_records(connection, History::read(connection)?.as_ref())
+    }
+
+    /// The same, of a database that is managed; `None` of another.
+    pub(crate) fn read_managed(connection: &Connection) -> Result<Option<Self>> {
+        History::read(connection)?
+            .map(|history| Self::by_records(connection, Some(&history)))
+            .transpose()
+    }
+
+    fn by_records(connection: &Connection, history: Option<&History>) -> Result<Self> {
         let release = schema_version::current(connection)?.and_then(|release| Release::parse(&release).ok());
         Ok(Self {
-            version: History::read(connection)?.map_or(0, |history| history.version()),
+            version: history.map_or(0, History::version),
             release,
         })
     }

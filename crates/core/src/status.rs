@@ -83,12 +83,22 @@ pub fn status(catalog: &Catalog, settings: &Settings) -> Result<Status> {
         }
         Err(error) => return Err(error),
     };
-    connection::until_settled(&settings.database, settings.busy_timeout, || {
-        look(catalog, settings)
+    let lock = lock::current_holder(&settings.database);
+    let last_backup = backup::list(settings)?
+        .into_iter()
+        .find(|backup| backup.state == backup::State::Complete);
+    let found = connection::until_settled(&settings.database, settings.busy_timeout, || {
+        look_inside(catalog, settings)
+    })?;
+    Ok(Status {
+        lock,
+        last_backup,
+        ..found
     })
 }
 
-fn look(catalog: &Catalog, settings: &Settings) -> Result<Status> {
+/// What the database itself tells.
+fn look_inside(catalog: &Catalog, settings: &Settings) -> Result<Status> {
     let mut status = Status {
         database: settings.database.clone(),
         presence: Presence::Missing,
@@ -99,11 +109,9 @@ fn look(catalog: &Catalog, settings: &Settings) -> Result<Status> {
         pending: pending(catalog, 0),
         drift: Vec::new(),
         interrupted: None,
-        lock: lock::current_holder(&settings.database),
+        lock: None,
         last_run: None,
-        last_backup: backup::list(settings)?
-            .into_iter()
-            .find(|backup| backup.state == backup::State::Complete),
+        last_backup: None,
     };
     match connection::inspect(&settings.database)? {
         FileState::Missing => return Ok(status),

@@ -11,15 +11,14 @@ mod common;
 
 use std::fs::File;
 
-use bridge_migrate_core::apply::{MigrateOptions, migrate};
+use bridge_migrate_core::apply::migrate;
 use bridge_migrate_core::backup::{BackupFacts, create};
 use bridge_migrate_core::catalog::Catalog;
 use bridge_migrate_core::checklist::{Attestation, Attested, Item, ItemState, checklist};
 use bridge_migrate_core::event::Silent;
 use bridge_migrate_core::finding::Severity;
-use bridge_migrate_core::plan::PlanOptions;
 use bridge_migrate_core::{Release, Target};
-use common::{Place, catalog, migration, notes};
+use common::{Place, catalog, migration, notes, to};
 
 fn at(version: u32) -> Place {
     let place = Place::new();
@@ -28,14 +27,7 @@ fn at(version: u32) -> Place {
 }
 
 fn go_to(place: &Place, version: u32) {
-    let options = MigrateOptions {
-        plan: PlanOptions {
-            target: Target::Version(version),
-            ..PlanOptions::default()
-        },
-        ..MigrateOptions::default()
-    };
-    migrate(&catalog(), &place.settings, options, &Silent).unwrap();
+    migrate(&catalog(), &place.settings, to(Target::Version(version)), &Silent).unwrap();
 }
 
 fn attested() -> Attested {

@@ -12,11 +12,10 @@ use bridge_migrate_core::apply::{MigrateOptions, migrate};
 use bridge_migrate_core::catalog::Catalog;
 use bridge_migrate_core::error::ErrorKind;
 use bridge_migrate_core::event::Silent;
-use bridge_migrate_core::plan::PlanOptions;
 use bridge_migrate_core::rollback::{RollbackOptions, Strategy, plan, rollback};
 use bridge_migrate_core::undo::{UndoOptions, prune, undo};
 use bridge_migrate_core::{Release, Target};
-use common::{Place, catalog, migration, notes};
+use common::{Place, catalog, migration, notes, to};
 
 const ROWS: &str = "INSERT INTO notes (id, body, reply_to) VALUES ('a', 'one', NULL), ('b', 'two', 'a'), \
      (NULL, 'three', 'a'), ('d', 'FOUR', NULL)";
@@ -24,14 +23,7 @@ const ROWS: &str = "INSERT INTO notes (id, body, reply_to) VALUES ('a', 'one', N
 /// A database at version 4 whose rows were written at version 1.
 fn migrated() -> Place {
     let place = Place::new();
-    let options = MigrateOptions {
-        plan: PlanOptions {
-            target: Target::Version(1),
-            ..PlanOptions::default()
-        },
-        ..MigrateOptions::default()
-    };
-    migrate(&catalog(), &place.settings, options, &Silent).unwrap();
+    migrate(&catalog(), &place.settings, to(Target::Version(1)), &Silent).unwrap();
     place.open().execute_batch(ROWS).unwrap();
     migrate(&catalog(), &place.settings, MigrateOptions::default(), &Silent).unwrap();
     place

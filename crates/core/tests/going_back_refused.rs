@@ -17,21 +17,10 @@ use bridge_migrate_core::catalog::Catalog;
 use bridge_migrate_core::data::{ChainRoots, Rewrite, Rewritten};
 use bridge_migrate_core::error::{Error, ErrorKind, Hint};
 use bridge_migrate_core::event::{Activity, Event, Observer, Silent};
-use bridge_migrate_core::plan::PlanOptions;
 use bridge_migrate_core::rollback::{RollbackOptions, Strategy, plan, rollback};
 use bridge_migrate_core::undo::{UndoOptions, prune, undo};
 use bridge_migrate_core::{Release, Target};
-use common::{Place, catalog, data_migration, migration, notes};
-
-fn to(version: u32) -> MigrateOptions {
-    MigrateOptions {
-        plan: PlanOptions {
-            target: Target::Version(version),
-            ..PlanOptions::default()
-        },
-        ..MigrateOptions::default()
-    }
-}
+use common::{Place, catalog, data_migration, migration, notes, to};
 
 fn back(place: &Place, version: u32, strategy: Strategy) -> Result<(), Error> {
     let options = RollbackOptions {
@@ -44,7 +33,7 @@ fn back(place: &Place, version: u32, strategy: Strategy) -> Result<(), Error> {
 /// A database at version 4 with `rows` notes that the data steps change.
 fn migrated(rows: u32) -> Place {
     let place = Place::new();
-    migrate(&catalog(), &place.settings, to(1), &Silent).unwrap();
+    migrate(&catalog(), &place.settings, to(Target::Version(1)), &Silent).unwrap();
     place
         .open()
         .execute_batch(&format!(
@@ -59,7 +48,7 @@ fn migrated(rows: u32) -> Place {
 /// A database at version 4 with one note, and the backup that the run from version 2 made.
 fn with_restore_point() -> (Place, Backup) {
     let place = Place::new();
-    migrate(&catalog(), &place.settings, to(2), &Silent).unwrap();
+    migrate(&catalog(), &place.settings, to(Target::Version(2)), &Silent).unwrap();
     place
         .open()
         .execute_batch("INSERT INTO notes (id, body) VALUES ('a', 'one')")
@@ -111,7 +100,7 @@ fn tool(hint: &Hint) -> String {
 #[test]
 fn a_half_applied_data_step_goes_back_first() {
     let place = Place::new();
-    migrate(&catalog(), &place.settings, to(2), &Silent).unwrap();
+    migrate(&catalog(), &place.settings, to(Target::Version(2)), &Silent).unwrap();
     place
         .open()
         .execute_batch(
@@ -156,7 +145,7 @@ fn a_half_applied_data_step_goes_back_first() {
 #[test]
 fn a_half_applied_step_has_a_restore_point() {
     let place = Place::new();
-    migrate(&catalog(), &place.settings, to(2), &Silent).unwrap();
+    migrate(&catalog(), &place.settings, to(Target::Version(2)), &Silent).unwrap();
     place
         .open()
         .execute_batch(
@@ -293,7 +282,7 @@ fn unknown_targets_and_targets_ahead_are_refused() {
 #[test]
 fn without_its_journal_a_step_goes_back_by_its_restore_point_only() {
     let place = Place::new();
-    migrate(&catalog(), &place.settings, to(2), &Silent).unwrap();
+    migrate(&catalog(), &place.settings, to(Target::Version(2)), &Silent).unwrap();
     place
         .open()
         .execute_batch("INSERT INTO notes (id, body) VALUES ('a', 'one'), ('b', 'two')")
@@ -517,7 +506,7 @@ fn a_schema_that_was_changed_by_hand_is_said_so() {
 #[test]
 fn restoring_counts_what_was_added_changed_and_removed() {
     let place = Place::new();
-    migrate(&catalog(), &place.settings, to(2), &Silent).unwrap();
+    migrate(&catalog(), &place.settings, to(Target::Version(2)), &Silent).unwrap();
     place
         .open()
         .execute_batch("INSERT INTO notes (id, body, reply_to) VALUES ('a', 'one', NULL), ('b', 'two', 'a'), ('c', 'x', 'a')")
@@ -687,7 +676,7 @@ fn an_older_program_says_which_release_a_newer_database_is_at() {
         Catalog::new("Notes", migrations).unwrap()
     };
     let place = migrated(3);
-    migrate(&newer(), &place.settings, to(7), &Silent).unwrap();
+    migrate(&newer(), &place.settings, to(Target::Version(7)), &Silent).unwrap();
     let seen = |target| {
         let options = RollbackOptions {
             target,

@@ -15,19 +15,8 @@ use bridge_migrate_core::backup::{self, BackupFacts};
 use bridge_migrate_core::catalog::Catalog;
 use bridge_migrate_core::error::ErrorKind;
 use bridge_migrate_core::event::{Event, Observer, Silent};
-use bridge_migrate_core::plan::PlanOptions;
 use bridge_migrate_core::{Release, Target};
-use common::{Place, Recorder, catalog, migration, notes};
-
-fn to(target: Target) -> MigrateOptions {
-    MigrateOptions {
-        plan: PlanOptions {
-            target,
-            ..PlanOptions::default()
-        },
-        ..MigrateOptions::default()
-    }
-}
+use common::{Place, Recorder, catalog, migration, notes, to};
 
 #[test]
 fn a_fresh_database_reaches_the_last_release() {

@@ -17,11 +17,10 @@ use bridge_migrate_core::apply::{MigrateOptions, migrate};
 use bridge_migrate_core::connection::open_reader;
 use bridge_migrate_core::event::Silent;
 use bridge_migrate_core::finding::Severity;
-use bridge_migrate_core::plan::PlanOptions;
 use bridge_migrate_core::rusqlite;
 use bridge_migrate_core::status::{Presence, status};
 use bridge_migrate_core::verify::{VerifyOptions, verify};
-use common::{Place, catalog};
+use common::{Place, catalog, to};
 
 fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     std::fs::read_dir(folder)
@@ -197,14 +196,7 @@ fn a_server_in_a_process_of_its_own() {
 fn whoever_looks_beside_a_migration_sees_no_damage() {
     for _ in 0..10 {
         let place = Place::new();
-        let to = |version| MigrateOptions {
-            plan: PlanOptions {
-                target: Target::Version(version),
-                ..PlanOptions::default()
-            },
-            ..MigrateOptions::default()
-        };
-        migrate(&catalog(), &place.settings, to(1), &Silent).unwrap();
+        migrate(&catalog(), &place.settings, to(Target::Version(1)), &Silent).unwrap();
         std::thread::scope(|scope| {
             let looks = [(); 2].map(|()| {
                 scope.spawn(|| {
@@ -228,7 +220,7 @@ fn whoever_looks_beside_a_migration_sees_no_damage() {
                 })
             });
             for version in 2..=4 {
-                migrate(&catalog(), &place.settings, to(version), &Silent).unwrap();
+                migrate(&catalog(), &place.settings, to(Target::Version(version)), &Silent).unwrap();
             }
             let looks: u32 = looks.into_iter().map(|thread| thread.join().unwrap()).sum();
             assert!(looks > 2, "{looks} looks");

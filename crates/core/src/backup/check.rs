@@ -3,15 +3,12 @@
 use std::fs::File;
 use std::path::Path;
 
-use rusqlite::Connection;
-
 use super::contents::{Contents, read_contents};
 use super::names::lossy_name;
 use crate::connection::open_still;
 use crate::digest::{FileDigest, digest_file};
 use crate::error::{Error, ErrorKind, Hint, IoContext, Result, shell_quote};
 use crate::event::{Activity, Event, Observer};
-use crate::history::History;
 use crate::position::Position;
 use crate::settings::folder_of;
 
@@ -61,7 +58,9 @@ pub(crate) fn check_copy(
         let damage = scope.spawn(|| look_for_damage(path, depth));
         let contents = scope.spawn(|| {
             let copy = open_still(path)?;
-            Ok((read_contents(&copy)?, position(&copy)))
+            // Whether its history is sound is not asked here: a backup has what was there.
+            let position = Position::read_managed(&copy).ok().flatten();
+            Ok((read_contents(&copy)?, position))
         });
         let sync = sync.map(|file| scope.spawn(|| file.sync_all()));
         let digest = digest_file(path, &subject, observer);
@@ -104,12 +103,6 @@ pub(crate) fn check_copy(
         position,
         damage,
     })
-}
-
-/// Whether the copy's history is sound is not asked here: a backup has what was there.
-fn position(copy: &Connection) -> Option<Position> {
-    History::read(copy).ok()??;
-    Position::read(copy).ok()
 }
 
 fn look_for_damage(path: &Path, depth: Depth) -> Result<Vec<String>> {

@@ -16,7 +16,7 @@ use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, Transaction};
 
 use super::names::lossy_name;
-use crate::connection::{FileState, inspect, open_reader, open_writer, with_suffix};
+use crate::connection::{FileState, begin_reading, inspect, open_reader, open_writer, with_suffix};
 use crate::error::{Error, ErrorKind, IoContext, Result, SqliteContext};
 use crate::event::{Activity, Event, Observer};
 use crate::raw_file::{RawFile, read_at};
@@ -175,11 +175,7 @@ impl FileCopy<'_> {
     /// Makes the file stand still; `None` in write-ahead mode.
     fn lock(&self) -> Result<Option<Transaction<'_>>> {
         let doing = || format!("read {}", self.database.display());
-        let transaction = self.connection.unchecked_transaction().while_doing(doing())?;
-        // BEGIN takes no lock, reading does.
-        transaction
-            .query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
-            .while_doing(doing())?;
+        let transaction = begin_reading(self.connection).while_doing(doing())?;
         let mode: String = transaction
             .pragma_query_value(None, "journal_mode", |row| row.get(0))
             .while_doing(doing())?;
@@ -274,10 +270,7 @@ fn copy_pages(
         copy.pragma_update(None, pragma, value).while_doing(doing())?;
     }
     let started = Instant::now();
-    let snapshot = source.unchecked_transaction().while_doing(doing())?;
-    snapshot
-        .query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
-        .while_doing(doing())?;
+    let snapshot = begin_reading(source).while_doing(doing())?;
     let page_size: u64 = snapshot
         .pragma_query_value(None, "page_size", |row| row.get::<_, u32>(0))
         .while_doing(doing())?

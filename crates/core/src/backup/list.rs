@@ -124,11 +124,12 @@ pub fn load(settings: &Settings, path: &Path) -> Result<Backup> {
     })
 }
 
-/// The backup that `name` means: `latest` for the newest complete one unless a newer one cannot be looked at, a stamp, a file name in the backup
-/// folder, or a path; of the copy of the database or of the manifest.
+/// The backup that `name` means: `latest` for the newest complete one unless a newer one cannot be looked at, a
+/// stamp, a file name in the backup folder, or a path; of the copy of the database or of the manifest.
 ///
 /// # Errors
-/// [`ErrorKind::Usage`] when there is none; when it, or one that may be the latest, cannot be looked at for another reason than that.
+/// [`ErrorKind::Usage`] when there is none; when it, or one that may be the latest, cannot be looked at for another
+/// reason than that.
 pub fn find(settings: &Settings, name: &OsStr) -> Result<Backup> {
     if name == "latest" {
         return latest(settings);

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::again;
 use super::same_pages::same_pages;
-use crate::connection::{FileState, inspect, open_writer};
+use crate::connection::{FileState, begin_reading, inspect, open_writer};
 use crate::error::{Error, Result, SqliteContext};
 use crate::failed_run::after_replacing;
 use crate::settings::Settings;
@@ -39,18 +39,11 @@ fn look(settings: &Settings, backup: &Path, before: Option<&Path>) -> Result<Sta
             Some(_) => Standing::Other,
         });
     }
-    let doing = || format!("look at {}", database.display());
-    // What the failed transaction left, SQLite takes back for the first who reads.
     let live = open_writer(database, settings.busy_timeout)?;
-    let read = |live: &rusqlite::Connection| {
-        live.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
-            .while_doing(doing())
-    };
-    read(&live)?;
     // Of a database without a log this does nothing; blocked by readers, the log stays and is seen below.
     let _ = live.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
-    let snapshot = live.unchecked_transaction().while_doing(doing())?;
-    read(&snapshot)?;
+    // What the failed transaction left, SQLite takes back for the first who reads.
+    let _snapshot = begin_reading(&live).while_doing(format_args!("look at {}", database.display()))?;
     if same_pages(database, backup)? {
         return Ok(Standing::AsInBackup);
     }

@@ -12,7 +12,7 @@ use super::again;
 use super::in_doubt::in_doubt;
 use super::same_pages::same_pages;
 use crate::backup::{Contents, differing_rows, lossy_name, read_contents};
-use crate::connection::{open_still, open_writer, percent_encoded};
+use crate::connection::{begin_reading, open_still, open_writer, percent_encoded};
 use crate::disk::{require_space, size};
 use crate::error::{Error, ErrorKind, Hint, IoContext, Result, SqliteContext};
 use crate::event::{Activity, Event, Observer};
@@ -204,10 +204,7 @@ fn check(
     same_page_size: bool,
 ) -> Result<bool> {
     let doing = || format!("check the restored {}", database.display());
-    let snapshot = live.unchecked_transaction().while_doing(doing())?;
-    snapshot
-        .query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
-        .while_doing(doing())?;
+    let snapshot = begin_reading(live).while_doing(doing())?;
     let written_since = data_version(&snapshot)? != version_before;
     if same_page_size && same_pages(database, backup)? {
         return Ok(written_since);

@@ -15,8 +15,10 @@ const BLOCK_BYTES: usize = 1024 * 1024;
 /// (<https://sqlite.org/fileformat2.html#the_database_header>).
 const VOLATILE: [Range<usize>; 4] = [18..20, 24..28, 40..44, 92..100];
 
-/// The change counter, and for which change the page count in the header is valid.
-const CHANGE: [Range<usize>; 2] = [24..28, 92..96];
+/// The change counter.
+const CHANGE: Range<usize> = 24..28;
+/// For which change the page count in the header is valid.
+const COUNT_VALID_FOR: Range<usize> = 92..96;
 
 /// Whether both files hold the same pages, and the live one has none in a log. It must stand still.
 pub(super) fn same_pages(live: &Path, backup: &Path) -> Result<bool> {
@@ -38,9 +40,8 @@ pub(super) fn same_pages(live: &Path, backup: &Path) -> Result<bool> {
         let read = live_file.read_at(at, &mut one).on_file("read", live)?;
         let there = read_at(&backup_file, at, &mut other).on_file("read", backup)?;
         if at == 0 {
-            let [change, valid_for] = CHANGE.map(|range| one.get(range).map(<[u8]>::to_vec));
             // What lies behind the pages that the header counts is none: SQLite could not shorten the file.
-            if live_length > length && change != valid_for {
+            if live_length > length && one.get(CHANGE) != one.get(COUNT_VALID_FOR) {
                 return Ok(false);
             }
             for block in [&mut one, &mut other] {

@@ -13,13 +13,26 @@
 use std::path::PathBuf;
 use std::sync::Mutex;
 
+use bridge_migrate_core::apply::MigrateOptions;
 use bridge_migrate_core::catalog::{Catalog, Migration};
 use bridge_migrate_core::data::{ChainRoots, DataStep, Rewrite, Rewritten};
 use bridge_migrate_core::event::{Event, Observer};
+use bridge_migrate_core::plan::PlanOptions;
 use bridge_migrate_core::rusqlite::Connection;
 use bridge_migrate_core::settings::Settings;
-use bridge_migrate_core::{Phase, Release};
+use bridge_migrate_core::{Phase, Release, Target};
 use tempfile::TempDir;
+
+/// A migration to there.
+pub(crate) fn to(target: Target) -> MigrateOptions {
+    MigrateOptions {
+        plan: PlanOptions {
+            target,
+            ..PlanOptions::default()
+        },
+        ..MigrateOptions::default()
+    }
+}
 
 pub(crate) fn migration(version: u32, name: &str, release: Release, up: &str, down: &str) -> Migration {
     Migration {
