@@ -4,20 +4,34 @@ use bridge_migrate_core::quote::identifier;
 
 use super::generator::identifiers;
 
-/// A trigger that runs for each row after a change.
+/// A trigger that runs for each row before or after a change.
 #[derive(Debug, Clone)]
 pub struct Trigger {
     name: String,
+    /// When, what and on which table.
     event: String,
     condition: Option<String>,
     statements: Vec<String>,
 }
 
 impl Trigger {
+    /// A trigger for rows before they are inserted, also where the statement then fails or ignores them. What
+    /// `INSERT OR REPLACE` replaces is there still. `NEW.rowid` is -1 unless the statement sets it.
+    #[must_use]
+    pub fn before_insert(name: &str, table: &str) -> Self {
+        Self::new(name, format!("BEFORE INSERT ON {}", identifier(table)))
+    }
+
+    /// A trigger for rows before they are updated in any column, the row number included.
+    #[must_use]
+    pub fn before_update(name: &str, table: &str) -> Self {
+        Self::new(name, format!("BEFORE UPDATE ON {}", identifier(table)))
+    }
+
     /// A trigger for rows that are inserted, `INSERT OR REPLACE` included.
     #[must_use]
     pub fn after_insert(name: &str, table: &str) -> Self {
-        Self::new(name, format!("INSERT ON {}", identifier(table)))
+        Self::new(name, format!("AFTER INSERT ON {}", identifier(table)))
     }
 
     /// A trigger for rows of which an UPDATE sets one of these columns, to the value that it had even.
@@ -26,14 +40,18 @@ impl Trigger {
         let columns: Vec<_> = columns.iter().map(|column| (*column).to_owned()).collect();
         Self::new(
             name,
-            format!("UPDATE OF {} ON {}", identifiers(&columns), identifier(table)),
+            format!(
+                "AFTER UPDATE OF {} ON {}",
+                identifiers(&columns),
+                identifier(table)
+            ),
         )
     }
 
     /// A trigger for rows that are deleted; not for those that `INSERT OR REPLACE` replaces.
     #[must_use]
     pub fn after_delete(name: &str, table: &str) -> Self {
-        Self::new(name, format!("DELETE ON {}", identifier(table)))
+        Self::new(name, format!("AFTER DELETE ON {}", identifier(table)))
     }
 
     /// Runs it only where this SQL expression over `NEW` and `OLD` is true.
@@ -68,7 +86,7 @@ impl Trigger {
 
     pub(super) fn sql(&self) -> String {
         let mut sql = format!(
-            "CREATE TRIGGER {}\nAFTER {}\nFOR EACH ROW",
+            "CREATE TRIGGER {}\n{}\nFOR EACH ROW",
             identifier(&self.name),
             self.event
         );

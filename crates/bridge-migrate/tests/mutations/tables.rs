@@ -183,7 +183,7 @@ pub(crate) const TABLES: &[Mutation] = &[
         );
     }),
     ("the check of V009 has a text in double quotes", "BM213", |c| {
-        c.up(9, "IN ('edit', 'delete')", "IN (\"edit\", 'delete')")
+        c.up(9, "IN ('edit', 'delete'", "IN (\"edit\", 'delete'")
     }),
     ("the default of V002 is in double quotes", "BM213", |c| {
         c.up(2, "'{}'", "\"{}\"")
@@ -226,8 +226,8 @@ pub(crate) const TABLES: &[Mutation] = &[
     ("the trigger of V009 asks JSON with an arrow", "BM217", |c| {
         c.up(
             9,
-            "WHERE NEW.id IS NOT NULL;",
-            "WHERE NEW.id IS NOT NULL AND NEW.type ->> '$' IS NULL;",
+            "WHERE rowid = NEW.rowid;",
+            "WHERE rowid = NEW.rowid AND NEW.type ->> '$' IS NULL;",
         );
     }),
     ("a view compares with IS DISTINCT FROM", "BM217", |c| {
