@@ -3,13 +3,13 @@
 use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, ExitStatus, Output, Stdio};
 
 use crate::error::Error;
 use crate::project::Project;
 
 /// A command that asks nothing of the person who runs it, in the project's folder.
-pub(crate) fn command(project: &Project, program: &str) -> Command {
+pub fn command(project: &Project, program: &str) -> Command {
     // Cargo names itself to what it runs, so that the same toolchain is used throughout.
     let named = match program {
         "cargo" => env::var_os("CARGO"),
@@ -25,18 +25,28 @@ pub(crate) fn command(project: &Project, program: &str) -> Command {
 ///
 /// # Errors
 /// When it cannot be started; that it fails is no error.
-pub(crate) fn output(command: &mut Command) -> Result<Output, Error> {
-    command.output().map_err(|error| {
-        Error::new(format!(
-            "cannot run {}: {error}",
-            command.get_program().to_string_lossy()
-        ))
+pub fn output(command: &mut Command) -> Result<Output, Error> {
+    let output = command.output();
+    output.map_err(|error| cannot_run(command, &error))
+}
+
+/// Runs a command with this program's streams, and says how it ended.
+///
+/// # Errors
+/// When it cannot be started; that it fails is no error.
+pub fn status(command: &mut Command) -> Result<ExitStatus, Error> {
+    let status = command.status();
+    status.map_err(|error| cannot_run(command, &error))
+}
+
+fn cannot_run(command: &Command, error: &std::io::Error) -> Error {
+    let program = command.get_program().to_string_lossy();
+    Error::new(format!("cannot run {program}: {error}"))
         .hint("install the toolchain that rust-toolchain or Cargo.toml asks for, with rustfmt")
-    })
 }
 
 /// Both streams of a finished command, as one text.
-pub(crate) fn text(output: &Output) -> String {
+pub fn text(output: &Output) -> String {
     let text = [&output.stdout, &output.stderr].map(|stream| String::from_utf8_lossy(stream).into_owned());
     text.concat().trim_end().to_owned()
 }
@@ -45,7 +55,7 @@ pub(crate) fn text(output: &Output) -> String {
 ///
 /// # Errors
 /// When it does not build, with all that cargo said.
-pub(crate) fn build<const N: usize>(
+pub fn build<const N: usize>(
     project: &Project,
     arguments: &[&str],
     names: [&str; N],

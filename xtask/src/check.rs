@@ -5,12 +5,12 @@ use std::fmt;
 
 use naming::MigrationName;
 
-use crate::Report;
 use crate::checks;
-use crate::error::Error;
 use crate::lint_check;
-use crate::project::{self, Project};
 use crate::tool_checks;
+use xtask::Report;
+use xtask::error::Error;
+use xtask::project::{self, Project};
 
 /// Something that must be put right before the change can be merged.
 #[derive(Debug, PartialEq, Eq)]

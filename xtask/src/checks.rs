@@ -4,13 +4,13 @@ use naming::MigrationName;
 
 use crate::check::{Finding, Subject};
 use crate::current_version;
-use crate::error::Error;
 use crate::migration_log;
-use crate::project;
 use crate::seal;
 use crate::seals::{self, Difference};
 use crate::source;
 use crate::template;
+use xtask::error::Error;
+use xtask::project;
 
 pub(crate) fn names(subject: &Subject<'_>) -> Result<Vec<Finding>, Error> {
     let errors = naming::scan(subject.file_names.iter().cloned())

@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::Report;
-use crate::cargo;
-use crate::error::Error;
-use crate::project::Project;
+use xtask::Report;
+use xtask::cargo;
+use xtask::error::Error;
+use xtask::project::Project;
 
 /// Builds the program and goes through its checklist for the database; it says itself what is missing.
 ///
@@ -23,13 +23,4 @@ pub(crate) fn checklist(project: &Project, database: &Path) -> Result<Report, Er
         lines: cargo::text(&output).lines().map(str::to_owned).collect(),
         passed: output.status.success(),
     })
-}
-
-impl Report {
-    /// Both reports, one after the other.
-    pub(crate) fn followed_by(mut self, next: Self) -> Self {
-        self.lines.extend(next.lines);
-        self.passed &= next.passed;
-        self
-    }
 }

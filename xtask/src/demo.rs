@@ -7,12 +7,12 @@ use std::process::{Command, Stdio};
 
 use sha2::{Digest, Sha256};
 
-use crate::Report;
-use crate::cargo;
-use crate::error::Error;
-use crate::program;
-use crate::project::{self, Project};
 use crate::source;
+use xtask::Report;
+use xtask::cargo;
+use xtask::error::Error;
+use xtask::program;
+use xtask::project::{self, Project};
 
 /// The strategy's own question, as servers ask it.
 const STRATEGY_QUERY: &str = "SELECT version FROM schema_version ORDER BY applied_at DESC LIMIT 1";

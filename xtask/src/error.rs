@@ -1,34 +1,46 @@
 //! Why a developers' command stopped, and what to do about it.
 
 use std::fmt;
+use std::io::Write as _;
 use std::path::Path;
+use std::process::ExitCode;
 
 /// A message that names the thing that failed, and what to do instead.
 #[derive(Debug)]
-pub(crate) struct Error {
+pub struct Error {
     message: String,
     hint: Option<String>,
 }
 
 impl Error {
-    pub(crate) fn new(message: impl Into<String>) -> Self {
+    /// An error with nothing to advise yet.
+    pub fn new(message: impl Into<String>) -> Self {
         Self {
             message: message.into(),
             hint: None,
         }
     }
 
-    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+    /// The error with what to do instead.
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
     /// The message without the hint.
-    pub(crate) fn message(&self) -> &str {
+    pub fn message(&self) -> &str {
         &self.message
     }
 
-    pub(crate) fn io(doing: &str, path: &Path, error: &std::io::Error) -> Self {
+    /// Prints it where errors go, and says how the process ends.
+    pub fn print(&self) -> ExitCode {
+        // A reader who closed the pipe has seen enough.
+        let _ = writeln!(std::io::stderr().lock(), "error: {self}");
+        ExitCode::FAILURE
+    }
+
+    /// What the system refused to do with a path.
+    pub fn io(doing: &str, path: &Path, error: &std::io::Error) -> Self {
         Self::new(format!("cannot {doing} {}: {error}", path.display()))
     }
 }

@@ -4,9 +4,9 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::cargo;
 use crate::check::{Finding, Subject};
-use crate::error::Error;
+use xtask::cargo;
+use xtask::error::Error;
 
 /// Builds the program and takes over what its `lint` finds; what a migration's file allows is not found.
 pub(crate) fn lint(subject: &Subject<'_>) -> Result<Vec<Finding>, Error> {

@@ -3,19 +3,14 @@
 //! They read file names and text, and run cargo and the program for the rest, so that scaffolding works while a
 //! migration does not compile.
 
-mod bench;
-mod cargo;
 mod check;
 mod checks;
 mod current_version;
 mod database_check;
 mod demo;
-mod error;
 mod lint_check;
 mod migration_log;
 mod new_migration;
-mod program;
-mod project;
 mod seal;
 mod seals;
 mod source;
@@ -24,17 +19,18 @@ mod template;
 mod test_project;
 mod tool_checks;
 
-use std::io::Write;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use naming::{Phase, Release, Target};
+use xtask::cargo;
+use xtask::error::Error;
+use xtask::project::Project;
 
 use crate::check::Extent;
-use crate::error::Error;
 use crate::new_migration::Request;
-use crate::project::Project;
 
 /// The developers' commands of bridge-migrate.
 #[derive(Parser)]
@@ -88,14 +84,11 @@ enum Command {
         keep: bool,
     },
     /// Measures each command against its floor, in the same run, and prints a table
-    Bench(bench::Options),
-}
-
-/// What a command has to say, and whether it found everything as it should be.
-#[derive(Debug)]
-struct Report {
-    lines: Vec<String>,
-    passed: bool,
+    #[command(disable_help_flag = true)]
+    Bench {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+        arguments: Vec<OsString>,
+    },
 }
 
 fn parse_migration(text: &str) -> Result<u32, String> {
@@ -105,14 +98,14 @@ fn parse_migration(text: &str) -> Result<u32, String> {
     }
 }
 
-fn run(command: Command) -> Result<Report, Error> {
+fn run(command: Command) -> Result<ExitCode, Error> {
     let project = Project::find()?;
-    match command {
+    let report = match command {
         Command::NewMigration { name, release, phase } => {
-            new_migration::new_migration(&project, &Request { name, release, phase })
+            new_migration::new_migration(&project, &Request { name, release, phase })?
         }
-        Command::Seal { check: true, .. } => seal::compare(&project),
-        Command::Seal { check: false, unseal } => seal::seal(&project, &unseal),
+        Command::Seal { check: true, .. } => seal::compare(&project)?,
+        Command::Seal { check: false, unseal } => seal::seal(&project, &unseal)?,
         Command::Check { bless, text_only, db } => {
             let extent = match (bless, text_only) {
                 (true, _) => Extent::Bless,
@@ -121,34 +114,40 @@ fn run(command: Command) -> Result<Report, Error> {
             };
             let report = check::check(&project, extent)?;
             match db {
-                Some(database) => Ok(report.followed_by(database_check::checklist(&project, &database)?)),
-                None => Ok(report),
+                Some(database) => report.followed_by(database_check::checklist(&project, &database)?),
+                None => report,
             }
         }
-        Command::Demo { messages, keep } => demo::demo(&project, messages, keep),
-        Command::Bench(options) => bench::bench(&project, &options),
-    }
+        Command::Demo { messages, keep } => demo::demo(&project, messages, keep)?,
+        Command::Bench { arguments } => return bench(&project, &arguments),
+    };
+    Ok(report.print())
+}
+
+/// `bench` is a program of its own, so that the other commands are built without it.
+fn bench(project: &Project, arguments: &[OsString]) -> Result<ExitCode, Error> {
+    let mut cargo = cargo::command(project, "cargo");
+    cargo
+        .args([
+            "run",
+            "--quiet",
+            "--locked",
+            "--package",
+            "bench",
+            "--manifest-path",
+        ])
+        .arg(project.root().join("Cargo.toml"))
+        .arg("--")
+        .args(arguments)
+        // Where it was called: a path to write to starts there.
+        .current_dir(".");
+    let status = cargo::status(&mut cargo)?;
+    let code = status.code().and_then(|code| u8::try_from(code).ok());
+    Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
 }
 
 fn main() -> ExitCode {
-    // A reader who closed the pipe has seen enough: failing to write is no failure of the command.
-    match run(Cli::parse().command) {
-        Ok(report) => {
-            let mut out = std::io::stdout().lock();
-            for line in &report.lines {
-                let _ = writeln!(out, "{line}");
-            }
-            if report.passed {
-                ExitCode::SUCCESS
-            } else {
-                ExitCode::FAILURE
-            }
-        }
-        Err(error) => {
-            let _ = writeln!(std::io::stderr().lock(), "error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    run(Cli::parse().command).unwrap_or_else(|error| error.print())
 }
 
 #[cfg(test)]

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 
 use naming::{MigrationName, Phase, Release};
 
-use crate::Report;
-use crate::error::Error;
 use crate::migration_log;
-use crate::project::{self, Project};
 use crate::source;
 use crate::template;
+use xtask::Report;
+use xtask::error::Error;
+use xtask::project::{self, Project};
 
 /// What the developer asked for.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 /// The program in a folder, with the defaults and in UTC: what a time without an offset means must not depend on
 /// where it is watched.
-pub(crate) fn command(program: &Path, folder: &Path) -> Command {
+pub fn command(program: &Path, folder: &Path) -> Command {
     let mut command = Command::new(program);
     for (name, _) in std::env::vars_os() {
         if name == "DATABASE_PATH" || name.to_string_lossy().starts_with("BRIDGE_") {

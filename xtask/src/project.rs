@@ -11,12 +11,13 @@ use crate::error::Error;
 
 /// A checkout of the project.
 #[derive(Debug)]
-pub(crate) struct Project {
+pub struct Project {
     root: PathBuf,
 }
 
 impl Project {
-    pub(crate) fn at(root: impl Into<PathBuf>) -> Self {
+    /// The checkout in this folder.
+    pub fn at(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }
     }
 
@@ -24,7 +25,7 @@ impl Project {
     ///
     /// Cargo's variable is read at run time: checkouts may share a target folder, and then the path known at
     /// compile time is another checkout's.
-    pub(crate) fn find() -> Result<Self, Error> {
+    pub fn find() -> Result<Self, Error> {
         if let Some(xtask) = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from)
             && let Some(root) = xtask.parent()
         {
@@ -43,36 +44,43 @@ impl Project {
             })
     }
 
-    pub(crate) fn root(&self) -> &Path {
+    /// Its folder.
+    pub fn root(&self) -> &Path {
         &self.root
     }
 
-    pub(crate) fn migrations_dir(&self) -> PathBuf {
+    /// The folder of the migrations.
+    pub fn migrations_dir(&self) -> PathBuf {
         self.root.join("migrations")
     }
 
-    pub(crate) fn golden_dir(&self) -> PathBuf {
+    /// The folder of their SQL.
+    pub fn golden_dir(&self) -> PathBuf {
         self.migrations_dir().join("golden")
     }
 
-    pub(crate) fn migration(&self, name: &MigrationName) -> PathBuf {
+    /// A migration's file.
+    pub fn migration(&self, name: &MigrationName) -> PathBuf {
         self.migrations_dir().join(name.file_name())
     }
 
-    pub(crate) fn golden(&self, name: &MigrationName) -> PathBuf {
+    /// The file of a migration's SQL.
+    pub fn golden(&self, name: &MigrationName) -> PathBuf {
         self.golden_dir().join(format!("{}.sql", name.stem()))
     }
 
-    pub(crate) fn seals(&self) -> PathBuf {
+    /// The file of the migrations' digests.
+    pub fn seals(&self) -> PathBuf {
         self.migrations_dir().join("migrations.lock")
     }
 
-    pub(crate) fn log(&self) -> PathBuf {
+    /// The document that holds the migration log.
+    pub fn log(&self) -> PathBuf {
         self.root.join("MIGRATIONS.md")
     }
 
     /// A path as messages show it: from the project's folder, with `/` on every system.
-    pub(crate) fn show(&self, path: &Path) -> String {
+    pub fn show(&self, path: &Path) -> String {
         let relative = path.strip_prefix(&self.root).unwrap_or(path);
         relative
             .iter()
@@ -85,7 +93,7 @@ impl Project {
     ///
     /// # Errors
     /// When a name or the sequence is wrong; the message lists every mistake.
-    pub(crate) fn migrations(&self) -> Result<Vec<MigrationName>, Error> {
+    pub fn migrations(&self) -> Result<Vec<MigrationName>, Error> {
         naming::scan(file_names(&self.migrations_dir())?).map_err(|errors| {
             let list: String = errors.iter().map(|error| format!("\n  {error}")).collect();
             Error::new(format!("the names in migrations/ are wrong:{list}"))
@@ -96,7 +104,7 @@ impl Project {
 /// The names in a folder, none when there is no such folder.
 ///
 /// A name that is not UTF-8 is kept with its broken bytes replaced, so that the grammar refuses it.
-pub(crate) fn file_names(folder: &Path) -> Result<Vec<String>, Error> {
+pub fn file_names(folder: &Path) -> Result<Vec<String>, Error> {
     let failed = |error: &std::io::Error| Error::io("list", folder, error);
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
@@ -112,12 +120,16 @@ pub(crate) fn file_names(folder: &Path) -> Result<Vec<String>, Error> {
     Ok(names)
 }
 
-pub(crate) fn read(path: &Path) -> Result<String, Error> {
+/// The file's text.
+///
+/// # Errors
+/// When it cannot be read as UTF-8.
+pub fn read(path: &Path) -> Result<String, Error> {
     fs::read_to_string(path).map_err(|error| Error::io("read", path, &error))
 }
 
 /// The file's text, or nothing when there is no such file.
-pub(crate) fn read_if_there(path: &Path) -> Result<Option<String>, Error> {
+pub fn read_if_there(path: &Path) -> Result<Option<String>, Error> {
     match fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
@@ -126,7 +138,7 @@ pub(crate) fn read_if_there(path: &Path) -> Result<Option<String>, Error> {
 }
 
 /// Writes a file that must not exist yet, with its folder.
-pub(crate) fn create(path: &Path, text: &str) -> Result<(), Error> {
+pub fn create(path: &Path, text: &str) -> Result<(), Error> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).map_err(|error| Error::io("make the folder", folder, &error))?;
     }
@@ -138,7 +150,7 @@ pub(crate) fn create(path: &Path, text: &str) -> Result<(), Error> {
 }
 
 /// Puts a text in a file's place, whole or not at all, keeping the file's permissions.
-pub(crate) fn replace(path: &Path, text: &str) -> Result<(), Error> {
+pub fn replace(path: &Path, text: &str) -> Result<(), Error> {
     let failed = |error: &std::io::Error| Error::io("write", path, error);
     let permissions = match fs::metadata(path) {
         Ok(metadata) => metadata.permissions(),

@@ -1,10 +1,10 @@
 //! `cargo xtask seal`: records what the migrations are, and refuses to record that a sealed one has changed.
 
-use crate::Report;
-use crate::error::Error;
-use crate::project::{self, Project};
 use crate::seals::{self, Difference, Seal};
 use crate::source;
+use xtask::Report;
+use xtask::error::Error;
+use xtask::project::{self, Project};
 
 /// Why a sealed migration is not simply sealed again.
 pub(crate) const WHY_SEALED: &str = "a database that has applied it keeps what it was and would be called \

@@ -5,8 +5,8 @@ use std::fmt::Write;
 use naming::MigrationName;
 use sha2::{Digest, Sha256};
 
-use crate::error::Error;
-use crate::project::{self, Project};
+use xtask::error::Error;
+use xtask::project::{self, Project};
 
 const HEADER: &str = "\
 # The seals of the migrations. A sealed migration never changes: databases that have applied it remember it.

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
-use crate::project::Project;
+use xtask::project::Project;
 
 /// A temporary project, removed when dropped.
 pub(crate) struct TestProject {

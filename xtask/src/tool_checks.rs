@@ -1,9 +1,9 @@
 //! The checks that need the toolchain: how migrations are formatted, and what they do.
 
-use crate::cargo;
 use crate::check::{Finding, Subject};
-use crate::error::Error;
-use crate::project::Project;
+use xtask::cargo;
+use xtask::error::Error;
+use xtask::project::Project;
 
 /// The crate whose tests hold the migrations to their golden SQL, to going up, back and up again, and to the
 /// release that the code calls its version.

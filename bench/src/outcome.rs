@@ -2,41 +2,41 @@
 
 use serde_json::{Value, json};
 
-use super::race::Times;
-use super::statistics::median;
+use crate::race::Times;
+use crate::statistics::median;
 
 /// 48 MiB: what the program may take at any size.
-pub(super) const MEMORY: u64 = 48 << 20;
+pub(crate) const MEMORY: u64 = 48 << 20;
 /// 8 MiB: what it may take to look at a database.
-pub(super) const MEMORY_TO_LOOK: u64 = 8 << 20;
+pub(crate) const MEMORY_TO_LOOK: u64 = 8 << 20;
 
 /// A case on a database of some size, against one floor.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Row {
+pub(crate) struct Row {
     /// What the program did.
-    pub(super) case: String,
+    pub(crate) case: String,
     /// The messages in the database.
-    pub(super) messages: u64,
+    pub(crate) messages: u64,
     /// The median of its times.
-    pub(super) seconds: Option<f64>,
+    pub(crate) seconds: Option<f64>,
     /// What it is compared with.
-    pub(super) floor: String,
+    pub(crate) floor: String,
     /// The median of the floor's times.
-    pub(super) floor_seconds: Option<f64>,
+    pub(crate) floor_seconds: Option<f64>,
     /// The median of the rounds' ratios.
-    pub(super) ratio: Option<f64>,
+    pub(crate) ratio: Option<f64>,
     /// The program's time and the floor's, round by round.
-    pub(super) rounds: Vec<(f64, f64)>,
+    pub(crate) rounds: Vec<(f64, f64)>,
     /// The most that the ratio should be.
-    pub(super) target: Option<f64>,
+    pub(crate) target: Option<f64>,
     /// The most memory that the program had in RAM, in bytes.
-    pub(super) peak: Option<u64>,
+    pub(crate) peak: Option<u64>,
     /// The most that it should have.
-    pub(super) peak_target: u64,
+    pub(crate) peak_target: u64,
 }
 
 impl Row {
-    pub(super) fn new(messages: u64, subject: &Times, floor: &Times, target: Option<f64>) -> Self {
+    pub(crate) fn new(messages: u64, subject: &Times, floor: &Times, target: Option<f64>) -> Self {
         Self {
             case: subject.name.clone(),
             messages,
@@ -57,7 +57,7 @@ impl Row {
     }
 
     /// Whether the ratio and the memory meet their targets.
-    pub(super) fn is_met(&self) -> bool {
+    pub(crate) fn is_met(&self) -> bool {
         let ratio = match (self.ratio, self.target) {
             (Some(ratio), Some(target)) => ratio <= target,
             _ => true,
@@ -76,35 +76,35 @@ impl Row {
 
 /// How long the users of a running server waited.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Latency {
+pub(crate) struct Latency {
     /// What went on meanwhile.
-    pub(super) during: String,
+    pub(crate) during: String,
     /// The messages in the database.
-    pub(super) messages: u64,
+    pub(crate) messages: u64,
     /// Calls of the server.
-    pub(super) calls: u64,
+    pub(crate) calls: u64,
     /// Calls that failed.
-    pub(super) errors: u64,
+    pub(crate) errors: u64,
     /// Milliseconds that half of the calls stayed below.
-    pub(super) p50: f64,
+    pub(crate) p50: f64,
     /// Milliseconds that 99 of 100 stayed below; of fewer than 100 calls there is no such number.
-    pub(super) p99: Option<f64>,
+    pub(crate) p99: Option<f64>,
     /// Milliseconds of the longest.
-    pub(super) max: f64,
+    pub(crate) max: f64,
     /// The longest write lock that the program held, in milliseconds, as it says itself.
-    pub(super) longest_lock: Option<u64>,
+    pub(crate) longest_lock: Option<u64>,
     /// How long it all took.
-    pub(super) seconds: f64,
+    pub(crate) seconds: f64,
 }
 
 impl Latency {
     /// The most milliseconds that 99 of 100 calls should take.
-    pub(super) const P99: f64 = 60.0;
+    pub(crate) const P99: f64 = 60.0;
     /// The most milliseconds that a call should take: twice the default lock budget.
-    pub(super) const MAX: f64 = 500.0;
+    pub(crate) const MAX: f64 = 500.0;
 
     /// Whether the waits meet their targets, without an error.
-    pub(super) fn is_met(&self) -> bool {
+    pub(crate) fn is_met(&self) -> bool {
         self.errors == 0 && self.p99.is_none_or(|p99| p99 <= Self::P99) && self.max <= Self::MAX
     }
 
@@ -119,34 +119,34 @@ impl Latency {
 
 /// Everything that one run of the benchmarks found.
 #[derive(Debug, Default)]
-pub(super) struct Outcome {
+pub(crate) struct Outcome {
     /// What it ran on, in a sentence.
-    pub(super) machine: String,
+    pub(crate) machine: String,
     /// Comparisons.
-    pub(super) rows: Vec<Row>,
+    pub(crate) rows: Vec<Row>,
     /// Waits.
-    pub(super) latencies: Vec<Latency>,
+    pub(crate) latencies: Vec<Latency>,
     /// What was left out, and why.
-    pub(super) left_out: Vec<String>,
+    pub(crate) left_out: Vec<String>,
     /// What did not run to its end, and why.
-    pub(super) failed: Vec<String>,
+    pub(crate) failed: Vec<String>,
 }
 
 /// One size of database, and what a row of it cost.
 #[derive(Debug, PartialEq)]
-pub(super) struct Growth<'a> {
-    pub(super) case: &'a str,
-    pub(super) messages: u64,
+pub(crate) struct Growth<'a> {
+    pub(crate) case: &'a str,
+    pub(crate) messages: u64,
     /// Microseconds a message.
-    pub(super) each: f64,
+    pub(crate) each: f64,
     /// Times as much a message as at the size before.
-    pub(super) factor: f64,
-    pub(super) peak: Option<u64>,
+    pub(crate) factor: f64,
+    pub(crate) peak: Option<u64>,
 }
 
 impl Outcome {
     /// How the cases that handle every message grow with them, from size to size: a factor of 1 is linear.
-    pub(super) fn growth(&self, cases: &[&'static str]) -> Vec<Growth<'static>> {
+    pub(crate) fn growth(&self, cases: &[&'static str]) -> Vec<Growth<'static>> {
         let mut growth = Vec::new();
         for case in cases {
             let mut sizes: Vec<&Row> = Vec::new();
@@ -175,7 +175,7 @@ impl Outcome {
     }
 
     /// As one object.
-    pub(super) fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         json!({
             "machine": self.machine,
             "rows": self.rows.iter().map(Row::json).collect::<Vec<_>>(),

@@ -1,7 +1,7 @@
 //! The arithmetic of the benchmarks: medians, and ratios of runs that were made side by side.
 
 /// The middle value, or the mean of the two in the middle; none of nothing.
-pub(super) fn median(values: &[f64]) -> Option<f64> {
+pub(crate) fn median(values: &[f64]) -> Option<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_unstable_by(f64::total_cmp);
     let middle = sorted.len() / 2;
@@ -14,7 +14,7 @@ pub(super) fn median(values: &[f64]) -> Option<f64> {
 
 /// The median of the rounds' ratios. Each round is divided by itself: a machine that slows down for a while slows
 /// both of a round, and the ratio stays.
-pub(super) fn median_ratio(subject: &[f64], floor: &[f64]) -> Option<f64> {
+pub(crate) fn median_ratio(subject: &[f64], floor: &[f64]) -> Option<f64> {
     let ratios: Vec<f64> = subject
         .iter()
         .zip(floor)

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use crate::error::Error;
-use crate::project;
+use xtask::error::Error;
+use xtask::project;
 
 const BEGIN: &str = "<!-- cargo xtask bench --write: begin -->";
 const END: &str = "<!-- cargo xtask bench --write: end -->";
@@ -12,7 +12,7 @@ const END: &str = "<!-- cargo xtask bench --write: end -->";
 ///
 /// # Errors
 /// When the file cannot be read or written, or has no marks.
-pub(super) fn write(path: &Path, lines: &[String]) -> Result<(), Error> {
+pub(crate) fn write(path: &Path, lines: &[String]) -> Result<(), Error> {
     let text = project::read(path)?;
     let text = replaced(&text, &lines.join("\n")).ok_or_else(|| {
         Error::new(format!("{} has no place for the tables", path.display()))

@@ -15,13 +15,14 @@ mod table;
 
 use std::io::Write as _;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Instant;
 
-use clap::{Args, ValueEnum};
+use clap::{Parser, ValueEnum};
+use xtask::Report;
+use xtask::error::Error;
+use xtask::project::Project;
 
-use crate::Report;
-use crate::error::Error;
-use crate::project::Project;
 use cases::Bench;
 use lab::Lab;
 use outcome::Outcome;
@@ -34,9 +35,10 @@ const LARGE: u64 = 5_000_000;
 /// [`LARGE`] one is enough.
 const MANY: u64 = 500_000;
 
-/// What to measure, and how to say it.
-#[derive(Debug, Args)]
-pub(crate) struct Options {
+/// Measures each command against its floor, in the same run, and prints a table.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask bench", bin_name = "cargo xtask bench")]
+struct Options {
     /// Sizes of the database, in messages [default: 10000,1000000]
     #[arg(long, value_delimiter = ',', num_args = 1.., value_parser = clap::value_parser!(u64).range(1..))]
     messages: Vec<u64>,
@@ -154,7 +156,7 @@ impl Options {
 ///
 /// # Errors
 /// When the programs do not build, or the data cannot be made. A case that fails is reported beside the others.
-pub(crate) fn bench(project: &Project, options: &Options) -> Result<Report, Error> {
+fn bench(project: &Project, options: &Options) -> Result<Report, Error> {
     progress("building the programs as they are released");
     let lab = Lab::set_up(project)?;
     if options.guard {
@@ -208,21 +210,19 @@ fn progress(line: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{line}");
 }
 
+fn main() -> ExitCode {
+    let options = Options::parse();
+    let report = Project::find().and_then(|project| bench(&project, &options));
+    report.map_or_else(|error| error.print(), |report| report.print())
+}
+
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
-
     use super::*;
-
-    #[derive(Parser)]
-    struct Line {
-        #[command(flatten)]
-        options: Options,
-    }
 
     fn options(arguments: &[&str]) -> Options {
         let line = std::iter::once("bench").chain(arguments.iter().copied());
-        Line::try_parse_from(line).unwrap().options
+        Options::try_parse_from(line).unwrap()
     }
 
     #[test]
@@ -243,12 +243,12 @@ mod tests {
         ]);
         assert_eq!(some.sizes(), [10, 20, LARGE]);
         assert_eq!(some.cases(LARGE), [Case::Migrate, Case::StartUp]);
-        assert!(Line::try_parse_from(["bench", "--messages", "0"]).is_err());
+        assert!(Options::try_parse_from(["bench", "--messages", "0"]).is_err());
     }
 
     #[test]
     fn the_guard_counts_what_it_always_counts() {
         assert!(options(&["--guard"]).guard);
-        assert!(Line::try_parse_from(["bench", "--guard", "--messages", "20"]).is_err());
+        assert!(Options::try_parse_from(["bench", "--guard", "--messages", "20"]).is_err());
     }
 }

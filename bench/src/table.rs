@@ -1,18 +1,18 @@
 //! The tables, in Markdown whose source is aligned: for the terminal and for the documentation.
 
-use super::outcome::{Latency, Outcome, Row};
+use crate::outcome::{Latency, Outcome, Row};
 
 /// The cases whose cost grows with the messages.
 const GROWING: [&str; 5] = [
-    super::cases::MIGRATE,
-    super::cases::MIGRATE_ALONE,
-    super::cases::TIMESTAMPS,
-    super::cases::THREADS,
-    super::cases::BACKUP,
+    crate::cases::MIGRATE,
+    crate::cases::MIGRATE_ALONE,
+    crate::cases::TIMESTAMPS,
+    crate::cases::THREADS,
+    crate::cases::BACKUP,
 ];
 
 /// Everything that was found, as lines.
-pub(super) fn render(outcome: &Outcome) -> Vec<String> {
+pub(crate) fn render(outcome: &Outcome) -> Vec<String> {
     let mut lines = vec![outcome.machine.clone()];
     let mut section = |title: &str, head: &[&str], rows: Vec<Vec<String>>| {
         if !rows.is_empty() {

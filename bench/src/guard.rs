@@ -4,11 +4,11 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::lab::{Lab, SCRIPT};
-use super::outcome::MEMORY;
-use super::{cases, floor, measure};
-use crate::Report;
-use crate::error::Error;
+use crate::lab::{Lab, SCRIPT};
+use crate::outcome::MEMORY;
+use crate::{cases, floor, measure};
+use xtask::Report;
+use xtask::error::Error;
 
 /// The size of the database that is migrated.
 const MESSAGES: u64 = 10_000;
@@ -111,7 +111,7 @@ impl Guarded {
 ///
 /// # Errors
 /// When a program fails.
-pub(super) fn guard(lab: &Lab) -> Result<Report, Error> {
+pub(crate) fn guard(lab: &Lab) -> Result<Report, Error> {
     if lab.tools.valgrind.is_none() {
         let line = "left out: there is no valgrind to count instructions with".to_owned();
         return Ok(Report {

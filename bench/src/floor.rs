@@ -1,10 +1,10 @@
 //! The same work as bare statements: the golden SQL of each migration, and one statement for each data step.
 
-use crate::error::Error;
-use crate::project::{self, Project};
+use xtask::error::Error;
+use xtask::project::{self, Project};
 
 /// V005 by one statement, with the date functions of SQLite's own. Texts that are no timestamp stay.
-pub(super) const NORMALIZE_TIMESTAMPS: &str = "\
+pub(crate) const NORMALIZE_TIMESTAMPS: &str = "\
 UPDATE messages
 SET timestamp =
     strftime('%Y-%m-%dT%H:%M:%S',
@@ -14,13 +14,13 @@ WHERE timestamp NOT LIKE '%+00:00' AND date(substr(timestamp, 1, 10)) = substr(t
 ";
 
 /// V007 by one statement: a parent stands before its replies, so that its own thread is known already.
-pub(super) const FILL_THREADS: &str = "\
+pub(crate) const FILL_THREADS: &str = "\
 UPDATE messages
 SET thread_id = coalesce((SELECT parent.thread_id FROM messages AS parent WHERE parent.id = messages.reply_to), id);
 ";
 
 /// V005 back, by one statement that finds the old values where `migrate` left them.
-pub(super) const OLD_TIMESTAMPS: &str = "\
+pub(crate) const OLD_TIMESTAMPS: &str = "\
 UPDATE messages SET timestamp = old.old_value
 FROM migration_affected_records AS old
 WHERE old.migration = 5 AND messages.rowid = old.row_id;
@@ -33,9 +33,9 @@ const DATA_STEP: &str = "-- data step:";
 
 /// A migration as bare statements.
 #[derive(Debug)]
-pub(super) struct Step {
+pub(crate) struct Step {
     /// Its number.
-    pub(super) version: u32,
+    pub(crate) version: u32,
     up: String,
     down: String,
 }
@@ -44,7 +44,7 @@ pub(super) struct Step {
 ///
 /// # Errors
 /// When a golden file cannot be read, or a data step has no statement here.
-pub(super) fn steps(project: &Project) -> Result<Vec<Step>, Error> {
+pub(crate) fn steps(project: &Project) -> Result<Vec<Step>, Error> {
     let mut steps = Vec::new();
     for name in project.migrations()? {
         let path = project.golden_dir().join(name.file_name()).with_extension("sql");
@@ -54,25 +54,25 @@ pub(super) fn steps(project: &Project) -> Result<Vec<Step>, Error> {
 }
 
 /// The way up from behind one version to another, each step one transaction.
-pub(super) fn up(steps: &[Step], from: u32) -> String {
+pub(crate) fn up(steps: &[Step], from: u32) -> String {
     let steps = steps.iter().filter(|step| step.version > from);
     steps.map(|step| transaction(&step.up)).collect()
 }
 
 /// The whole way up as one transaction.
-pub(super) fn up_together(steps: &[Step]) -> String {
+pub(crate) fn up_together(steps: &[Step]) -> String {
     let statements: String = steps.iter().map(|step| step.up.as_str()).collect();
     transaction(&statements)
 }
 
 /// The way back to a version, each step one transaction.
-pub(super) fn down(steps: &[Step], to: u32) -> String {
+pub(crate) fn down(steps: &[Step], to: u32) -> String {
     let steps = steps.iter().rev().filter(|step| step.version > to);
     steps.map(|step| transaction(&step.down)).collect()
 }
 
 /// Statements as one transaction.
-pub(super) fn transaction(sql: &str) -> String {
+pub(crate) fn transaction(sql: &str) -> String {
     format!("BEGIN IMMEDIATE;\n{sql}COMMIT;\n")
 }
 

@@ -7,31 +7,31 @@ use std::time::{Duration, SystemTime};
 
 use tempfile::TempDir;
 
-use super::floor::{self, Step};
-use super::measure;
-use crate::cargo;
-use crate::error::Error;
-use crate::program;
-use crate::project::Project;
+use crate::floor::{self, Step};
+use crate::measure;
+use xtask::cargo;
+use xtask::error::Error;
+use xtask::program;
+use xtask::project::Project;
 
 /// The database's name in every folder.
-pub(super) const DATABASE: &str = "collab.db";
+pub(crate) const DATABASE: &str = "collab.db";
 /// What is read as standard input, beside the database.
-pub(super) const SCRIPT: &str = "script.sql";
+pub(crate) const SCRIPT: &str = "script.sql";
 
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// The programs of the system that serve as floors where they are installed.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Tools {
+pub(crate) struct Tools {
     /// The version of the sqlite3 shell.
-    pub(super) sqlite3: Option<String>,
+    pub(crate) sqlite3: Option<String>,
     /// The version of python3.
-    pub(super) python3: Option<String>,
+    pub(crate) python3: Option<String>,
     /// Whether the shell's `flock` is there.
-    pub(super) flock: bool,
+    pub(crate) flock: bool,
     /// The version of valgrind.
-    pub(super) valgrind: Option<String>,
+    pub(crate) valgrind: Option<String>,
 }
 
 impl Tools {
@@ -61,16 +61,16 @@ fn version(program: &str, flag: &str) -> Option<String> {
 
 /// The programs, the data, and a temporary folder that goes away with it.
 #[derive(Debug)]
-pub(super) struct Lab {
+pub(crate) struct Lab {
     folder: TempDir,
     program: PathBuf,
     make: PathBuf,
     bare: PathBuf,
     writers: PathBuf,
     /// The floors that the system has.
-    pub(super) tools: Tools,
+    pub(crate) tools: Tools,
     /// The migrations as bare statements.
-    pub(super) steps: Vec<Step>,
+    pub(crate) steps: Vec<Step>,
 }
 
 impl Lab {
@@ -78,7 +78,7 @@ impl Lab {
     ///
     /// # Errors
     /// When something does not build, or there is no room for temporary files.
-    pub(super) fn set_up(project: &Project) -> Result<Self, Error> {
+    pub(crate) fn set_up(project: &Project) -> Result<Self, Error> {
         let steps = floor::steps(project)?;
         let [program, make, bare, writers] = cargo::build(
             project,
@@ -113,7 +113,7 @@ impl Lab {
     }
 
     /// The temporary folder of all data.
-    pub(super) fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
 
@@ -121,7 +121,7 @@ impl Lab {
     ///
     /// # Errors
     /// When it cannot be made.
-    pub(super) fn original(&self, messages: u64) -> Result<PathBuf, Error> {
+    pub(crate) fn original(&self, messages: u64) -> Result<PathBuf, Error> {
         let folder = self.folder().join(format!("original-{messages}"));
         if !folder.exists() {
             measure::time(Command::new(&self.make).arg(&folder).arg(messages.to_string()))?;
@@ -133,7 +133,7 @@ impl Lab {
     ///
     /// # Errors
     /// When it cannot be made.
-    pub(super) fn migrated(&self, messages: u64, target: &str) -> Result<PathBuf, Error> {
+    pub(crate) fn migrated(&self, messages: u64, target: &str) -> Result<PathBuf, Error> {
         let folder = self.folder().join(format!("{target}-{messages}"));
         if !folder.exists() {
             copy(&self.original(messages)?, &folder)?;
@@ -146,7 +146,7 @@ impl Lab {
     ///
     /// # Errors
     /// When it cannot be copied.
-    pub(super) fn copy_of(&self, original: &Path, name: &str) -> Result<PathBuf, Error> {
+    pub(crate) fn copy_of(&self, original: &Path, name: &str) -> Result<PathBuf, Error> {
         let folder = self.empty(name)?;
         copy(original, &folder)?;
         Ok(folder)
@@ -156,7 +156,7 @@ impl Lab {
     ///
     /// # Errors
     /// When it cannot be made.
-    pub(super) fn empty(&self, name: &str) -> Result<PathBuf, Error> {
+    pub(crate) fn empty(&self, name: &str) -> Result<PathBuf, Error> {
         let folder = self.folder().join(format!("work-{name}"));
         if folder.exists() {
             fs::remove_dir_all(&folder).map_err(|error| Error::io("remove", &folder, &error))?;
@@ -169,7 +169,7 @@ impl Lab {
     ///
     /// # Errors
     /// When a folder cannot be removed.
-    pub(super) fn tidy(&self) -> Result<(), Error> {
+    pub(crate) fn tidy(&self) -> Result<(), Error> {
         self.remove(|name| name.starts_with("work-"))
     }
 
@@ -177,7 +177,7 @@ impl Lab {
     ///
     /// # Errors
     /// When a folder cannot be removed.
-    pub(super) fn forget(&self, messages: u64) -> Result<(), Error> {
+    pub(crate) fn forget(&self, messages: u64) -> Result<(), Error> {
         self.remove(|name| name.ends_with(&format!("-{messages}")))
     }
 
@@ -194,14 +194,14 @@ impl Lab {
     }
 
     /// The program on the folder's database.
-    pub(super) fn ours(&self, folder: &Path, arguments: &[&str]) -> Command {
+    pub(crate) fn ours(&self, folder: &Path, arguments: &[&str]) -> Command {
         let mut command = program::command(&self.program, folder);
         command.args(["--db", DATABASE]).args(arguments);
         command
     }
 
     /// Whether the program has a command.
-    pub(super) fn has_command(&self, name: &str) -> bool {
+    pub(crate) fn has_command(&self, name: &str) -> bool {
         measure::time(&mut self.ours(self.folder(), &[name, "--help"])).is_ok()
     }
 
@@ -209,7 +209,7 @@ impl Lab {
     ///
     /// # Errors
     /// When the script cannot be written beside the database.
-    pub(super) fn bare(&self, folder: &Path, script: &str) -> Result<Command, Error> {
+    pub(crate) fn bare(&self, folder: &Path, script: &str) -> Result<Command, Error> {
         let mut command = Command::new(&self.bare);
         command
             .current_dir(folder)
@@ -222,7 +222,7 @@ impl Lab {
     ///
     /// # Errors
     /// When the script cannot be written beside the database.
-    pub(super) fn sqlite3(&self, folder: &Path, script: &str) -> Result<Command, Error> {
+    pub(crate) fn sqlite3(&self, folder: &Path, script: &str) -> Result<Command, Error> {
         let mut command = Command::new("sqlite3");
         command
             .current_dir(folder)
@@ -232,7 +232,7 @@ impl Lab {
     }
 
     /// Writers that know nothing of migrations.
-    pub(super) fn writers(&self, folder: &Path, writers: u32, pause_ms: u32) -> Command {
+    pub(crate) fn writers(&self, folder: &Path, writers: u32, pause_ms: u32) -> Command {
         let mut command = Command::new(&self.writers);
         command
             .current_dir(folder)
@@ -243,7 +243,7 @@ impl Lab {
 }
 
 /// A program of the system in a folder, with no input.
-pub(super) fn system(folder: &Path, program: &str, arguments: &[&str]) -> Command {
+pub(crate) fn system(folder: &Path, program: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(program);
     command.current_dir(folder).args(arguments).stdin(Stdio::null());
     command

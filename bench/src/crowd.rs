@@ -8,14 +8,14 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::cases::Bench;
-use super::floor;
-use super::lab::{DATABASE, system};
-use super::measure;
-use super::outcome::Latency;
-use super::race::{Contestant, race};
-use crate::cargo;
-use crate::error::Error;
+use crate::cases::Bench;
+use crate::floor;
+use crate::lab::{DATABASE, system};
+use crate::measure;
+use crate::outcome::Latency;
+use crate::race::{Contestant, race};
+use xtask::cargo;
+use xtask::error::Error;
 
 /// As many as the server has calls in flight on a busy day.
 const WRITERS: u32 = 8;
@@ -38,7 +38,7 @@ const LOCKED: &str = "\
 
 impl Bench<'_> {
     /// Processes that start at once on a fresh database.
-    pub(super) fn crowd(&mut self) -> Result<(), Error> {
+    pub(crate) fn crowd(&mut self) -> Result<(), Error> {
         let (lab, flock) = (self.lab, self.lab.tools.flock);
         if !flock {
             self.leave_out("processes at once: there is no flock");
@@ -50,7 +50,7 @@ impl Bench<'_> {
         let script = floor::up(&lab.steps, 0) + "PRAGMA user_version = 1;\n";
         let scripts = lab.empty("crowd-script")?;
         let script_file = scripts.join("fresh.sql");
-        crate::project::create(&script_file, &script)?;
+        xtask::project::create(&script_file, &script)?;
         for (number, target) in [(32, Some(1.5)), (64, None)] {
             let name = format!("{number} × migrate, fresh database");
             let times = race(
@@ -81,7 +81,7 @@ impl Bench<'_> {
     }
 
     /// What the users of a running server wait, step by step and for the whole way.
-    pub(super) fn writers(&mut self) -> Result<(), Error> {
+    pub(crate) fn writers(&mut self) -> Result<(), Error> {
         let lab = self.lab;
         let original = lab.original(self.messages)?;
         let folder = lab.copy_of(&original, "steps")?;

@@ -4,10 +4,10 @@ use std::fs;
 use std::path::Path;
 use std::thread;
 
-use super::lab::Tools;
+use crate::lab::Tools;
 
 /// A sentence about the machine: its cores, memory and file system, and the floors' versions.
-pub(super) fn describe(folder: &Path, tools: &Tools) -> String {
+pub(crate) fn describe(folder: &Path, tools: &Tools) -> String {
     let mut parts = Vec::new();
     if let Ok(cores) = thread::available_parallelism() {
         parts.push(format!("{cores} cores"));

@@ -2,24 +2,24 @@
 
 use std::path::{Path, PathBuf};
 
-use super::floor;
-use super::lab::{DATABASE, Lab, system};
-use super::measure::{self, Sample};
-use super::outcome::{MEMORY_TO_LOOK, Outcome, Row};
-use super::race::{Contestant, Times, race};
-use crate::error::Error;
+use crate::floor;
+use crate::lab::{DATABASE, Lab, system};
+use crate::measure::{self, Sample};
+use crate::outcome::{MEMORY_TO_LOOK, Outcome, Row};
+use crate::race::{Contestant, Times, race};
+use xtask::error::Error;
 
-pub(super) const MIGRATE: &str = "migrate 1.0.0 → latest";
-pub(super) const MIGRATE_ALONE: &str = "migrate --no-backup 1.0.0 → latest";
-pub(super) const TIMESTAMPS: &str = "migrate V005 alone";
-pub(super) const THREADS: &str = "migrate V007 alone";
-pub(super) const BACKUP: &str = "backup create";
+pub(crate) const MIGRATE: &str = "migrate 1.0.0 → latest";
+pub(crate) const MIGRATE_ALONE: &str = "migrate --no-backup 1.0.0 → latest";
+pub(crate) const TIMESTAMPS: &str = "migrate V005 alone";
+pub(crate) const THREADS: &str = "migrate V007 alone";
+pub(crate) const BACKUP: &str = "backup create";
 
 /// A process of milliseconds is run this many times a round.
-pub(super) const BRIEF: usize = 20;
+pub(crate) const BRIEF: usize = 20;
 
 /// The strategy's own question, as servers ask it.
-pub(super) const VERSION: &str = "SELECT version FROM schema_version ORDER BY applied_at DESC LIMIT 1";
+pub(crate) const VERSION: &str = "SELECT version FROM schema_version ORDER BY applied_at DESC LIMIT 1";
 
 /// The strategy's own script, but that it goes on after a text that is no timestamp.
 const PYTHON: &str = "\
@@ -42,22 +42,22 @@ conn.close()
 const COPY: &str = "cp \"$1\" \"$2\" && sync \"$2\"";
 
 /// What a case finds it in, and where it puts what it found.
-pub(super) struct Bench<'a> {
-    pub(super) lab: &'a Lab,
-    pub(super) messages: u64,
-    pub(super) rounds: usize,
-    pub(super) outcome: &'a mut Outcome,
+pub(crate) struct Bench<'a> {
+    pub(crate) lab: &'a Lab,
+    pub(crate) messages: u64,
+    pub(crate) rounds: usize,
+    pub(crate) outcome: &'a mut Outcome,
 }
 
 impl Bench<'_> {
-    pub(super) fn leave_out(&mut self, reason: &str) {
+    pub(crate) fn leave_out(&mut self, reason: &str) {
         if !self.outcome.left_out.iter().any(|known| known == reason) {
             self.outcome.left_out.push(reason.to_owned());
         }
     }
 
     /// Whether the sqlite3 shell is there; that it is not is noted.
-    pub(super) fn has_sqlite3(&mut self, case: &str) -> bool {
+    pub(crate) fn has_sqlite3(&mut self, case: &str) -> bool {
         let there = self.lab.tools.sqlite3.is_some();
         if !there {
             self.leave_out(&format!("{case}: there is no sqlite3 shell"));
@@ -75,7 +75,7 @@ impl Bench<'_> {
     }
 
     /// Notes a contestant's times beside those of its floors.
-    pub(super) fn compare(&mut self, subject: &Times, floors: &[(&Times, Option<f64>)]) {
+    pub(crate) fn compare(&mut self, subject: &Times, floors: &[(&Times, Option<f64>)]) {
         for (floor, target) in floors {
             let row = Row::new(self.messages, subject, floor, *target);
             self.outcome.rows.push(row);
@@ -83,7 +83,7 @@ impl Bench<'_> {
     }
 
     /// `status`, and `migrate` with nothing to do.
-    pub(super) fn start_up(&mut self) -> Result<(), Error> {
+    pub(crate) fn start_up(&mut self) -> Result<(), Error> {
         if !self.has_sqlite3("start-up") {
             return Ok(());
         }
@@ -119,7 +119,7 @@ impl Bench<'_> {
     }
 
     /// A fresh database.
-    pub(super) fn fresh(&mut self) -> Result<(), Error> {
+    pub(crate) fn fresh(&mut self) -> Result<(), Error> {
         if !self.has_sqlite3("fresh database") {
             return Ok(());
         }
@@ -144,7 +144,7 @@ impl Bench<'_> {
     }
 
     /// From 1.0.0 to the newest release.
-    pub(super) fn migrate(&mut self) -> Result<(), Error> {
+    pub(crate) fn migrate(&mut self) -> Result<(), Error> {
         let lab = self.lab;
         let original = lab.original(self.messages)?;
         let script = floor::up(&lab.steps, 1);
@@ -172,7 +172,7 @@ impl Bench<'_> {
     }
 
     /// V005 alone, with its journal.
-    pub(super) fn timestamps(&mut self) -> Result<(), Error> {
+    pub(crate) fn timestamps(&mut self) -> Result<(), Error> {
         let lab = self.lab;
         let before = lab.migrated(self.messages, "V004")?;
         let script = floor::transaction(floor::NORMALIZE_TIMESTAMPS);
@@ -206,7 +206,7 @@ impl Bench<'_> {
     }
 
     /// V007 alone, into the index that V006 made.
-    pub(super) fn threads(&mut self) -> Result<(), Error> {
+    pub(crate) fn threads(&mut self) -> Result<(), Error> {
         let lab = self.lab;
         let before = lab.migrated(self.messages, "V006")?;
         let script = floor::transaction(floor::FILL_THREADS);
@@ -230,7 +230,7 @@ impl Bench<'_> {
     }
 
     /// A backup: copied, synced, checked, digested.
-    pub(super) fn backup(&mut self) -> Result<(), Error> {
+    pub(crate) fn backup(&mut self) -> Result<(), Error> {
         let lab = self.lab;
         let original = lab.migrated(self.messages, "latest")?;
         let folder = |name| lab.copy_of(&original, name);
@@ -257,7 +257,7 @@ impl Bench<'_> {
     }
 
     /// A restore, which secures the present state first.
-    pub(super) fn restore(&mut self) -> Result<(), Error> {
+    pub(crate) fn restore(&mut self) -> Result<(), Error> {
         let lab = self.lab;
         let (original, now) = (
             lab.original(self.messages)?,
@@ -299,7 +299,7 @@ impl Bench<'_> {
     }
 
     /// Taking a database into management.
-    pub(super) fn adopt(&mut self) -> Result<(), Error> {
+    pub(crate) fn adopt(&mut self) -> Result<(), Error> {
         let lab = self.lab;
         let original = lab.original(self.messages)?;
         let times = race(
@@ -323,7 +323,7 @@ impl Bench<'_> {
     }
 
     /// From the newest release back to 1.0.0.
-    pub(super) fn rollback(&mut self) -> Result<(), Error> {
+    pub(crate) fn rollback(&mut self) -> Result<(), Error> {
         if !self.has_command("rollback") {
             return Ok(());
         }
@@ -333,7 +333,7 @@ impl Bench<'_> {
     }
 
     /// Every record that V005 changed, back.
-    pub(super) fn undo(&mut self) -> Result<(), Error> {
+    pub(crate) fn undo(&mut self) -> Result<(), Error> {
         if !self.has_command("undo") {
             return Ok(());
         }

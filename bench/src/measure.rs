@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::error::Error;
+use xtask::error::Error;
 
 /// How often a long run's memory is read: seldom enough to cost nothing.
 const LONG_RUN: Duration = Duration::from_millis(2);
@@ -16,18 +16,18 @@ const SHORT_RUN: Duration = Duration::from_micros(20);
 
 /// One run.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Sample {
+pub(crate) struct Sample {
     /// From its start until its end was noticed.
-    pub(super) seconds: f64,
+    pub(crate) seconds: f64,
     /// The most memory it had in RAM, in bytes, where the system tells.
-    pub(super) peak: Option<u64>,
+    pub(crate) peak: Option<u64>,
 }
 
 /// Runs a process that takes long, timed and watched.
 ///
 /// # Errors
 /// When it does not start, or fails, with what it said.
-pub(super) fn run(command: &mut Command) -> Result<Sample, Error> {
+pub(crate) fn run(command: &mut Command) -> Result<Sample, Error> {
     watched(command, Some(LONG_RUN))
 }
 
@@ -35,7 +35,7 @@ pub(super) fn run(command: &mut Command) -> Result<Sample, Error> {
 ///
 /// # Errors
 /// As [`run`].
-pub(super) fn time(command: &mut Command) -> Result<Sample, Error> {
+pub(crate) fn time(command: &mut Command) -> Result<Sample, Error> {
     watched(command, None)
 }
 
@@ -43,7 +43,7 @@ pub(super) fn time(command: &mut Command) -> Result<Sample, Error> {
 ///
 /// # Errors
 /// As [`run`].
-pub(super) fn peak(command: &mut Command) -> Result<Option<u64>, Error> {
+pub(crate) fn peak(command: &mut Command) -> Result<Option<u64>, Error> {
     Ok(watched(command, Some(SHORT_RUN))?.peak)
 }
 
@@ -51,7 +51,7 @@ pub(super) fn peak(command: &mut Command) -> Result<Option<u64>, Error> {
 ///
 /// # Errors
 /// When one does not start, or not all succeed, with what the first of the others said.
-pub(super) fn crowd(commands: &mut [Command]) -> Result<Sample, Error> {
+pub(crate) fn crowd(commands: &mut [Command]) -> Result<Sample, Error> {
     let started = Instant::now();
     let mut running = Vec::new();
     for command in commands.iter_mut() {

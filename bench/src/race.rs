@@ -1,22 +1,22 @@
 //! Lets contestants run in turn, so that what slows the machine down slows all of them.
 
-use super::measure::Sample;
-use super::statistics::median_ratio;
-use crate::error::Error;
+use crate::measure::Sample;
+use crate::statistics::median_ratio;
+use xtask::error::Error;
 
 /// One run of a contestant: it prepares what it needs, unmeasured, and gives the measured part.
-pub(super) type Run<'a> = Box<dyn Fn() -> Result<Sample, Error> + 'a>;
+pub(crate) type Run<'a> = Box<dyn Fn() -> Result<Sample, Error> + 'a>;
 
 /// Who runs.
-pub(super) struct Contestant<'a> {
+pub(crate) struct Contestant<'a> {
     /// As the table calls it.
-    pub(super) name: &'a str,
+    pub(crate) name: &'a str,
     /// How it runs.
-    pub(super) run: Run<'a>,
+    pub(crate) run: Run<'a>,
 }
 
 impl<'a> Contestant<'a> {
-    pub(super) fn new(name: &'a str, run: impl Fn() -> Result<Sample, Error> + 'a) -> Self {
+    pub(crate) fn new(name: &'a str, run: impl Fn() -> Result<Sample, Error> + 'a) -> Self {
         Self {
             name,
             run: Box::new(run),
@@ -26,18 +26,18 @@ impl<'a> Contestant<'a> {
 
 /// What a contestant's runs came to.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Times {
+pub(crate) struct Times {
     /// As the table calls it.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// One number of seconds a round.
-    pub(super) seconds: Vec<f64>,
+    pub(crate) seconds: Vec<f64>,
     /// The most memory of all rounds, in bytes.
-    pub(super) peak: Option<u64>,
+    pub(crate) peak: Option<u64>,
 }
 
 impl Times {
     /// How many times the floor this took.
-    pub(super) fn ratio_to(&self, floor: &Self) -> Option<f64> {
+    pub(crate) fn ratio_to(&self, floor: &Self) -> Option<f64> {
         median_ratio(&self.seconds, &floor.seconds)
     }
 }
@@ -46,7 +46,7 @@ impl Times {
 ///
 /// # Errors
 /// The first failure ends the race.
-pub(super) fn race(contestants: &[Contestant<'_>], rounds: usize) -> Result<Vec<Times>, Error> {
+pub(crate) fn race(contestants: &[Contestant<'_>], rounds: usize) -> Result<Vec<Times>, Error> {
     let mut times: Vec<Times> = contestants
         .iter()
         .map(|contestant| Times {
