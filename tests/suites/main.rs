@@ -15,6 +15,7 @@ mod adopt;
 mod backup;
 mod bad_input;
 mod crowd;
+mod files;
 mod json;
 mod migrate;
 mod plan;

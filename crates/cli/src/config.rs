@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use bridge_migrate_cli::config_file::{Color, ConfigFile, ConfigFileError};
 use bridge_migrate_core::error::{Error, ErrorKind, Hint, Result, shell_quote};
+use bridge_migrate_core::regular_file;
 
 use crate::arguments::GlobalOptions;
 
@@ -12,6 +13,9 @@ use crate::arguments::GlobalOptions;
 pub(crate) const DATABASE_VARIABLE: &str = "DATABASE_PATH";
 /// Where the Bridge keeps its database.
 pub(crate) const DEFAULT_DATABASE: &str = "data/collab.db";
+
+/// A file of options is read up to this length.
+const MAX_BYTES: u64 = 1024 * 1024;
 
 /// The options of a run, decided.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,7 +80,8 @@ fn read(path: &Path) -> Result<ConfigFile> {
             .with_truth("Nothing was changed.")
             .with_hint(Hint::shell(format!("cat {}", shell_quote(path))))
     };
-    let text = std::fs::read_to_string(path)
+    let text = regular_file::read(path, MAX_BYTES)
+        .and_then(|bytes| String::from_utf8(bytes).map_err(std::io::Error::other))
         .map_err(|source| refused(format!("cannot read {}", path.display())).with_source(source))?;
     let file = ConfigFile::parse(&text).map_err(|ConfigFileError { line, why }| {
         let line = line.map_or(String::new(), |line| format!(", line {line}"));

@@ -8,9 +8,9 @@ use bridge_migrate_core::connection::{self, Reader};
 use bridge_migrate_core::error::{Error, ErrorKind, Hint, Result};
 use bridge_migrate_core::history::History;
 use bridge_migrate_core::position::Position;
+use bridge_migrate_core::regular_file::make_folder;
 use bridge_migrate_core::settings::{Settings, folder_of};
 use bridge_migrate_core::time_zone::TimeZone;
-use bridge_migrate_core::whole_file::make_folder;
 
 use crate::arguments::{Command, GlobalOptions};
 use crate::config::Config;

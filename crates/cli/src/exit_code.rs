@@ -40,6 +40,7 @@ fn of_kind(kind: ErrorKind) -> u8 {
         ErrorKind::Missing
         | ErrorKind::NotADatabase
         | ErrorKind::ForeignDatabase
+        | ErrorKind::ForeignFile
         | ErrorKind::Permission
         | ErrorKind::DiskFull
         | ErrorKind::Io

@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use crate::error::{Error, ErrorKind, Hint, IoContext, Result, SqliteContext, shell_quote};
 use crate::raw_file::{RawFile, read_at, read_start};
+use crate::regular_file;
 
 /// First bytes of every SQLite database (<https://sqlite.org/fileformat2.html#magic_header_string>).
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
@@ -129,24 +130,9 @@ fn not_a_database(path: &Path, why: &str) -> Error {
 /// # Errors
 /// When the file cannot be opened or written, or is no database.
 pub fn open_writer(path: &Path, busy_timeout: Duration) -> Result<Connection> {
-    open_for_writing(path, busy_timeout, OpenFlags::SQLITE_OPEN_READ_WRITE)
-}
-
-/// Like [`open_writer`], and makes the file when there is none.
-///
-/// # Errors
-/// As [`open_writer`].
-pub fn create_writer(path: &Path, busy_timeout: Duration) -> Result<Connection> {
-    open_for_writing(
-        path,
-        busy_timeout,
-        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
-    )
-}
-
-fn open_for_writing(path: &Path, busy_timeout: Duration, flags: OpenFlags) -> Result<Connection> {
     let doing = || format!("open {} for writing", path.display());
-    let connection = open(path, flags).map_err(|source| cannot_open(path, source))?;
+    let connection =
+        open(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(|source| cannot_open(path, source))?;
     configure(&connection, busy_timeout).while_doing(doing())?;
     if connection.is_readonly("main").while_doing(doing())? {
         return Err(Error::new(
@@ -175,6 +161,19 @@ fn open_for_writing(path: &Path, busy_timeout: Duration, flags: OpenFlags) -> Re
         ));
     }
     Ok(connection)
+}
+
+/// Like [`open_writer`], and makes the file when there is none.
+///
+/// # Errors
+/// As [`open_writer`].
+pub fn create_writer(path: &Path, busy_timeout: Duration) -> Result<Connection> {
+    // SQLite takes an empty file for an empty database. It is closed before SQLite opens it: closing it later would
+    // drop SQLite's locks.
+    match regular_file::create_new(path, 0o644).map(drop) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(error).on_file("create", path),
+        _ => open_writer(path, busy_timeout),
+    }
 }
 
 fn cannot_open(path: &Path, source: rusqlite::Error) -> Error {
@@ -366,7 +365,7 @@ fn open_beside_servers(path: &Path, busy_timeout: Duration) -> rusqlite::Result<
 pub fn open_still(path: &Path) -> Result<Reader> {
     let state = inspect_with(path, |path| {
         let mut header = [0; HEADER_BYTES];
-        let file = File::open(path).on_file("open", path)?;
+        let file = regular_file::open(path).on_file("open", path)?;
         let read = read_at(&file, 0, &mut header).on_file("read", path)?;
         Ok(header.get(..read).unwrap_or_default().to_vec())
     })?;
@@ -435,7 +434,9 @@ fn open_private_copy(path: &Path, busy_timeout: Duration) -> Result<Reader> {
     for suffix in ["-wal", "-journal"] {
         let sidecar = with_suffix(path, suffix);
         if sidecar.exists() {
-            std::fs::copy(&sidecar, with_suffix(&copy, suffix)).on_file("copy", &sidecar)?;
+            regular_file::open(&sidecar)
+                .and_then(|mut from| std::io::copy(&mut from, &mut File::create(with_suffix(&copy, suffix))?))
+                .on_file("copy", &sidecar)?;
         }
     }
     let connection =

@@ -1,6 +1,5 @@
 //! SHA-256 of files, read as a stream.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
@@ -9,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::error::{IoContext, Result};
 use crate::event::{Activity, Event, Observer};
+use crate::regular_file;
 
 /// Read at a time: a cache's worth.
 const BUFFER_BYTES: usize = 256 * 1024;
@@ -29,7 +29,7 @@ pub struct FileDigest {
 /// # Errors
 /// When the file cannot be read.
 pub fn digest_file(path: &Path, subject: &str, observer: &dyn Observer) -> Result<FileDigest> {
-    let mut file = File::open(path).on_file("open", path)?;
+    let mut file = regular_file::open(path).on_file("open", path)?;
     let total = file.metadata().on_file("look at", path)?.len();
     let mut sha = Sha256::new();
     let mut buffer = vec![0; BUFFER_BYTES];
@@ -79,6 +79,8 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use std::cell::RefCell;
+
+    use std::fs::File;
 
     use super::*;
     use crate::event::Silent;

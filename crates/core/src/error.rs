@@ -25,6 +25,8 @@ pub enum ErrorKind {
     ForeignDatabase,
     /// The database, a backup or a page of it is damaged.
     Corrupt,
+    /// What has the name of a file of ours is a link, a pipe, or somebody else's.
+    ForeignFile,
     /// The file or folder cannot be read or written by this user.
     Permission,
     /// The disk has, or would run, out of space.

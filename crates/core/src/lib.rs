@@ -39,6 +39,7 @@ mod preconditions;
 pub mod quote;
 mod raw_file;
 mod refinery_step;
+pub mod regular_file;
 pub mod rehearsal;
 pub mod restore;
 pub mod rollback;

@@ -3,7 +3,7 @@
 //! The kernel frees it when the process ends, however it ends, so there is never a stale lock to remove.
 
 use std::convert::Infallible;
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::timestamp;
 use crate::error::{Error, ErrorKind, Hint, IoContext, Result};
 use crate::event::{Event, Observer};
+use crate::regular_file::{foreign_file, give_to_owner_of_folder, look_at_ours, open_ours};
 use crate::settings::Settings;
 
 /// How long to sleep between tries at first: short enough that a crowd of servers at start passes quickly.
@@ -25,6 +26,8 @@ const PAUSES_IN_A_WAIT: u32 = 20;
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 /// A lock file holds a line of JSON; more than this is not ours.
 const MAX_HOLDER_BYTES: u64 = 4096;
+/// How that line begins.
+const HOLDER_BEGINS: &[u8] = b"{\"pid\":";
 
 /// Who holds the lock, as the holder wrote it into the file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,7 +65,7 @@ impl MigrationLock {
     ///
     /// # Errors
     /// [`ErrorKind::Locked`] after the timeout; [`ErrorKind::Permission`] when the lock file cannot be
-    /// made in the database's folder.
+    /// made in the database's folder; [`ErrorKind::ForeignFile`] when what has its name is not a lock file.
     pub fn take(settings: &Settings, command: &str, observer: &dyn Observer) -> Result<Self> {
         match Self::take_unless(settings, command, observer, || Ok(None::<Infallible>))? {
             Taken::Lock(lock) => Ok(lock),
@@ -83,13 +86,7 @@ impl MigrationLock {
         mut answer: impl FnMut() -> Result<Option<T>>,
     ) -> Result<Taken<T>> {
         let path = lock_path(&settings.database);
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .on_file("open the migration lock", &path)?;
+        let mut file = open_ours(&path, 0o644)?;
         let started = Instant::now();
         let mut last_asked: Option<(Option<Holder>, Instant)> = None;
         loop {
@@ -100,7 +97,7 @@ impl MigrationLock {
                     return Err(Error::io("take the migration lock", &path, source));
                 }
             }
-            let holder = read_holder(&path);
+            let holder = read_holder(&file);
             if last_asked.is_none() {
                 observer.observe(&Event::Waiting {
                     holder: holder.clone(),
@@ -113,14 +110,19 @@ impl MigrationLock {
                 if let Some(answer) = answer()? {
                     return Ok(Taken::Needless(answer));
                 }
-                last_asked = Some((holder, Instant::now()));
+                last_asked = Some((holder.clone(), Instant::now()));
             }
             if started.elapsed() >= settings.lock_timeout {
-                return Err(locked(settings, &path));
+                return Err(locked(settings, holder));
             }
             let pause = started.elapsed() / PAUSES_IN_A_WAIT;
             std::thread::sleep(pause.clamp(SHORTEST_PAUSE, LONGEST_PAUSE));
         }
+        if !is_ours(&file).on_file("read", &path)? {
+            return Err(foreign_file(&path, "what is in it is no record of a lock"));
+        }
+        give_to_owner_of_folder(&file, &path);
+        take_mode_of(&settings.database, &file);
         let holder = Holder {
             pid: std::process::id(),
             host: gethostname::gethostname().to_string_lossy().into_owned(),
@@ -160,16 +162,16 @@ pub fn lock_path(database: &Path) -> PathBuf {
 /// Who holds the lock of `database` now; `None` when nobody does. Changes nothing.
 pub fn current_holder(database: &Path) -> Option<Holder> {
     let path = lock_path(database);
-    let file = File::open(&path).ok()?;
+    let file = look_at_ours(&path).ok()?;
     match file.try_lock_shared() {
         // Dropping the file frees the shared lock.
         Ok(()) => None,
-        Err(_) => Some(read_holder(&path).unwrap_or_else(unknown_holder)),
+        Err(_) => Some(read_holder(&file).unwrap_or_else(unknown_holder)),
     }
 }
 
-fn locked(settings: &Settings, path: &Path) -> Error {
-    let holder = read_holder(path).unwrap_or_else(unknown_holder);
+fn locked(settings: &Settings, holder: Option<Holder>) -> Error {
+    let holder = holder.unwrap_or_else(unknown_holder);
     let error = Error::new(
         ErrorKind::Locked,
         format!(
@@ -199,14 +201,43 @@ fn unknown_holder() -> Holder {
     }
 }
 
-fn read_holder(path: &Path) -> Option<Holder> {
-    let mut text = String::new();
-    File::open(path)
-        .ok()?
-        .take(MAX_HOLDER_BYTES)
-        .read_to_string(&mut text)
-        .ok()?;
-    serde_json::from_str(&text).ok()
+fn read_holder(file: &File) -> Option<Holder> {
+    serde_json::from_str(std::str::from_utf8(&read_record(file).ok()?).ok()?).ok()
+}
+
+fn read_record(mut file: &File) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.seek(SeekFrom::Start(0))?;
+    file.take(MAX_HOLDER_BYTES + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Whether the file holds nothing, or what a holder wrote: after a power cut a part of it, and zeros.
+fn is_ours(file: &File) -> std::io::Result<bool> {
+    let bytes = read_record(file)?;
+    let zeros = bytes.iter().rev().take_while(|byte| **byte == 0).count();
+    let written = bytes.get(..bytes.len() - zeros).unwrap_or_default();
+    Ok(bytes.len() as u64 <= MAX_HOLDER_BYTES
+        && (written.starts_with(HOLDER_BEGINS) || HOLDER_BEGINS.starts_with(written)))
+}
+
+/// Whoever may write the database may migrate it, and whoever may read it may see who does. Nobody else can hold the
+/// lock: opening the file is enough for that.
+fn take_mode_of(database: &Path, file: &File) {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{MetadataExt, PermissionsExt};
+        let (Ok(database), Ok(own)) = (database.metadata(), file.metadata()) else {
+            return;
+        };
+        let mode = database.mode() & 0o664 | 0o600;
+        if own.mode() & 0o7777 != mode {
+            // Only the file's owner may: for others it is good enough as it is, since they could open it.
+            let _ = file.set_permissions(PermissionsExt::from_mode(mode));
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = (database, file);
 }
 
 fn write_holder(file: &mut File, holder: Option<&Holder>) -> std::io::Result<()> {

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::{IoContext, Result};
+use crate::regular_file;
 
 /// A live database file, open for reading its bytes.
 ///
@@ -106,7 +107,7 @@ fn open_kept(path: &Path) -> std::io::Result<Arc<Mutex<File>>> {
     {
         return Ok(Arc::clone(&entry.file));
     }
-    let file = File::open(path)?;
+    let file = regular_file::open(path)?;
     let opened = file.metadata()?;
     let file = Arc::new(Mutex::new(file));
     kept.push(Kept {
@@ -120,5 +121,5 @@ fn open_kept(path: &Path) -> std::io::Result<Arc<Mutex<File>>> {
 /// Windows has no such rule about locks.
 #[cfg(not(unix))]
 fn open_kept(path: &Path) -> std::io::Result<Arc<Mutex<File>>> {
-    File::open(path).map(|file| Arc::new(Mutex::new(file)))
+    regular_file::open(path).map(|file| Arc::new(Mutex::new(file)))
 }

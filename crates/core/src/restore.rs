@@ -28,13 +28,14 @@ use crate::error::{Error, ErrorKind, Hint, Result};
 use crate::event::{Event, Observer, Silent};
 use crate::expected;
 use crate::failed_run::after_replacing;
+use crate::regular_file::make_folder;
 use crate::rollback::unfinished::Unfinished;
 use crate::room::Room;
 use crate::schema::{ObjectKind, Snapshot};
 use crate::settings::{Settings, folder_of};
 use crate::state::State;
 use crate::step::millis;
-use crate::whole_file::{WholeFile, make_folder, remove_abandoned};
+use crate::whole_file::{WholeFile, remove_abandoned};
 
 /// How to restore.
 #[derive(Debug, Clone, Default)]

@@ -1,7 +1,7 @@
 //! The log of a run: one JSON object a line, in a file of its own.
 
 use std::cell::RefCell;
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::clock::{Clock, timestamp};
 use crate::error::{Error, ErrorKind, Hint, IoContext, Result};
 use crate::event::{Event, Observer};
+use crate::regular_file::{create_new, make_folder, refuse_strange_link};
 use crate::runs::Run;
 use crate::settings::Settings;
 
@@ -41,8 +42,10 @@ impl<'a> RunLog<'a> {
         let file = match open(&settings.log_dir, &path) {
             Ok(file) => Some(BufWriter::new(file)),
             Err(error) => {
+                let cause =
+                    std::error::Error::source(&error).map_or(String::new(), |cause| format!(": {cause}"));
                 next.observe(&Event::Warning {
-                    message: format!("this run has no log: cannot write {}: {error}", path.display()),
+                    message: format!("this run has no log: {error}{cause}"),
                 });
                 None
             }
@@ -56,18 +59,10 @@ impl<'a> RunLog<'a> {
     }
 }
 
-fn open(folder: &Path, path: &Path) -> std::io::Result<File> {
-    let mut builder = DirBuilder::new();
-    builder.recursive(true);
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt;
-        options.mode(0o640);
-    }
-    builder.create(folder)?;
-    options.open(path)
+fn open(folder: &Path, path: &Path) -> Result<File> {
+    make_folder(folder)?;
+    refuse_strange_link(folder)?;
+    create_new(path, 0o640).on_file("create", path)
 }
 
 impl Observer for RunLog<'_> {

@@ -11,6 +11,7 @@ use std::time::Duration;
 use tempfile::{NamedTempFile, TempPath};
 
 use crate::error::{Error, IoContext, Result};
+use crate::regular_file::{give_to_owner_of_folder, refuse_to_replace};
 use crate::settings::folder_of;
 
 /// How the temporary names begin.
@@ -41,6 +42,7 @@ impl WholeFile {
             .suffix(SUFFIX)
             .tempfile_in(folder)
             .map_err(|source| Error::io("make a file in", folder, source))?;
+        give_to_owner_of_folder(file.as_file(), file.path());
         // Tells other processes that the owner lives. Windows would keep SQLite out of the file, too.
         #[cfg(unix)]
         file.as_file().try_lock().map_err(|error| match error {
@@ -145,8 +147,10 @@ impl VerifiedFile {
     /// Puts the file in the place of `target`.
     ///
     /// # Errors
-    /// When the file cannot be renamed or the folder cannot be synced; `target` is the old or the new file.
+    /// [`ErrorKind::ForeignFile`](crate::error::ErrorKind::ForeignFile) when `target` is no regular file; when the file
+    /// cannot be renamed or the folder cannot be synced. `target` is the old or the new file.
     pub fn publish_over(self, target: &Path) -> Result<()> {
+        refuse_to_replace(target)?;
         // Closed before the rename: closing a live database's descriptor would drop the locks of others.
         self.file
             .into_temp_path()
@@ -220,20 +224,6 @@ pub fn sync_folder_of(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Makes `folder`, and the folders above it that are missing; what is in it later is lost with it in a power cut
-/// unless its name is on disk, too.
-///
-/// # Errors
-/// When a folder cannot be made or put on disk.
-pub fn make_folder(folder: &Path) -> Result<()> {
-    let missing: Vec<&Path> = folder
-        .ancestors()
-        .take_while(|above| !above.as_os_str().is_empty() && !above.exists())
-        .collect();
-    std::fs::create_dir_all(folder).on_file("make the folder", folder)?;
-    missing.into_iter().try_for_each(sync_folder_of)
-}
-
 /// Removes what killed runs left in `folder`, and says how many files that were.
 ///
 /// A file whose owner lives is locked by it; one that is younger than a minute is left in any case. Files
@@ -279,6 +269,7 @@ mod tests {
 
     use super::*;
     use crate::error::ErrorKind;
+    use crate::regular_file::make_folder;
 
     fn names(folder: &Path) -> Vec<String> {
         let mut names: Vec<_> = std::fs::read_dir(folder)

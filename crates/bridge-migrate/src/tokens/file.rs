@@ -1,11 +1,11 @@
 //! Reading the token file while a server may be rewriting it in place.
 
-use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind as Io, Read};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use bridge_migrate_core::error::{Error, ErrorKind, Hint, IoContext, Result, shell_quote};
+use bridge_migrate_core::regular_file;
 
 use super::document::{Document, Flaw, parse};
 
@@ -63,7 +63,7 @@ fn attempt(path: &Path) -> Result<Attempt> {
         return Err(wrong_file(path, "it is not a file"));
     }
     let mut bytes = Vec::new();
-    let file = File::open(path).on_file("open", path)?;
+    let file = regular_file::open(path).on_file("open", path)?;
     file.take(LIMIT + 1)
         .read_to_end(&mut bytes)
         .on_file("read", path)?;
@@ -85,7 +85,7 @@ fn attempt(path: &Path) -> Result<Attempt> {
 
 /// Whether a file has this content now, without holding it in memory a second time.
 fn has_content(path: &Path, expected: &[u8]) -> Result<bool> {
-    let file = match File::open(path) {
+    let file = match regular_file::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == Io::NotFound => return Ok(false),
         Err(error) => return Err(Error::io("open", path, error)),

@@ -1,8 +1,8 @@
 //! `log`: what a run wrote down; `log prune` gives old values up.
 
 use bridge_migrate_core::error::IoContext;
-use bridge_migrate_core::run_log;
 use bridge_migrate_core::undo::prune;
+use bridge_migrate_core::{regular_file, run_log};
 
 use super::undo::parse_migration;
 use crate::context::Context;
@@ -10,6 +10,9 @@ use crate::exit_code;
 use crate::failure::Failure;
 use crate::render::log::LogReport;
 use crate::render::undo::PruneReport;
+
+/// A log has a line of some hundred bytes for each batch; more than this is none.
+const MAX_BYTES: u64 = 256 * 1024 * 1024;
 
 /// Shows the log of a run, or gives up old values
 #[derive(Debug, clap::Args)]
@@ -57,7 +60,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failur
         return Ok(exit_code::DONE);
     }
     let file = run_log::find(&context.settings, arguments.run.as_deref())?;
-    let bytes = std::fs::read(&file).on_file("read", &file)?;
+    let bytes = regular_file::read(&file, MAX_BYTES).on_file("read", &file)?;
     let report = LogReport::parse(file, &String::from_utf8_lossy(&bytes));
     context.output.report(&report)?;
     Ok(exit_code::DONE)

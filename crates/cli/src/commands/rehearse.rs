@@ -9,6 +9,7 @@ use std::time::Instant;
 use bridge_migrate_core::Target;
 use bridge_migrate_core::adoption::AdoptionOptions;
 use bridge_migrate_core::error::{Error, ErrorKind, Hint, IoContext, Result};
+use bridge_migrate_core::regular_file::refuse_to_replace;
 use bridge_migrate_core::rehearsal::{CheckOutcome, Rehearsal, RehearseOptions, SmokeTest, rehearse};
 use bridge_migrate_core::settings::folder_of;
 use bridge_migrate_core::whole_file::WholeFile;
@@ -53,6 +54,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> std::result::Resu
         // Found before the work, not after it.
         let folder = folder_of(file);
         folder.metadata().on_file("find the folder", &folder)?;
+        refuse_to_replace(file)?;
     }
     let mut smoke_test = |database: &Path, companion: &Path| match &arguments.exec {
         Some(command) => try_copy(command, database, companion),

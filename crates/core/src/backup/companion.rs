@@ -4,7 +4,6 @@
 //! after it, or reads the same twice in a row, is taken for a whole file. An empty one is doubted for longer,
 //! because a rewrite begins with it.
 
-use std::fs::File;
 use std::io::{Seek, Write};
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
@@ -12,6 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::digest::{FileDigest, digest_file};
 use crate::error::{Error, ErrorKind, Hint, IoContext, Result, shell_quote};
 use crate::event::Silent;
+use crate::regular_file;
 use crate::whole_file::{VerifiedFile, WholeFile};
 
 /// Between two reads.
@@ -76,7 +76,7 @@ fn was_at_rest(path: &Path, moment: SystemTime) -> Result<bool> {
 }
 
 fn copy(from: &Path, to: &WholeFile) -> Result<()> {
-    let mut source = File::open(from).on_file("open", from)?;
+    let mut source = regular_file::open(from).on_file("open", from)?;
     let mut target = to.file();
     target
         .set_len(0)

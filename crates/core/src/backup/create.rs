@@ -15,8 +15,9 @@ use crate::digest::FileDigest;
 use crate::disk::require_space;
 use crate::error::{Error, ErrorKind, Hint, IoContext, Result};
 use crate::event::{Event, Observer};
+use crate::regular_file::make_folder;
 use crate::settings::Settings;
-use crate::whole_file::{Publication, PublishedFile, VerifiedFile, WholeFile, make_folder, remove_abandoned};
+use crate::whole_file::{Publication, PublishedFile, VerifiedFile, WholeFile, remove_abandoned};
 
 /// What the caller knows about the database, for the manifest.
 #[derive(Debug, Clone, Default)]

@@ -1,6 +1,5 @@
 //! The manifest: what a backup consists of, and what it held when it was verified.
 
-use std::fs::File;
 use std::io::{Read, Write};
 use std::path::Path;
 
@@ -9,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::contents::Contents;
 use crate::digest::FileDigest;
 use crate::error::{Error, ErrorKind, Hint, IoContext, Result};
+use crate::regular_file;
 use crate::whole_file::{VerifiedFile, WholeFile};
 
 /// The form of manifest that this program writes and reads.
@@ -97,7 +97,7 @@ impl Manifest {
             .with_truth("Nothing was changed.")
             .with_hint(Hint::tool(["backup", "list"]))
         };
-        let file = match File::open(path) {
+        let file = match regular_file::open(path) {
             Ok(file) => file,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error).on_file("open", path),

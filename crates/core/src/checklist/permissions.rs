@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::connection;
+use crate::regular_file;
 use crate::settings::folder_of;
 
 use super::file_system::mount_of;
@@ -40,7 +41,7 @@ pub(super) fn check(look: &Look<'_>) -> Item {
         }
     }
     if settings.companion.exists()
-        && let Err(error) = std::fs::File::open(&settings.companion)
+        && let Err(error) = regular_file::open(&settings.companion)
     {
         return asked.failed(
             format!("{} cannot be read: {error}", settings.companion.display()),

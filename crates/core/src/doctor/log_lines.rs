@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::catalog::Catalog;
 use crate::error::ErrorKind;
+use crate::regular_file;
 use crate::run_log;
 use crate::settings::Settings;
 
@@ -65,7 +66,7 @@ const EVENTS: [(&str, &[&str]); 10] = [
 pub fn last_log(catalog: &Catalog, settings: &Settings) -> Option<LogFacts> {
     let logs = run_log::list(settings).ok()?;
     let path = logs.last()?;
-    let mut file = std::fs::File::open(path).ok()?;
+    let mut file = regular_file::open(path).ok()?;
     let length = file.metadata().ok()?.len();
     file.seek(SeekFrom::Start(length.saturating_sub(READ_BYTES)))
         .ok()?;

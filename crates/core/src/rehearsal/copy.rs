@@ -13,6 +13,7 @@ use crate::clock::Clock;
 use crate::disk::place_for_copy;
 use crate::error::{Error, IoContext, Result};
 use crate::event::Observer;
+use crate::regular_file::{self, make_folder};
 use crate::settings::Settings;
 
 /// How the folders' names begin.
@@ -38,7 +39,7 @@ pub(super) struct Copy {
 impl Copy {
     /// Copies the database that `settings` name; the copy and what is done to it may need `bytes`.
     pub(super) fn make(settings: &Settings, bytes: u64, observer: &dyn Observer) -> Result<Self> {
-        let _ = std::fs::create_dir_all(&settings.backup_dir);
+        let _ = make_folder(&settings.backup_dir);
         let parent = place_for_copy(&settings.backup_dir, bytes, "the rehearsal")?;
         remove_abandoned(&parent);
         let mut builder = tempfile::Builder::new();
@@ -49,7 +50,7 @@ impl Copy {
             .tempdir_in(&parent)
             .map_err(|source| Error::io("make a folder in", &parent, source))?;
         let owner_path = folder.path().join(OWNER);
-        let owner = File::create(&owner_path).on_file("make", &owner_path)?;
+        let owner = regular_file::create_new(&owner_path, 0o600).on_file("make", &owner_path)?;
         owner
             .try_lock()
             .map_err(|_| Error::io("lock", &owner_path, std::io::ErrorKind::WouldBlock.into()))?;
@@ -149,7 +150,7 @@ fn is_abandoned(folder: &Path) -> bool {
         .and_then(|modified| SystemTime::now().duration_since(modified).ok())
         .is_some_and(|age| age >= MIN_ABANDONED_AGE);
     // A folder without the file was left on purpose.
-    is_old && File::open(folder.join(OWNER)).is_ok_and(|owner| owner.try_lock().is_ok())
+    is_old && regular_file::open(&folder.join(OWNER)).is_ok_and(|owner| owner.try_lock().is_ok())
 }
 
 #[cfg(test)]

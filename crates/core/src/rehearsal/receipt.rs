@@ -3,7 +3,6 @@
 //! It stands beside the backups. It holds no value of user data: counts of rows only by their magnitude.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -23,6 +22,7 @@ use crate::error::{Error, ErrorKind, Hint, IoContext, Result};
 use crate::expected;
 use crate::ledger::count_rows;
 use crate::plan::{Plan, PlanOptions, Start};
+use crate::regular_file;
 use crate::schema::{Fingerprint, ObjectKind, TableDefinition};
 use crate::settings::Settings;
 use crate::way_back::WayBack;
@@ -190,7 +190,7 @@ pub fn last(settings: &Settings) -> Result<Option<Receipt>> {
 
 fn read(path: &Path) -> Result<Option<Receipt>> {
     let invalid = |why: String| invalid(format!("the receipt {} {why}", path.display()), "latest");
-    let file = match File::open(path) {
+    let file = match regular_file::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error).on_file("open", path),

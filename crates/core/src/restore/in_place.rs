@@ -1,6 +1,5 @@
 //! Writes a backup's pages into the live file, as one transaction.
 
-use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -18,6 +17,7 @@ use crate::error::{Error, ErrorKind, Hint, IoContext, Result, SqliteContext};
 use crate::event::{Activity, Event, Observer};
 use crate::failed_run::after_replacing;
 use crate::raw_file::read_at;
+use crate::regular_file;
 use crate::settings::{Settings, folder_of};
 use crate::whole_file::WholeFile;
 
@@ -254,7 +254,7 @@ fn with_page_size(backup: &Path, page_size: u32, folder: &Path) -> Result<WholeF
 fn without_wal(backup: &Path, folder: &Path) -> Result<WholeFile> {
     let whole = WholeFile::create_in(folder)?;
     let mut target = whole.file();
-    File::open(backup)
+    regular_file::open(backup)
         .and_then(|mut source| std::io::copy(&mut source, &mut target))
         .on_file("copy", backup)?;
     target
@@ -283,7 +283,7 @@ fn journal_mode(connection: &Connection) -> Result<String> {
 
 fn journal_mode_in_header(backup: &Path) -> Result<&'static str> {
     let mut mode = [0];
-    File::open(backup)
+    regular_file::open(backup)
         .and_then(|file| read_at(&file, JOURNAL_MODE_AT, &mut mode))
         .on_file("read", backup)?;
     Ok(if mode == [2] { "wal" } else { "delete" })

@@ -1,6 +1,5 @@
 //! Puts a backup's file in the place of another by a rename.
 
-use std::fs::File;
 use std::path::Path;
 
 use crate::backup::lossy_name;
@@ -8,6 +7,7 @@ use crate::connection::{SIDECARS, with_suffix};
 use crate::digest::digest_file;
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::event::{Observer, Silent};
+use crate::regular_file;
 use crate::settings::{Settings, folder_of};
 use crate::whole_file::{VerifiedFile, WholeFile, sync_folder_of};
 
@@ -19,12 +19,10 @@ pub(super) fn replace_database(settings: &Settings, from: &Path, observer: &dyn 
     let database = &settings.database;
     let folder = folder_of(database);
     let file = copy_verified(from, &folder, observer)?;
-    match database.metadata() {
-        Ok(old) => {
-            file.take_owner(&old);
-            file.take_mode(&old)?;
-        }
-        Err(_) => file.take_owner(&folder.metadata().on_file("look at", &folder)?),
+    // Otherwise the folder's owner has it already.
+    if let Ok(old) = database.metadata() {
+        file.take_owner(&old);
+        file.take_mode(&old)?;
     }
     for suffix in SIDECARS {
         let sidecar = with_suffix(database, suffix);
@@ -64,7 +62,7 @@ pub(super) fn replace_companion(settings: &Settings, from: &Path) -> Result<()> 
 fn copy_verified(from: &Path, folder: &Path, observer: &dyn Observer) -> Result<VerifiedFile> {
     let whole = WholeFile::create_in(folder)?;
     let mut target = whole.file();
-    File::open(from)
+    regular_file::open(from)
         .and_then(|mut source| std::io::copy(&mut source, &mut target))
         .on_file("copy", from)?;
     let (verified, ()) = whole.verified(|whole| {

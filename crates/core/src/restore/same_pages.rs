@@ -1,12 +1,12 @@
 //! Compares the bytes of a live database with those of its backup.
 
-use std::fs::File;
 use std::ops::Range;
 use std::path::Path;
 
 use crate::connection::with_suffix;
 use crate::error::{IoContext, Result};
 use crate::raw_file::{RawFile, read_at};
+use crate::regular_file;
 
 const BLOCK_BYTES: usize = 1024 * 1024;
 
@@ -27,7 +27,7 @@ pub(super) fn same_pages(live: &Path, backup: &Path) -> Result<bool> {
         return Ok(false);
     }
     let live_file = RawFile::open(live).on_file("open", live)?;
-    let backup_file = File::open(backup).on_file("open", backup)?;
+    let backup_file = regular_file::open(backup).on_file("open", backup)?;
     let length = backup_file.metadata().on_file("look at", backup)?.len();
     let live_length = live_file.len().on_file("look at", live)?;
     if length == 0 || live_length < length {
@@ -62,6 +62,8 @@ pub(super) fn same_pages(live: &Path, backup: &Path) -> Result<bool> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+
     use super::*;
     use crate::connection::create_writer;
 

@@ -8,8 +8,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::connection::with_suffix;
 use crate::error::{Error, ErrorKind, Hint, IoContext, Result};
+use crate::regular_file;
 use crate::settings::{Settings, folder_of};
 use crate::whole_file::{WholeFile, sync_folder_of};
+
+/// A note holds a path and two numbers.
+const MAX_BYTES: u64 = 64 * 1024;
 
 /// What was being done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,7 +34,7 @@ impl Unfinished {
     /// What an interrupted rollback left; `None` nearly always.
     pub(crate) fn read(settings: &Settings) -> Result<Option<Self>> {
         let path = path(settings);
-        let bytes = match std::fs::read(&path) {
+        let bytes = match regular_file::read(&path, MAX_BYTES) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error).on_file("read", &path),

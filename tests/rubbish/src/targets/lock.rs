@@ -51,6 +51,14 @@ pub fn check(lock: &Lock, data: &[u8]) {
     GROUND.with(|ground| check_at(lock, ground.get_or_init(Place::new), data));
 }
 
+/// Whether a holder writes so, or has written so when the power fails.
+fn is_of_a_holder(data: &[u8]) -> bool {
+    let begins = br#"{"pid":"#;
+    let zeros = data.iter().rev().take_while(|byte| **byte == 0).count();
+    let written = &data[..data.len() - zeros];
+    data.len() <= 4096 && (written.starts_with(begins) || begins.starts_with(written))
+}
+
 fn check_at(lock: &Lock, place: &Place, data: &[u8]) {
     let current_holder = lock.holder;
     let path = lock_path(place.database());
@@ -88,6 +96,15 @@ fn check_at(lock: &Lock, place: &Place, data: &[u8]) {
         "nobody holds it, whatever stands in it"
     );
 
+    if !is_of_a_holder(data) {
+        let error = take().map(drop).expect_err("somebody else's file is no lock");
+        assert_eq!(error.kind(), ErrorKind::ForeignFile);
+        assert!(
+            fs::read(&path).unwrap() == data,
+            "somebody else's file is emptied"
+        );
+        return;
+    }
     let taken = take().expect("the lock is free");
     let own = current_holder(place.database()).expect("we hold it");
     assert_eq!((own.pid, own.command.as_str()), (std::process::id(), COMMAND));

@@ -64,6 +64,40 @@ fn belief_in_the_file_is_noticed() {
             "what the holder wrote is gone",
         ),
         (
+            "taken whatever stands there",
+            Lock {
+                take: |settings| {
+                    let lock = (OURS.take)(settings);
+                    if lock
+                        .as_ref()
+                        .is_err_and(|error| error.kind() == ErrorKind::ForeignFile)
+                    {
+                        return Ok(Box::new(()));
+                    }
+                    lock
+                },
+                ..OURS
+            },
+            "somebody else's file is no lock",
+        ),
+        (
+            "emptied when it is refused",
+            Lock {
+                take: |settings| {
+                    let lock = (OURS.take)(settings);
+                    if lock
+                        .as_ref()
+                        .is_err_and(|error| error.kind() == ErrorKind::ForeignFile)
+                    {
+                        fs::write(lock_path(&settings.database), "").unwrap();
+                    }
+                    lock
+                },
+                ..OURS
+            },
+            "somebody else's file is emptied",
+        ),
+        (
             "not given while somebody stands there",
             Lock {
                 take: |settings| match written(&settings.database) {
