@@ -2,11 +2,13 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use serde_json::{Value, json as value};
 use sha2::{Digest as _, Sha256};
-use support::{BridgeMigrate, Server, TestDatabase, dump};
+use support::{BridgeMigrate, Server, TestDatabase, dump, tokens};
 
 use crate::common::{assert_output, json, refused, run, tree};
 
@@ -342,4 +344,106 @@ fn a_backup_that_is_not_there_is_named() {
     refused(&missing, &["backup", "create"], 1);
     assert_eq!(tree(missing.root()).len(), 1);
     assert_eq!(json(&missing, &["backup", "list"])["backups"], value!([]));
+}
+
+/// As the server does it: cut to nothing, then written in pieces, all the time.
+fn rewrite(path: &Path, texts: [&str; 2], stop: &AtomicBool) {
+    for turn in 0.. {
+        let mut file = fs::File::create(path).unwrap();
+        for piece in texts[turn % 2].as_bytes().chunks(1024) {
+            std::io::Write::write_all(&mut file, piece).unwrap();
+            std::thread::sleep(Duration::from_micros(300));
+        }
+        if stop.load(Ordering::Relaxed) && turn % 2 == 1 {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(15));
+    }
+}
+
+#[test]
+fn a_token_file_that_is_rewritten_all_the_time_is_backed_up_whole() {
+    let database = TestDatabase::populated(123);
+    let texts = [tokens::tokens_json(1, 40), tokens::tokens_json(2, 90)];
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| rewrite(&database.tokens(), [&texts[0], &texts[1]], &stop));
+        for _ in 0..8 {
+            let output = BridgeMigrate::new(&database)
+                .args(["backup", "create", "--json"])
+                .run();
+            // A second in which no whole file could be read is possible on a machine that does other things.
+            if output.code != Some(0) {
+                assert_eq!(output.json()["error"]["kind"], "companion_invalid", "{output}");
+                continue;
+            }
+            let copy = fs::read_to_string(path(&output.json(), "tokens")).unwrap();
+            assert!(texts.contains(&copy), "torn: {} bytes", copy.len());
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    let made = json(&database, &["backup", "create"]);
+    assert_eq!(fs::read_to_string(path(&made, "tokens")).unwrap(), texts[1]);
+}
+
+#[test]
+fn a_token_file_that_stays_torn_or_empty_is_no_sound_backup() {
+    let whole = TestDatabase::populated(124);
+    let text = fs::read(whole.tokens()).unwrap();
+    for torn in [&b""[..], &text[..text.len() / 2]] {
+        let database = TestDatabase::populated(124);
+        fs::write(database.tokens(), torn).unwrap();
+        let before = tree(database.root());
+        for command in [&["backup", "create"][..], &["migrate"]] {
+            let error = refused(&database, command, 1);
+            assert_eq!(error["kind"], "companion_invalid", "{error}");
+        }
+        let mut after = tree(database.root());
+        after.retain(|path, _| {
+            !path.ends_with("collab.db.migrate.lock") && !path.starts_with(database.root().join("logs"))
+        });
+        assert_eq!(after, before, "no file is left");
+    }
+}
+
+/// As an older program made them: the digest is that of the torn bytes.
+#[test]
+fn a_backup_with_a_torn_or_empty_token_file_is_listed_as_bad() {
+    let database = TestDatabase::populated(125);
+    let text = fs::read(database.tokens()).unwrap();
+    run(&database, &["backup", "create"]);
+    for torn in [&b""[..], &text[..text.len() / 2]] {
+        let made = json(&database, &["backup", "create"]);
+        fs::write(path(&made, "tokens"), torn).unwrap();
+        let manifest = path(&made, "manifest");
+        let mut says: Value = serde_json::from_slice(&fs::read(&manifest).unwrap()).unwrap();
+        says["companion"]["bytes"] = torn.len().into();
+        says["companion"]["sha256"] = dump::hex(&Sha256::digest(torn)).into();
+        fs::write(&manifest, says.to_string()).unwrap();
+
+        let name = made["database"].as_str().unwrap();
+        let output = BridgeMigrate::new(&database)
+            .args(["backup", "verify", name, "--json"])
+            .run();
+        output.assert_code(6);
+        assert_eq!(
+            output.json()["problems"][0]["kind"],
+            "companion_invalid",
+            "{output}"
+        );
+        let listed = json(&database, &["backup", "list"])["backups"][0].clone();
+        assert_eq!(listed["state"], "incomplete");
+        let problem = listed["problem"].as_str().unwrap();
+        assert!(problem.contains("is no whole token file"), "{problem}");
+        // It is neither put back nor the latest.
+        let before = tree(database.folder());
+        let error = refused(&database, &["restore", name], 1);
+        assert_eq!(error["kind"], "backup_invalid", "{error}");
+        assert_eq!(
+            tree(database.folder()).get(&database.tokens()),
+            before.get(&database.tokens())
+        );
+        let latest = json(&database, &["restore", "latest", "--dry-run"]);
+        assert_ne!(latest["backup"]["database"], made["database"]);
+    }
 }

@@ -1,13 +1,14 @@
 //! `restore` puts a backup's content back, under a running server, and nothing is ever lost for good.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::{Value, json as value};
 use support::statements::run_statements_once;
 use support::{BridgeMigrate, Server, TestDatabase, dump};
 
-use crate::common::{assert_output, json, run, tree};
+use crate::common::{assert_output, json, refused, run, tree};
 
 #[test]
 fn the_database_and_its_tokens_are_as_before_the_migration() {
@@ -221,4 +222,125 @@ fn a_plain_copy_needs_a_word_and_a_check() {
     output.assert_code(0);
     assert_eq!(database.count("messages"), 2000);
     assert_eq!(json(&database, &["status"])["lock"], value!(null));
+}
+
+#[test]
+fn the_latest_is_the_same_again_after_a_try_that_failed_and_one_that_went_well() {
+    let database = TestDatabase::populated(121);
+    let before = database.dump();
+    run(&database, &["backup", "create"]);
+    run(&database, &["migrate", "--to", "V002", "--no-backup"]);
+    let latest = json(&database, &["restore", "latest", "--dry-run"])["backup"].clone();
+    // Fails after the state was secured: a folder lies where the note of a rollback would.
+    let note = database.folder().join("collab.db.rollback.json");
+    fs::create_dir(&note).unwrap();
+    refused(&database, &["restore", "latest"], 3);
+    fs::remove_dir(&note).unwrap();
+    for _ in 0..2 {
+        database.execute("DELETE FROM messages WHERE rowid = 1");
+        assert_eq!(json(&database, &["restore", "latest"])["backup"], latest);
+        dump::assert_same(&before, &database.dump());
+    }
+    let list = json(&database, &["backup", "list"]);
+    let backups = list["backups"].as_array().unwrap();
+    let securing: Vec<bool> = backups
+        .iter()
+        .map(|backup| backup["securing"].as_bool().unwrap())
+        .collect();
+    assert_eq!(securing, [true, true, true, false]);
+    let shown = run(&database, &["backup", "list"]);
+    assert_eq!(
+        shown.stdout.matches("secured before restore").count(),
+        3,
+        "{shown}"
+    );
+    assert_eq!(json(&database, &["backup", "verify"])["backup"], latest);
+    // What restores made does not drive out what an operator made, and the state before the first one stays.
+    run(&database, &["backup", "prune", "--keep-last", "1"]);
+    run(&database, &["backup", "prune", "--older-than", "0m"]);
+    let left = json(&database, &["backup", "list"])["backups"]
+        .as_array()
+        .unwrap()
+        .clone();
+    assert_eq!(left.len(), 2, "the newest and the latest");
+    assert_eq!(
+        json(&database, &["restore", "latest", "--dry-run"])["backup"],
+        latest
+    );
+    for file in ["database", "tokens", "manifest"] {
+        fs::remove_file(left[1][file].as_str().unwrap()).unwrap();
+    }
+    let error = refused(&database, &["restore", "latest"], 2);
+    assert!(
+        error["message"].as_str().unwrap().contains("secure a state"),
+        "{error}"
+    );
+    // By its name, it leads back.
+    run(&database, &["restore", left[0]["stamp"].as_str().unwrap()]);
+}
+
+/// `cp -r data data2`: a run's record names the backup by the path of the original's folder.
+#[test]
+fn a_copied_folder_goes_back_from_its_own_backup() {
+    let database = TestDatabase::populated(122);
+    run(&database, &["migrate", "--to", "V001", "--no-backup"]);
+    run(&database, &["migrate"]);
+    let copy = database.root().join("data2");
+    fs::create_dir(&copy).unwrap();
+    for entry in fs::read_dir(database.folder()).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), copy.join(entry.file_name())).unwrap();
+    }
+    let go_back = |more: &[&str]| {
+        let output = BridgeMigrate::new(&database)
+            .database(copy.join("collab.db"))
+            .args(["rollback", "--to", "1", "--strategy", "restore", "--json"])
+            .args(more)
+            .run();
+        output.assert_code(0);
+        output.json()
+    };
+    let point = |answer: &Value| Path::new(answer["restore_point"].as_str().unwrap()).to_owned();
+    let own = point(&go_back(&["--dry-run"]));
+    assert_eq!(own.parent(), Some(copy.as_path()));
+    // Another of its name in the copy's folder is not taken for it; the original's is this run's, and it is named.
+    let manifest = PathBuf::from(format!("{}.json", own.display()));
+    let says = fs::read_to_string(&manifest).unwrap();
+    let run_name = serde_json::from_str::<Value>(&says).unwrap()["run"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    fs::write(&manifest, says.replace(&run_name, "00000000")).unwrap();
+    let other = point(&go_back(&["--dry-run"]));
+    assert_eq!(other.parent(), Some(database.folder()));
+    fs::write(&manifest, &says).unwrap();
+    // Where the original's folder has another database's backup of the same name, it is not touched.
+    let (theirs, theirs_manifest) = (other.clone(), PathBuf::from(format!("{}.json", other.display())));
+    fs::write(&theirs_manifest, says.replace(&run_name, "00000000")).unwrap();
+    let seen = tree(database.folder());
+    go_back(&["--yes"]);
+    assert_eq!(tree(database.folder()), seen);
+    let connection = support::database::connect(&copy.join("collab.db")).unwrap();
+    let tables: u64 = connection
+        .query_row(
+            "SELECT count(*) FROM sqlite_schema WHERE name = 'auth_tokens'",
+            [],
+            |row| row.get(0),
+        )
+        .unwrap();
+    assert_eq!(tables, 0);
+    // What is another's is not used in place of what is gone.
+    let output = BridgeMigrate::new(&database)
+        .args([
+            "rollback",
+            "--to",
+            "0",
+            "--strategy",
+            "restore",
+            "--dry-run",
+            "--json",
+        ])
+        .run();
+    output.assert_code(1);
+    assert!(theirs.exists(), "{output}");
 }

@@ -6,6 +6,7 @@ use bridge_migrate_core::contracts::Contract;
 use bridge_migrate_core::error::{Error, ErrorKind, Hint, Result};
 
 use crate::authoring::Definition;
+use crate::tokens::TokenFile;
 
 include!(concat!(env!("OUT_DIR"), "/registry.rs"));
 include!(concat!(env!("OUT_DIR"), "/contracts.rs"));
@@ -52,6 +53,7 @@ pub fn catalog() -> Result<Catalog> {
     Ok(Catalog::new(APPLICATION, migrations)?
         .with_server_created_tables(SERVER_CREATED_TABLES)
         .with_secret_tables(SECRET_TABLES)
+        .with_companion(&TokenFile)
         .with_contracts_from(contracts))
 }
 

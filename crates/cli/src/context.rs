@@ -73,7 +73,7 @@ impl Context {
 
     /// The database, for reading only.
     pub(crate) fn reader(&self) -> Result<Reader> {
-        let settings = resolved(&self.settings)?;
+        let settings = resolved(&self.catalog()?, &self.settings)?;
         connection::open_reader(&settings.database, settings.busy_timeout)
     }
 

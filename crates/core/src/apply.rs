@@ -69,7 +69,7 @@ pub struct MigrateOutcome {
 /// # Errors
 /// As [`plan::plan`].
 pub fn plan(catalog: &Catalog, settings: &Settings, options: PlanOptions) -> Result<Plan> {
-    let settings = resolved(settings)?;
+    let settings = resolved(catalog, settings)?;
     match connection::inspect(&settings.database)? {
         FileState::Missing | FileState::Empty => plan::plan(catalog, &settings, None, options),
         FileState::Database { .. } => {
@@ -89,7 +89,7 @@ pub fn migrate(
     options: MigrateOptions,
     observer: &dyn Observer,
 ) -> Result<MigrateOutcome> {
-    let settings = &resolved(settings)?;
+    let settings = &resolved(catalog, settings)?;
     Unfinished::refuse(settings)?;
     let look = |waited, holds_lock| nothing_to_do(catalog, settings, options.plan, waited, holds_lock);
     if let Some(outcome) = look(Duration::ZERO, false)? {
@@ -365,11 +365,19 @@ fn pending_after(catalog: &Catalog, version: u32) -> usize {
         .count()
 }
 
-/// The settings with the real place of the database.
+/// The settings with the real place of the database, and the catalog's format of the companion.
 ///
 /// # Errors
 /// As [`connection::resolve`].
-pub fn resolved(settings: &Settings) -> Result<Settings> {
+pub fn resolved(catalog: &Catalog, settings: &Settings) -> Result<Settings> {
+    Ok(Settings {
+        companion_format: catalog.companion(),
+        ..in_real_place(settings)?
+    })
+}
+
+/// [`resolved`], for what has no use for the companion.
+pub(crate) fn in_real_place(settings: &Settings) -> Result<Settings> {
     let mut settings = settings.clone();
     let real: PathBuf = connection::resolve(&settings.database)?;
     settings.database = real;
@@ -392,7 +400,7 @@ pub fn adopt(
     options: AdoptionOptions,
     observer: &dyn Observer,
 ) -> Result<MigrateOutcome> {
-    let settings = &resolved(settings)?;
+    let settings = &resolved(catalog, settings)?;
     let lock = MigrationLock::take(settings, "adopt", observer)?;
     if !matches!(
         connection::inspect(&settings.database)?,

@@ -17,7 +17,7 @@ use crate::transaction::WriteTransaction;
 /// # Errors
 /// When no applied migration imports anything, or the companion file is malformed.
 pub fn import_again(catalog: &Catalog, settings: &Settings, observer: &dyn Observer) -> Result<u64> {
-    let settings = &resolved(settings)?;
+    let settings = &resolved(catalog, settings)?;
     let _lock = MigrationLock::take(settings, "tokens import", observer)?;
     let writer = connection::open_writer(&settings.database, settings.busy_timeout)?;
     let history = History::read(&writer)?.unwrap_or_default();

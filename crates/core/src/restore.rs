@@ -325,7 +325,7 @@ fn refuse_invalid(
     }
     // Without a manifest, nothing but the copy itself can tell whether it is sound.
     let full = backup.manifest.is_none();
-    let problems: Vec<_> = verify(backup, full, observer)?
+    let problems: Vec<_> = verify(settings, backup, full, observer)?
         .into_iter()
         .filter(|problem| !(options.accept_without_manifest && problem.kind == ProblemKind::ManifestMissing))
         .map(|problem| problem.message)

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::catalog::{AnyBytes, Companion};
 use crate::clock::{Clock, SystemClock};
 use crate::time_zone::TimeZone;
 
@@ -14,6 +15,8 @@ pub struct Settings {
     pub database: PathBuf,
     /// The companion file (the Bridge's token file), if there is to be one.
     pub companion: PathBuf,
+    /// The companion's format; the catalog has it, see [`resolved`](crate::apply::resolved).
+    pub companion_format: &'static dyn Companion,
     /// Where backups go.
     pub backup_dir: PathBuf,
     /// Where run logs go.
@@ -46,6 +49,7 @@ impl Settings {
         let folder = folder_of(&database);
         Self {
             companion: folder.join("tokens.json"),
+            companion_format: &AnyBytes,
             backup_dir: folder,
             log_dir: PathBuf::from("logs"),
             database,

@@ -75,7 +75,7 @@ pub struct Pending {
 /// When the file cannot be read or is no database; [`ErrorKind::Newer`] and [`ErrorKind::Divergent`] when
 /// the history contradicts the catalog.
 pub fn status(catalog: &Catalog, settings: &Settings) -> Result<Status> {
-    let settings = &match resolved(settings) {
+    let settings = &match resolved(catalog, settings) {
         Ok(settings) => settings,
         // A folder that does not exist yet holds no database.
         Err(error) if error.kind() == ErrorKind::Missing && !settings.database.is_symlink() => {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use naming::Target;
 
-use crate::apply::resolved;
+use crate::apply::in_real_place;
 use crate::catalog::Catalog;
 use crate::connection::{self, FileState};
 use crate::error::{Error, ErrorKind, Hint, Result};
@@ -68,7 +68,7 @@ pub fn wait(catalog: &Catalog, settings: &Settings, target: Target, timeout: Dur
 
 /// The history as it is now; `None` while there is no managed database.
 fn read(settings: &Settings) -> Result<Option<History>> {
-    let settings = match resolved(settings) {
+    let settings = match in_real_place(settings) {
         Ok(settings) => settings,
         Err(error) if error.kind() == ErrorKind::Missing => return Ok(None),
         Err(error) => return Err(error),

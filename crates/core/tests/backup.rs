@@ -19,10 +19,11 @@ use bridge_migrate_core::backup::{
 use bridge_migrate_core::connection::{create_writer, open_still, open_writer};
 use bridge_migrate_core::error::ErrorKind;
 use bridge_migrate_core::event::Silent;
+use bridge_migrate_core::settings::Settings;
 use support::{SERVER_TIMEOUT, Server, Site, StopOnDrop, child, child_value, counts, counts_of};
 
 fn problems(backup: &Backup) -> Vec<ProblemKind> {
-    let problems = verify(backup, false, &Silent).unwrap();
+    let problems = verify(&Settings::new("collab.db"), backup, false, &Silent).unwrap();
     problems.into_iter().map(|problem| problem.kind).collect()
 }
 
@@ -76,7 +77,10 @@ fn a_backup_has_every_byte_of_the_database_and_its_companion() {
         list(&site.settings).unwrap(),
         std::slice::from_ref(&created.backup)
     );
-    assert_eq!(verify(&created.backup, true, &Silent).unwrap(), []);
+    assert_eq!(
+        verify(&site.settings, &created.backup, true, &Silent).unwrap(),
+        []
+    );
 }
 
 #[test]
@@ -248,12 +252,7 @@ fn a_companion_is_copied_as_it_is_whenever_it_was_last_changed() {
     let site = Site::new(1, "");
     let hour = Duration::from_secs(3600);
     let now = std::time::SystemTime::now();
-    for (content, changed) in [
-        ("whole", now - hour),
-        ("", now - hour),
-        ("", now),
-        ("whole", now + hour),
-    ] {
+    for (content, changed) in [("whole", now - hour), ("whole", now), ("whole", now + hour)] {
         std::fs::write(&site.settings.companion, content).unwrap();
         let file = std::fs::File::options()
             .write(true)
@@ -265,6 +264,10 @@ fn a_companion_is_copied_as_it_is_whenever_it_was_last_changed() {
             content
         );
     }
+    // How a rewrite begins that nobody finished.
+    std::fs::write(&site.settings.companion, "").unwrap();
+    let error = create(&site.settings, &BackupFacts::default(), &Silent).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::CompanionInvalid);
 }
 
 #[test]

@@ -59,7 +59,10 @@ fn a_backup_made_while_another_process_migrates_is_of_the_version_that_it_holds(
     let made = backup::create(&place.settings, &seen_before, &Silent).unwrap();
     assert_eq!(made.manifest.version, Some(4));
     assert_eq!(made.manifest.release.as_deref(), Some("1.1.0"));
-    assert_eq!(backup::verify(&made.backup, true, &Silent).unwrap(), []);
+    assert_eq!(
+        backup::verify(&place.settings, &made.backup, true, &Silent).unwrap(),
+        []
+    );
 }
 
 #[test]

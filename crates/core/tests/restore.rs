@@ -111,7 +111,7 @@ fn a_restore_brings_back_every_row_and_the_companion_and_secures_what_was_there(
             panic!("the state before is not in a backup");
         };
         assert_eq!(secured.manifest.as_ref().unwrap().reason, "before restore");
-        assert_eq!(verify(&secured, true, &Silent).unwrap(), []);
+        assert_eq!(verify(&site.settings, &secured, true, &Silent).unwrap(), []);
         assert_eq!(
             std::fs::read_to_string(secured.companion.as_ref().unwrap()).unwrap(),
             "later"

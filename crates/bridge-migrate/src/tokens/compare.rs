@@ -55,7 +55,7 @@ impl Agreement {
 /// [`ErrorKind::CompanionInvalid`] when the file cannot be read as one, [`ErrorKind::SchemaMismatch`] when the
 /// database has no such tables yet, and what SQLite refuses.
 pub fn compare(connection: &Connection, settings: &Settings) -> Result<Comparison> {
-    let document = file::read(&settings.companion)?;
+    let document = file::read(settings)?;
     let file_exists = document.is_some();
     let document = document.unwrap_or_default();
     for table in ["auth_tokens", "revoked_tokens"] {

@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use bridge_migrate_core::catalog::Flaw;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 use serde_json::error::Category;
@@ -32,22 +33,13 @@ pub struct Token {
     pub expires_at: Option<String>,
 }
 
-/// Why a text is no token file. Tells positions, never values.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Flaw {
-    /// It is no JSON, perhaps because it is only half written yet.
-    NotJson(String),
-    /// It is JSON, but of something else.
-    Structure(String),
-}
-
 /// Reads a token file. Of a key that comes twice the last one counts, as in Python; unknown keys are ignored.
 ///
 /// # Errors
 /// When it is no JSON, or JSON of something else.
 pub fn parse(bytes: &[u8]) -> Result<Document, Flaw> {
     if bytes.is_empty() {
-        return Err(Flaw::NotJson("it is empty".to_owned()));
+        return Err(Flaw::Unfinished("it is empty".to_owned()));
     }
     let place = Place(Cell::new(Position::File));
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
@@ -59,8 +51,8 @@ pub fn parse(bytes: &[u8]) -> Result<Document, Flaw> {
             let at = format!("line {}, column {}", error.line(), error.column());
             match error.classify() {
                 Category::Data => Flaw::Structure(format!("{} ({at})", place.0.get())),
-                Category::Eof => Flaw::NotJson(format!("it ends in the middle ({at})")),
-                Category::Syntax | Category::Io => Flaw::NotJson(format!("it is not JSON ({at})")),
+                Category::Eof => Flaw::Unfinished(format!("it ends in the middle ({at})")),
+                Category::Syntax | Category::Io => Flaw::Unfinished(format!("it is not JSON ({at})")),
             }
         })
 }

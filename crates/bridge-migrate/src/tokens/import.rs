@@ -29,7 +29,7 @@ impl Import for TokenImport {
     }
 
     fn read(&self, settings: &Settings) -> Result<Vec<ImportedRows>> {
-        let Some(document) = file::read(&settings.companion)? else {
+        let Some(document) = file::read(settings)? else {
             return Ok(Vec::new());
         };
         let zone = &settings.time_zone;
@@ -62,7 +62,7 @@ impl Import for TokenImport {
 
     /// Tokens by their client and time of issue; never a token or its hash.
     fn only_in_database(&self, connection: &Connection, settings: &Settings) -> Result<Vec<String>> {
-        let document = file::read(&settings.companion)?.unwrap_or_default();
+        let document = file::read(settings)?.unwrap_or_default();
         let doing = "compare the tokens with the token file";
         let mut only = Vec::new();
         let mut select = connection

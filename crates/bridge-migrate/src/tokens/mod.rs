@@ -10,6 +10,8 @@ mod import;
 #[cfg(test)]
 mod tests;
 
+pub use bridge_migrate_core::catalog::Flaw;
 pub use compare::{Agreement, Comparison, compare};
-pub use document::{Document, Flaw, Token, TokenHash, parse};
+pub use document::{Document, Token, TokenHash, parse};
+pub use file::TokenFile;
 pub use import::TokenImport;

@@ -3,6 +3,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bridge_migrate_core::backup::COMPANION_LIMIT;
 use bridge_migrate_core::catalog::{Import, ImportedRows};
 use bridge_migrate_core::clock::Clock;
 use bridge_migrate_core::error::{Error, ErrorKind};
@@ -13,7 +14,7 @@ use rusqlite::Connection;
 use rusqlite::types::Value;
 use tempfile::TempDir;
 
-use super::{Agreement, TokenImport, compare, file};
+use super::{Agreement, TokenImport, compare};
 use crate::catalog;
 
 /// SHA-256 of `alpha` and of `beta`, from coreutils.
@@ -239,7 +240,7 @@ fn what_is_no_file_or_too_large_is_refused_at_once() {
     let huge = Bridge::new();
     fs::File::create(huge.tokens())
         .unwrap()
-        .set_len(file::LIMIT + 1)
+        .set_len(COMPANION_LIMIT + 1)
         .unwrap();
 
     let texts = [directory.refusal_text(), link.refusal_text(), huge.refusal_text()].join("\n");

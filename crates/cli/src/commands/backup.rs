@@ -25,16 +25,16 @@ pub(crate) enum Action {
     List,
     /// Compares a backup with its manifest and checks it for damage; ends with 6 when something is wrong
     Verify {
-        /// `latest`, a stamp (20260222_153045), or a file of the backup
+        /// `latest` (of those that no restore or rollback made), a stamp (20260222_153045), or a file of the backup
         #[arg(default_value = "latest")]
         backup: OsString,
         /// Also checks that indexes agree with their tables, which takes about ten times as long
         #[arg(long)]
         full: bool,
     },
-    /// Removes old backups; the newest, and those that a run can go back to, stay
+    /// Removes old backups; the newest, the `latest`, and those that a run can go back to, stay
     Prune {
-        /// How many of the newest to keep
+        /// How many of the newest to keep, besides those that restores and rollbacks made since
         #[arg(long, value_name = "NUMBER")]
         keep_last: Option<usize>,
         /// Only those made longer ago, such as 30d, 12h or 90m
@@ -91,7 +91,7 @@ pub(crate) fn run(context: &Context, action: &Action) -> std::result::Result<u8,
 }
 
 fn create(context: &Context) -> std::result::Result<u8, Failure> {
-    let settings = resolved(&context.settings)?;
+    let settings = resolved(&context.catalog()?, &context.settings)?;
     let console = context.console();
     let created = backup::create(&settings, &facts(context, "backup create"), &console)?;
     drop(console);
@@ -100,7 +100,7 @@ fn create(context: &Context) -> std::result::Result<u8, Failure> {
 }
 
 fn list(context: &Context) -> std::result::Result<u8, Failure> {
-    let settings = resolved(&context.settings)?;
+    let settings = resolved(&context.catalog()?, &context.settings)?;
     let backups = backup::list(&settings)?;
     context.output.report(&ListReport {
         backups: backups.iter().map(BackupEntry::from).collect(),
@@ -110,10 +110,10 @@ fn list(context: &Context) -> std::result::Result<u8, Failure> {
 }
 
 fn verify(context: &Context, name: &OsString, full: bool) -> std::result::Result<u8, Failure> {
-    let settings = resolved(&context.settings)?;
+    let settings = resolved(&context.catalog()?, &context.settings)?;
     let found = backup::find(&settings, name)?;
     let console = context.console();
-    let problems = backup::verify(&found, full, &console)?;
+    let problems = backup::verify(&settings, &found, full, &console)?;
     drop(console);
     let report = VerifiedReport {
         backup: BackupFiles::from(&found),
@@ -140,7 +140,7 @@ fn verify(context: &Context, name: &OsString, full: bool) -> std::result::Result
 }
 
 fn prune(context: &Context, options: &PruneOptions) -> std::result::Result<u8, Failure> {
-    let settings = resolved(&context.settings)?;
+    let settings = resolved(&context.catalog()?, &context.settings)?;
     let pruned = backup::prune(&settings, options)?;
     let entries = |backups: &[backup::Backup]| backups.iter().map(BackupEntry::from).collect();
     let report = PrunedReport {

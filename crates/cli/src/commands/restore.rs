@@ -17,7 +17,7 @@ use crate::render::restore::RestoreReport;
 /// The present state is secured in a backup first. Servers see the old or the new content whole.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// The backup: `latest`, its stamp (20260222_153045), or a file of it
+    /// The backup: `latest` (of those that no restore or rollback made), its stamp (20260222_153045), or a file of it
     backup: OsString,
     /// Only says what would change
     #[arg(long)]
@@ -31,7 +31,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failure> {
-    let settings = resolved(&context.settings)?;
+    let settings = resolved(&context.catalog()?, &context.settings)?;
     let backup = backup::find(&settings, &arguments.backup)?;
     if !arguments.force {
         refuse_foreign(&context.catalog()?, &backup)?;
@@ -47,7 +47,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failur
         None
     } else {
         let lock = MigrationLock::take(&settings, "restore", &console)?;
-        options.present = super::backup::facts(context, "before restore");
+        options.present = super::backup::facts(context, backup::BEFORE_RESTORE);
         Some(lock)
     };
     let outcome = restore(&settings, &backup, &options, &console)?;

@@ -94,6 +94,8 @@ pub(crate) struct BackupEntry {
     pub(crate) release: Option<String>,
     pub(crate) reason: Option<String>,
     pub(crate) run: Option<String>,
+    /// Whether it secures the state before a restore or a rollback, and so is never the `latest`.
+    pub(crate) securing: bool,
     /// `complete`, `incomplete`, `unreadable` or `foreign`.
     pub(crate) state: &'static str,
     /// Why it is not complete.
@@ -121,6 +123,7 @@ impl From<&Backup> for BackupEntry {
             release: says.and_then(|manifest| manifest.release.clone()),
             reason: text(|manifest| &manifest.reason),
             run: says.and_then(|manifest| manifest.run.clone()),
+            securing: backup.is_securing(),
             state: match backup.state {
                 State::Complete => "complete",
                 State::Incomplete => "incomplete",
@@ -181,6 +184,7 @@ impl Report for ListReport {
             });
             let why = match (&backup.problem, &backup.reason) {
                 (Some(problem), _) => format!("{}: {problem}", backup.state),
+                (None, Some(reason)) if backup.securing => format!("secured {reason}"),
                 (None, Some(reason)) => reason.clone(),
                 (None, None) => backup.state.to_owned(),
             };
@@ -282,6 +286,7 @@ mod tests {
             release: Some("1.0.0".to_owned()),
             reason: Some("before migrate".to_owned()),
             run: Some("5f2c01aa".to_owned()),
+            securing: false,
             state: "complete",
             problem: None,
         }
@@ -293,6 +298,11 @@ mod tests {
             backup_dir: "data".into(),
             backups: vec![
                 entry(),
+                BackupEntry {
+                    reason: Some("before restore".to_owned()),
+                    securing: true,
+                    ..entry()
+                },
                 BackupEntry {
                     stamp: Some("20260221_090000".to_owned()),
                     state: "incomplete",
@@ -310,6 +320,7 @@ mod tests {
         insta::assert_snapshot!(strip_str(&report.render()), @"
         BACKUP                MADE                         SIZE  DATABASE AT   TOKENS  WHY
         20260222_153045       2026-02-22 15:30:45 UTC  58.0 MiB  1.0.0 (V001)  yes     before migrate
+        20260222_153045       2026-02-22 15:30:45 UTC  58.0 MiB  1.0.0 (V001)  yes     secured before restore
         20260221_090000                                                        no      incomplete: it has no manifest
         collab.db.backup.old                                                   no      foreign: its name is not one that this program gives
         ");

@@ -1,25 +1,24 @@
-//! A copy of the companion file at a moment when nobody is rewriting it.
-//!
-//! Its owner rewrites it in place, and its format is not known here: what was at rest before the copy and still is
-//! after it, or reads the same twice in a row, is taken for a whole file. An empty one is doubted for longer,
-//! because a rewrite begins with it.
+//! Reads the companion file as a whole while its owner may be rewriting it in place.
 
-use std::io::{Seek, Write};
+use std::io::{BufRead, BufReader, ErrorKind as Io, Read, Write};
 use std::path::Path;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
+use crate::catalog::{Companion, Flaw};
 use crate::digest::{FileDigest, digest_file};
 use crate::error::{Error, ErrorKind, Hint, IoContext, Result, shell_quote};
 use crate::event::Silent;
 use crate::regular_file;
+use crate::settings::Settings;
 use crate::whole_file::{VerifiedFile, WholeFile};
 
-/// Between two reads.
-const PAUSE: Duration = Duration::from_millis(50);
-/// A file that was not changed for this long is at rest.
-const REST: Duration = Duration::from_secs(1);
-/// A rewrite that takes longer than this is no rewrite.
+/// The largest companion that is read, in bytes: over 70,000 tokens of the Bridge.
+pub const COMPANION_LIMIT: u64 = 16 << 20;
+
+/// How long a rewrite may take.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// Between two looks.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// The companion's length in bytes; `None` when there is no companion.
 ///
@@ -29,67 +28,160 @@ const PATIENCE: Duration = Duration::from_secs(1);
 pub(crate) fn companion_bytes(companion: &Path) -> Result<Option<u64>> {
     match companion.metadata() {
         Ok(metadata) if metadata.is_file() => Ok(Some(metadata.len())),
-        Ok(_) => Err(invalid(companion, "is not a regular file")
-            .with_hint(Hint::shell(format!("ls -ld {}", shell_quote(companion))))),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Ok(_) => Err(Error::new(
+            ErrorKind::CompanionInvalid,
+            format!("{} is not a regular file", companion.display()),
+        )
+        .with_truth("Nothing was changed.")
+        .with_hint(Hint::shell(format!("ls -ld {}", shell_quote(companion))))),
+        Err(error) if error.kind() == Io::NotFound => Ok(None),
         Err(error) => Err(error).on_file("look at", companion),
     }
 }
 
-/// Copies the companion into `folder`, without a name yet; `None` when there is no companion.
+/// Reads the companion file; `None` when there is none.
+///
+/// A file that is not whole, or that changes while it is read, is read again for a second: its owner rewrites it in
+/// place.
 ///
 /// # Errors
-/// As [`companion_bytes`], or when the file is being rewritten all the time.
-pub(crate) fn copy_companion(companion: &Path, folder: &Path) -> Result<Option<(VerifiedFile, FileDigest)>> {
+/// [`ErrorKind::CompanionInvalid`] when it stays so, is larger than [`COMPANION_LIMIT`], no regular file, or of
+/// another structure; else what the operating system refused.
+pub fn read_companion(format: &dyn Companion, path: &Path) -> Result<Option<Vec<u8>>> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let flaw = match attempt(format, path)? {
+            Attempt::Missing => return Ok(None),
+            Attempt::Read(bytes) => return Ok(Some(bytes)),
+            Attempt::Flawed(flaw) => flaw,
+        };
+        if matches!(flaw, Flaw::Structure(_)) || Instant::now() >= deadline {
+            return Err(invalid(format, path, &flaw.to_string()).with_hint(format.hint(path, &flaw)));
+        }
+        std::thread::sleep(PAUSE);
+    }
+}
+
+enum Attempt {
+    Missing,
+    Read(Vec<u8>),
+    Flawed(Flaw),
+}
+
+fn attempt(format: &dyn Companion, path: &Path) -> Result<Attempt> {
+    let metadata = match path.symlink_metadata() {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == Io::NotFound => return Ok(Attempt::Missing),
+        Err(error) => return Err(Error::io("look at", path, error)),
+    };
+    let wrong_file = |why: &str| {
+        invalid(format, path, why).with_hint(Hint::shell(format!("ls -ld {}", shell_quote(path))))
+    };
+    if metadata.is_symlink() {
+        return Err(wrong_file(
+            "it is a symbolic link: name the file that it leads to",
+        ));
+    }
+    if !metadata.is_file() {
+        return Err(wrong_file("it is not a file"));
+    }
+    let mut bytes = Vec::new();
+    let file = regular_file::open(path).on_file("open", path)?;
+    file.take(COMPANION_LIMIT + 1)
+        .read_to_end(&mut bytes)
+        .on_file("read", path)?;
+    if bytes.len() as u64 > COMPANION_LIMIT {
+        let (limit, name) = (COMPANION_LIMIT >> 20, format.name());
+        return Err(wrong_file(&format!(
+            "it is larger than {limit} MiB, which no {name} is"
+        )));
+    }
+    let checked = format.check(&bytes);
+    // Half of an old and half of a new file can be well-formed together: only a second look tells.
+    if !has_content(path, &bytes)? {
+        let why = "it changes while it is read".to_owned();
+        return Ok(Attempt::Flawed(Flaw::Unfinished(why)));
+    }
+    Ok(match checked {
+        Ok(()) => Attempt::Read(bytes),
+        Err(flaw) => Attempt::Flawed(flaw),
+    })
+}
+
+/// Whether a file has this content now, without holding it in memory a second time.
+fn has_content(path: &Path, expected: &[u8]) -> Result<bool> {
+    let file = match regular_file::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == Io::NotFound => return Ok(false),
+        Err(error) => return Err(Error::io("open", path, error)),
+    };
+    let mut reader = BufReader::new(file);
+    let mut rest = expected;
+    loop {
+        let found = reader.fill_buf().on_file("read", path)?;
+        if found.is_empty() {
+            return Ok(rest.is_empty());
+        }
+        match rest.strip_prefix(found) {
+            Some(left) => rest = left,
+            None => return Ok(false),
+        }
+        let length = found.len();
+        reader.consume(length);
+    }
+}
+
+fn invalid(format: &dyn Companion, path: &Path, why: &str) -> Error {
+    Error::new(
+        ErrorKind::CompanionInvalid,
+        format!("cannot read the {} {}: {why}", format.name(), path.display()),
+    )
+    .with_truth(format!("The {} is as it was.", format.name()))
+}
+
+/// Copies the companion into the backup folder, without a name yet; `None` when there is no companion. `as_it_is`
+/// copies one that is not whole, too: to keep it is better than to lose it.
+///
+/// # Errors
+/// As [`read_companion`].
+pub(crate) fn copy_companion(
+    settings: &Settings,
+    as_it_is: bool,
+) -> Result<Option<(VerifiedFile, FileDigest)>> {
+    let companion = &settings.companion;
     if companion_bytes(companion)?.is_none() {
         return Ok(None);
     }
-    let whole = WholeFile::create_in(folder)?;
-    let started = Instant::now();
-    loop {
-        let began = SystemTime::now();
-        copy(companion, &whole)?;
-        let copied = digest_file(whole.path(), "", &Silent)?;
-        let last_try = started.elapsed() >= PATIENCE;
-        let is_whole = was_at_rest(companion, began)? || {
-            std::thread::sleep(PAUSE);
-            digest_file(companion, "", &Silent)? == copied && (copied.bytes > 0 || last_try)
-        };
-        if is_whole {
-            let (verified, ()) = whole.verified(|_| Ok(()))?;
-            return Ok(Some((verified, copied)));
+    let whole = WholeFile::create_in(&settings.backup_dir)?;
+    let mut target = whole.file();
+    match read_companion(settings.companion_format, companion) {
+        Ok(None) => return Ok(None),
+        Ok(Some(bytes)) => target.write_all(&bytes).on_file("copy", companion)?,
+        Err(error) if as_it_is && error.kind() == ErrorKind::CompanionInvalid => {
+            let mut source = regular_file::open(companion).on_file("open", companion)?;
+            std::io::copy(&mut source, &mut target).on_file("copy", companion)?;
         }
-        if last_try {
-            return Err(invalid(companion, "is being rewritten all the time"));
-        }
+        Err(error) => return Err(error),
     }
+    let (verified, digest) = whole.verified(|whole| digest_file(whole.path(), "", &Silent))?;
+    Ok(Some((verified, digest)))
 }
 
-/// Whether nobody changed the file from some time before `moment` until now.
-fn was_at_rest(path: &Path, moment: SystemTime) -> Result<bool> {
-    let changed = path
-        .metadata()
-        .and_then(|metadata| metadata.modified())
-        .on_file("look at", path)?;
-    // A time in the future, of a clock that was put back, says nothing.
-    Ok(moment.duration_since(changed).is_ok_and(|rest| rest >= REST))
-}
-
-fn copy(from: &Path, to: &WholeFile) -> Result<()> {
-    let mut source = regular_file::open(from).on_file("open", from)?;
-    let mut target = to.file();
-    target
-        .set_len(0)
-        .and_then(|()| target.rewind())
-        .and_then(|()| std::io::copy(&mut source, &mut target))
-        .and_then(|_| target.flush())
-        .on_file("copy", from)
-}
-
-fn invalid(companion: &Path, why: &str) -> Error {
-    Error::new(
-        ErrorKind::CompanionInvalid,
-        format!("{} {why}", companion.display()),
-    )
-    .with_truth("No backup was made; nothing was changed.")
+/// What is wrong with the companion's copy in a backup; `None` when it is whole.
+///
+/// # Errors
+/// When the file cannot be read.
+pub(super) fn flaw_of(format: &dyn Companion, copy: &Path) -> Result<Option<String>> {
+    let mut bytes = Vec::new();
+    regular_file::open(copy)
+        .and_then(|file| file.take(COMPANION_LIMIT + 1).read_to_end(&mut bytes))
+        .on_file("read", copy)?;
+    let flaw = format.check(&bytes).err();
+    Ok(flaw.map(|flaw| {
+        format!(
+            "{} is no whole {}: {flaw}",
+            super::lossy_name(copy),
+            format.name()
+        )
+    }))
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::check::{Checked, Depth, check_copy};
 use super::companion::{companion_bytes, copy_companion};
 use super::copy::{Limits, copy_database};
-use super::manifest::{CompanionEntry, DatabaseEntry, FORMAT, Manifest};
+use super::manifest::{CompanionEntry, DatabaseEntry, FORMAT, Manifest, is_securing};
 use super::names::{Names, Stamp, lossy_name};
 use super::{Backup, State};
 use crate::clock::timestamp;
@@ -51,7 +51,8 @@ pub struct Created {
 /// # Errors
 /// [`ErrorKind::Missing`] and [`ErrorKind::NotADatabase`] by what stands at the database's path;
 /// [`ErrorKind::DiskFull`] before anything is written; [`ErrorKind::Corrupt`] when the database is damaged;
-/// [`ErrorKind::CompanionInvalid`] when the companion cannot be copied as a whole; [`ErrorKind::Busy`] when
+/// [`ErrorKind::CompanionInvalid`] when the companion does not become whole within a second, unless the backup
+/// [secures](Manifest::is_securing) a state; [`ErrorKind::Busy`] when
 /// another process keeps readers out. No file is left behind.
 pub fn create(settings: &Settings, facts: &BackupFacts, observer: &dyn Observer) -> Result<Created> {
     create_with(settings, facts, Limits::default(), observer)
@@ -83,11 +84,13 @@ pub(super) fn create_with(
     remove_abandoned(folder);
     require_space(folder, space_needed(settings)?, "the backup")?;
 
+    // What secures a state keeps a companion that is not whole, too.
+    let as_it_is = is_securing(&facts.reason);
     let now = settings.clock.now();
     let whole = WholeFile::create_in(folder)?;
     let lock_held = copy_database(settings, &whole, limits, observer)?;
     let (companion, database) = std::thread::scope(|scope| {
-        let companion = scope.spawn(|| copy_companion(&settings.companion, folder));
+        let companion = scope.spawn(|| copy_companion(settings, as_it_is));
         let database = whole.verified(|whole| {
             let checked = check_copy(whole.path(), Depth::Quick, Some(whole.file()), observer)?;
             match checked.damage.first() {

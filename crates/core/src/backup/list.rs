@@ -5,6 +5,7 @@ use std::error::Error as _;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
+use super::companion::flaw_of;
 use super::manifest::Manifest;
 use super::names::{MANIFEST_SUFFIX, Meaning, Stamp, file_name, lossy_name, meaning, stamp_of};
 use super::{Backup, State};
@@ -53,13 +54,16 @@ pub fn list(settings: &Settings) -> Result<Vec<Backup>> {
 
 /// What [`load`] gives, or, when a file of it cannot be looked at, a backup that says so.
 pub fn look_at(settings: &Settings, path: &Path) -> Backup {
-    load(settings, path).unwrap_or_else(|error| {
-        let problem = match error.source() {
-            Some(source) => format!("{error}: {source}"),
-            None => error.to_string(),
-        };
-        without_manifest(copy_of(path), State::Unreadable, problem)
-    })
+    load(settings, path)
+        .unwrap_or_else(|error| without_manifest(copy_of(path), State::Unreadable, unreadable(&error)))
+}
+
+/// Why a backup cannot be looked at, in one line.
+pub(crate) fn unreadable(error: &Error) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
 }
 
 /// What is known of a copy by its name only.
@@ -101,7 +105,10 @@ pub fn load(settings: &Settings, path: &Path) -> Result<Backup> {
         if let Some(entry) = &manifest.companion {
             match companion_path(settings, &database, &entry.file) {
                 Some(path) => {
-                    let other = length_problem(&path, entry.digest.bytes)?;
+                    let mut other = length_problem(&path, entry.digest.bytes)?;
+                    if other.is_none() {
+                        other = flaw_of(settings.companion_format, &path)?;
+                    }
                     problem = problem.or(other);
                     companion = Some(path);
                 }
@@ -124,8 +131,8 @@ pub fn load(settings: &Settings, path: &Path) -> Result<Backup> {
     })
 }
 
-/// The backup that `name` means: `latest` for the newest complete one unless a newer one cannot be looked at, a
-/// stamp, a file name in the backup folder, or a path; of the copy of the database or of the manifest.
+/// The backup that `name` means: `latest` for the newest complete one that does not [secure](Backup::is_securing) a
+/// state, unless a newer one cannot be looked at, a stamp, a file name in the backup folder, or a path; of the copy of the database or of the manifest.
 ///
 /// # Errors
 /// [`ErrorKind::Usage`] when there is none; when it, or one that may be the latest, cannot be looked at for another
@@ -158,10 +165,10 @@ pub fn find(settings: &Settings, name: &OsStr) -> Result<Backup> {
 fn latest(settings: &Settings) -> Result<Backup> {
     let newest = list(settings)?
         .into_iter()
-        .find(|backup| matches!(backup.state, State::Complete | State::Unreadable))
+        .find(|backup| matches!(backup.state, State::Complete | State::Unreadable) && !backup.is_securing())
         .ok_or_else(|| {
             not_found(format!(
-                "there is no complete backup in {}",
+                "there is no complete backup in {} but those that secure a state before a restore or rollback",
                 settings.backup_dir.display()
             ))
         })?;
@@ -176,6 +183,36 @@ fn latest(settings: &Settings) -> Result<Backup> {
             )
             .with_hint(Hint::tool(["backup", "list"]))
     })
+}
+
+/// The backup that was recorded as being at `path`: that of the same name in the backup folder, since a folder is
+/// moved or copied with all that is in it, or else the one at `path`. `is_it` tells it from others of its name. A
+/// complete one is preferred.
+///
+/// # Errors
+/// When one of the two cannot be looked at and the other is not a complete one.
+pub(crate) fn find_again(
+    settings: &Settings,
+    path: &Path,
+    is_it: impl Fn(&Manifest) -> bool,
+) -> Result<Option<Backup>> {
+    let here = path.file_name().map(|name| settings.backup_dir.join(name));
+    let (mut found, mut unread) = (None, None);
+    for path in [here.as_deref(), Some(path)].into_iter().flatten() {
+        match load(settings, path) {
+            Ok(backup) if backup.manifest.as_ref().is_some_and(&is_it) => {
+                if backup.state == State::Complete {
+                    return Ok(Some(backup));
+                }
+                found.get_or_insert(backup);
+            }
+            Ok(_) => {}
+            Err(error) => {
+                unread.get_or_insert(error);
+            }
+        }
+    }
+    unread.map_or(Ok(found), Err)
 }
 
 /// Whether the copy of a database, or its manifest, is at `path`.

@@ -13,6 +13,10 @@ use crate::whole_file::{VerifiedFile, WholeFile};
 
 /// The form of manifest that this program writes and reads.
 pub(super) const FORMAT: u32 = 1;
+/// Why a restore makes a backup: the state that it replaces is secured in it.
+pub const BEFORE_RESTORE: &str = "before restore";
+/// Why a rollback makes a backup: the state that it takes back is secured in it.
+pub const BEFORE_ROLLBACK: &str = "before rollback";
 /// A manifest holds a line per table; more than this is none.
 const MAX_BYTES: u64 = 16 * 1024 * 1024;
 
@@ -66,7 +70,18 @@ pub struct CompanionEntry {
     pub digest: FileDigest,
 }
 
+/// Whether a backup for this reason secures the state before a restore or a rollback.
+pub(super) fn is_securing(reason: &str) -> bool {
+    [BEFORE_RESTORE, BEFORE_ROLLBACK].contains(&reason)
+}
+
 impl Manifest {
+    /// Whether the backup secures the state before a restore or a rollback. Such a one is never the `latest`: the
+    /// same command, given again, would bring back what it had replaced.
+    pub fn is_securing(&self) -> bool {
+        is_securing(&self.reason)
+    }
+
     /// Writes the manifest into `folder`, without a name yet.
     pub(super) fn write_in(&self, folder: &Path) -> Result<VerifiedFile> {
         let whole = WholeFile::create_in(folder)?;

@@ -18,6 +18,7 @@ use std::path::PathBuf;
 
 pub(crate) use check::{is_damage, is_unread_page};
 pub(crate) use companion::companion_bytes;
+pub use companion::{COMPANION_LIMIT, read_companion};
 pub use contents::Contents;
 pub(crate) use contents::read_contents;
 pub(crate) use copy::copy_untouched;
@@ -25,7 +26,8 @@ pub(crate) use create::create_untouched;
 pub(crate) use create::space_needed;
 pub use create::{BackupFacts, Created, create};
 pub use list::{find, list, load, look_at};
-pub use manifest::{CompanionEntry, DatabaseEntry, Manifest};
+pub(crate) use list::{find_again, unreadable};
+pub use manifest::{BEFORE_RESTORE, BEFORE_ROLLBACK, CompanionEntry, DatabaseEntry, Manifest};
 pub use names::Stamp;
 pub(crate) use names::{file_name, lossy_name};
 pub use prune::{PruneOptions, Pruned, prune};
@@ -37,10 +39,10 @@ pub use verify::{Problem, ProblemKind, verify};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
-    /// The manifest and every file that it names are there, in the right length.
+    /// The manifest and every file that it names are there, in the right length, and the companion's copy is whole.
     Complete,
-    /// The manifest is malformed or missing, or a file that it names is missing or has another length:
-    /// an interrupted run, a copy made by hand, or damage.
+    /// The manifest is malformed or missing, or a file that it names is missing or has another length, or the
+    /// companion's copy is not whole: an interrupted run, a copy made by hand, damage, or an older program.
     Incomplete,
     /// A file of it cannot be looked at, so that nobody can tell: another user's, or on a disk that fails.
     Unreadable,
@@ -65,4 +67,11 @@ pub struct Backup {
     pub state: State,
     /// Why it is not complete.
     pub problem: Option<String>,
+}
+
+impl Backup {
+    /// As [`Manifest::is_securing`].
+    pub fn is_securing(&self) -> bool {
+        self.manifest.as_ref().is_some_and(Manifest::is_securing)
+    }
 }

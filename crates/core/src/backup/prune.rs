@@ -13,7 +13,8 @@ use crate::whole_file::sync_folder_of;
 /// Which backups to remove. When both limits are given, a backup must be beyond both.
 #[derive(Debug, Clone, Default)]
 pub struct PruneOptions {
-    /// Removes all but this many of the newest complete backups.
+    /// Removes all that are older than this many complete backups. Those that [secure](Backup::is_securing) a state
+    /// do not count: they must not drive out what operators and runs made.
     pub keep_last: Option<usize>,
     /// Removes backups that were made longer ago than this.
     pub older_than: Option<Duration>,
@@ -36,7 +37,8 @@ pub struct Pruned {
 
 /// Removes backups beyond the limits.
 ///
-/// The newest complete backup stays, whatever the limits; so do pinned ones, foreign files, and copies
+/// The newest complete backup stays, whatever the limits, and so does the newest that does not
+/// [secure](Backup::is_securing) a state: it is the `latest`. So do pinned ones, foreign files, and copies
 /// without a manifest, which may be an operator's own. The manifest goes last: it alone knows all files of
 /// the backup, so that after a crash the next pruning removes the rest.
 ///
@@ -53,15 +55,17 @@ pub fn prune(settings: &Settings, options: &PruneOptions) -> Result<Pruned> {
     }
     let now = settings.clock.now();
     let mut pruned = Pruned::default();
-    let mut newer_complete = 0;
+    let (mut newer_complete, mut newer_made) = (0, 0);
     for backup in list(settings)? {
         let (Some(_), Some(stamp)) = (&backup.manifest, backup.stamp) else {
             continue;
         };
-        let beyond_count = options.keep_last.is_none_or(|keep| newer_complete >= keep);
+        let beyond_count = options.keep_last.is_none_or(|keep| newer_made >= keep);
         let beyond_age = options.older_than.is_none_or(|limit| now - stamp.time() > limit);
-        let newest = newer_complete == 0;
-        newer_complete += usize::from(backup.state == State::Complete);
+        let newest = newer_complete == 0 || (newer_made == 0 && !backup.is_securing());
+        let complete = usize::from(backup.state == State::Complete);
+        newer_complete += complete;
+        newer_made += if backup.is_securing() { 0 } else { complete };
         if !(beyond_count && beyond_age) || newest {
             continue;
         }

@@ -7,11 +7,13 @@ use serde::Serialize;
 
 use super::Backup;
 use super::check::{Depth, check_copy};
+use super::companion::flaw_of;
 use super::contents::Contents;
 use super::names::lossy_name;
 use crate::digest::{FileDigest, digest_file};
 use crate::error::{ErrorKind, Result};
 use crate::event::Observer;
+use crate::settings::Settings;
 
 /// What kind of thing is wrong with a backup. The serialised names are stable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -32,6 +34,8 @@ pub enum ProblemKind {
     Damaged,
     /// The copy holds something else than the manifest says.
     ContentsDiffer,
+    /// The copy of the companion file is not whole.
+    CompanionInvalid,
 }
 
 /// One thing that is wrong with a backup.
@@ -50,7 +54,12 @@ pub struct Problem {
 ///
 /// # Errors
 /// When a file cannot be read although it is there.
-pub fn verify(backup: &Backup, full: bool, observer: &dyn Observer) -> Result<Vec<Problem>> {
+pub fn verify(
+    settings: &Settings,
+    backup: &Backup,
+    full: bool,
+    observer: &dyn Observer,
+) -> Result<Vec<Problem>> {
     let mut problems = Vec::new();
     let mut report = |kind, file: &Path, message: String| {
         problems.push(Problem {
@@ -121,6 +130,8 @@ pub fn verify(backup: &Backup, full: bool, observer: &dyn Observer) -> Result<Ve
             Ok(digest) => {
                 if let Some((kind, message)) = difference(&lossy_name(path), &entry.digest, &digest) {
                     report(kind, path, message);
+                } else if let Some(message) = flaw_of(settings.companion_format, path)? {
+                    report(ProblemKind::CompanionInvalid, path, message);
                 }
             }
             Err(error) if error.kind() == ErrorKind::Missing => {

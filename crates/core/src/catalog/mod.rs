@@ -1,5 +1,6 @@
 //! The catalog: every migration that a program carries, validated once.
 
+mod companion;
 mod migration;
 
 use std::collections::BTreeSet;
@@ -7,6 +8,8 @@ use std::sync::OnceLock;
 
 use naming::{Release, Target};
 
+pub(crate) use companion::AnyBytes;
+pub use companion::{Companion, Flaw};
 pub use migration::{Import, ImportedRows, Migration, RowChange, RowChangeKind};
 
 use crate::contracts::Contract;
@@ -19,6 +22,7 @@ pub struct Catalog {
     migrations: Vec<Migration>,
     server_created_tables: &'static [&'static str],
     secret_tables: &'static [&'static str],
+    companion: &'static dyn Companion,
     contracts: OnceLock<Vec<Contract>>,
     read_contracts: fn() -> Result<Vec<Contract>>,
 }
@@ -67,6 +71,7 @@ impl Catalog {
             migrations,
             server_created_tables: &[],
             secret_tables: &[],
+            companion: &AnyBytes,
             contracts: OnceLock::new(),
             read_contracts: || Ok(Vec::new()),
         })
@@ -84,6 +89,13 @@ impl Catalog {
     #[must_use]
     pub fn with_secret_tables(mut self, tables: &'static [&'static str]) -> Self {
         self.secret_tables = tables;
+        self
+    }
+
+    /// The format of the companion file.
+    #[must_use]
+    pub fn with_companion(mut self, companion: &'static dyn Companion) -> Self {
+        self.companion = companion;
         self
     }
 
@@ -149,6 +161,11 @@ impl Catalog {
         self.secret_tables
             .iter()
             .any(|secret| secret.eq_ignore_ascii_case(table))
+    }
+
+    /// The format of the companion file.
+    pub fn companion(&self) -> &'static dyn Companion {
+        self.companion
     }
 
     /// The migration with this number.

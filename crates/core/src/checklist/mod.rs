@@ -120,7 +120,7 @@ pub(crate) struct Look<'a> {
 /// # Errors
 /// When the folder of the database does not exist, or its path leads to nothing.
 pub fn checklist(catalog: &Catalog, settings: &Settings, attested: &Attested) -> Result<Checklist> {
-    let settings = &apply::resolved(settings)?;
+    let settings = &apply::resolved(catalog, settings)?;
     let is_database = matches!(
         connection::inspect(&settings.database),
         Ok(FileState::Database { .. })

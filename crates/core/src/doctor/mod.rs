@@ -120,7 +120,7 @@ pub struct BundledFinding {
 /// # Errors
 /// When the folder of the database does not exist.
 pub fn gather(catalog: &Catalog, settings: &Settings, observer: &dyn Observer) -> Result<Bundle> {
-    let settings = &resolved(settings)?;
+    let settings = &resolved(catalog, settings)?;
     let (database, unreadable) = match database::read(catalog, settings) {
         Ok(facts) => (Some(facts), None),
         Err(error) => (None, Some(error.kind())),

@@ -74,7 +74,7 @@ pub fn rehearse(
     options: RehearseOptions<'_>,
     observer: &dyn Observer,
 ) -> Result<Rehearsal> {
-    let settings = &resolved(settings)?;
+    let settings = &resolved(catalog, settings)?;
     if inspect(&settings.database)? == FileState::Missing {
         return Err(Error::new(
             ErrorKind::Missing,

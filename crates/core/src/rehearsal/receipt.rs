@@ -229,7 +229,7 @@ pub fn require(catalog: &Catalog, settings: &Settings, plan: &Plan) -> Result<()
 /// # Errors
 /// When the folder of the database does not exist.
 pub fn attest(catalog: &Catalog, settings: &Settings) -> Result<(Option<Attestation>, Option<Attestation>)> {
-    let settings = &resolved(settings)?;
+    let settings = &resolved(catalog, settings)?;
     // Another item of the checklist says why there is no plan.
     let Ok(plan) = apply::plan(catalog, settings, PlanOptions::default()) else {
         return Ok((None, None));

@@ -5,15 +5,13 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use super::{Present, Secured};
-use crate::backup::{BackupFacts, Contents, Stamp, create, file_name, is_damage};
+use crate::backup::{BEFORE_RESTORE, BackupFacts, Contents, Stamp, create, file_name, is_damage};
 use crate::connection::{SIDECARS, with_suffix};
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::event::Observer;
 use crate::raw_file::RawFile;
 use crate::settings::Settings;
 use crate::whole_file::{Publication, PublishedFile, WholeFile};
-
-const REASON: &str = "before restore";
 
 /// Secures the present state and says what it held, if that can be read.
 pub(super) fn secure(
@@ -25,7 +23,7 @@ pub(super) fn secure(
     if present == Present::Database {
         let mut facts = facts.clone();
         if facts.reason.is_empty() {
-            REASON.clone_into(&mut facts.reason);
+            BEFORE_RESTORE.clone_into(&mut facts.reason);
         }
         match create(settings, &facts, observer) {
             Ok(created) => {

@@ -17,7 +17,7 @@ use serde::Serialize;
 
 use crate::adoption::AdoptionOptions;
 use crate::apply::resolved;
-use crate::backup::{self, Backup, BackupFacts};
+use crate::backup::{self, Backup, BackupFacts, Manifest};
 use crate::catalog::Catalog;
 use crate::error::{Error, ErrorKind, Hint, Result};
 use crate::event::{Event, Observer};
@@ -109,7 +109,7 @@ pub struct RollbackOutcome {
 /// # Errors
 /// When the target is unknown or ahead, or when no way leads back.
 pub fn plan(catalog: &Catalog, settings: &Settings, options: RollbackOptions) -> Result<RollbackPlan> {
-    let settings = &resolved(settings)?;
+    let settings = &resolved(catalog, settings)?;
     Unfinished::refuse(settings)?;
     let reader = connection::open_reader(&settings.database, settings.busy_timeout)?;
     plan::plan(catalog, settings, &reader, options, Weigh::Every)
@@ -126,7 +126,7 @@ pub fn rollback(
     confirm: &mut dyn FnMut(&RollbackPlan) -> bool,
     observer: &dyn Observer,
 ) -> Result<RollbackOutcome> {
-    let settings = &resolved(settings)?;
+    let settings = &resolved(catalog, settings)?;
     complete(catalog, settings, observer)?;
     // Asked before the lock is taken, so that nobody waits for a person's answer; what is confirmed is
     // compared with the plan that is made under the lock.
@@ -199,7 +199,7 @@ fn go_down(
     run: &mut Run,
     observer: &dyn Observer,
 ) -> Result<RollbackOutcome> {
-    let facts = facts(plan, run, "before rollback");
+    let facts = facts(plan, run, backup::BEFORE_ROLLBACK);
     let secured = backup::create(settings, &facts, observer)?;
     run.backup = Some(secured.backup.manifest_path.clone());
     let writer = connection::open_writer(&settings.database, settings.busy_timeout)?;
@@ -253,11 +253,10 @@ fn complete(catalog: &Catalog, settings: &Settings, observer: &dyn Observer) -> 
         ),
     });
     let run = Run::begin(settings, "rollback", unfinished.from, unfinished.to);
-    let point =
-        backup::find(settings, unfinished.backup.as_os_str()).map_err(|error| match error.kind() {
-            ErrorKind::Usage => gone(&unfinished),
-            _ => error,
-        })?;
+    let is_it = |manifest: &Manifest| {
+        unfinished.sha256.is_none() || unfinished.sha256.as_ref() == Some(&manifest.database.digest.sha256)
+    };
+    let point = backup::find_again(settings, &unfinished.backup, is_it)?.ok_or_else(|| gone(&unfinished))?;
     put_back(
         catalog,
         settings,
@@ -298,7 +297,7 @@ fn put_back(
     observer: &dyn Observer,
 ) -> Result<RestoreOutcome> {
     present.run = Some(run.name.clone());
-    present.reason = "before rollback".to_owned();
+    present.reason = backup::BEFORE_ROLLBACK.to_owned();
     let options = RestoreOptions {
         present,
         ..RestoreOptions::default()
@@ -352,10 +351,14 @@ fn restore_point(
 ) -> Result<RollbackOutcome> {
     let note = Unfinished {
         backup: point.database.clone(),
+        sha256: point
+            .manifest
+            .as_ref()
+            .map(|manifest| manifest.database.digest.sha256.clone()),
         from: plan.from.version,
         to: plan.to.version,
     };
-    let present = facts(plan, run, "before rollback");
+    let present = facts(plan, run, backup::BEFORE_ROLLBACK);
     let restored = put_back(catalog, settings, point, &note, run, present, observer)?;
     let secured = match restored.secured {
         restore::Secured::Backup { backup } => Some(backup.database),

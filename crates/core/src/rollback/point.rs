@@ -1,11 +1,10 @@
 //! The restore point of a rollback: where it is, whether it is as it was, and what it lacks.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use rusqlite::Connection;
 
-use crate::backup::{self, Backup};
+use crate::backup::{self, Backup, Manifest};
 use crate::error::{Error, Result};
 use crate::event::Silent;
 use crate::position::Position;
@@ -57,12 +56,16 @@ fn restore_point(
         )));
     };
     let database = manifest.strip_suffix(".json").unwrap_or(&manifest);
-    let Some(backup) = find_backup(settings, database)? else {
+    let is_it = |manifest: &Manifest| manifest.run.as_ref() == Some(&run.run);
+    let found = backup::find_again(settings, database.as_ref(), is_it)?;
+    let Some(backup) = found.filter(|backup| backup.state == backup::State::Complete) else {
         return Ok(Err(format!(
             "the restore point {database} is gone or not complete"
         )));
     };
-    let problems = backup::verify(&backup, false, &Silent)?;
+    // Which one it is: a folder that was copied has its own.
+    let database = backup.database.display();
+    let problems = backup::verify(settings, &backup, false, &Silent)?;
     Ok(match problems.first() {
         None => Ok(backup),
         Some(problem) => Err(format!(
@@ -70,22 +73,6 @@ fn restore_point(
             problem.message
         )),
     })
-}
-
-/// The backup where it was made, or else in the backup folder: databases move together with their backups, and a
-/// container knows other paths than its host.
-fn find_backup(settings: &Settings, recorded: &str) -> Result<Option<Backup>> {
-    let recorded = Path::new(recorded);
-    let moved = recorded.file_name().map(|name| settings.backup_dir.join(name));
-    let mut unread = None;
-    for path in [Some(recorded), moved.as_deref()].into_iter().flatten() {
-        match unless_unreadable(backup::find(settings, path.as_os_str())) {
-            Ok(Ok(backup)) if backup.state == backup::State::Complete => return Ok(Some(backup)),
-            Ok(_) => {}
-            Err(error) => unread = Some(error),
-        }
-    }
-    unread.map_or(Ok(None), Err)
 }
 
 /// The system or SQLite gave no answer about the restore point: no other way is taken in its place unasked.

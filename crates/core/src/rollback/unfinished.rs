@@ -20,6 +20,9 @@ const MAX_BYTES: u64 = 64 * 1024;
 pub(crate) struct Unfinished {
     /// The copy of the database that is put back.
     pub(crate) backup: PathBuf,
+    /// The digest of that copy, which tells it from another of its name; older programs did not note it.
+    #[serde(default)]
+    pub(crate) sha256: Option<String>,
     /// The version that the database was at.
     pub(crate) from: u32,
     /// The version that it goes back to.

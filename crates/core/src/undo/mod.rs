@@ -8,7 +8,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 use serde::Serialize;
 
-use crate::apply::resolved;
+use crate::apply::in_real_place;
 use crate::connection;
 use crate::error::{Error, ErrorKind, Hint, Result, SqliteContext};
 use crate::event::{Activity, Event, Observer};
@@ -104,7 +104,7 @@ pub fn undo(
     options: &UndoOptions,
     observer: &dyn Observer,
 ) -> Result<UndoOutcome> {
-    let settings = &resolved(settings)?;
+    let settings = &in_real_place(settings)?;
     if options.dry_run {
         let reader = connection::open_reader(&settings.database, settings.busy_timeout)?;
         return Undo::prepare(&reader, version, options)?.preview();

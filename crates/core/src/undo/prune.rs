@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 use serde::Serialize;
 
-use crate::apply::resolved;
+use crate::apply::in_real_place;
 use crate::connection;
 use crate::error::{Result, SqliteContext};
 use crate::event::Observer;
@@ -40,7 +40,7 @@ pub fn prune(
     dry_run: bool,
     observer: &dyn Observer,
 ) -> Result<Vec<Pruned>> {
-    let settings = &resolved(settings)?;
+    let settings = &in_real_place(settings)?;
     if dry_run {
         let reader = connection::open_reader(&settings.database, settings.busy_timeout)?;
         return find(&reader, version);

@@ -50,7 +50,7 @@ pub fn verify(
     options: VerifyOptions,
     observer: &dyn Observer,
 ) -> Result<Vec<Finding>> {
-    let settings = &resolved(settings)?;
+    let settings = &resolved(catalog, settings)?;
     let mut report = Report::default();
     let state = connection::inspect(&settings.database)?;
     leftovers::around(settings, state, &mut report)?;

@@ -1,6 +1,6 @@
 //! What can still be told of the conservation ledger afterwards: the journal, filled columns, row counts.
 
-use crate::backup::{self, State};
+use crate::backup::{self, Manifest};
 use crate::catalog::RowChangeKind;
 use crate::error::{Result, SqliteContext};
 use crate::expected;
@@ -163,15 +163,19 @@ fn against_backup(subject: &Subject<'_>, report: &mut Report) -> Result<()> {
     let Some(manifest_path) = run.backup.as_deref() else {
         return Ok(());
     };
-    let backup = backup::look_at(subject.settings, manifest_path.as_ref());
-    if backup.state == State::Unreadable {
-        report.add(
-            &codes::BACKUP_UNREADABLE,
-            backup::lossy_name(&backup.database),
-            backup.problem.unwrap_or_default(),
-        );
-    }
-    let Some(manifest) = backup.manifest else {
+    let is_it = |manifest: &Manifest| manifest.run.as_ref() == Some(&run.run);
+    let manifest = match backup::find_again(subject.settings, manifest_path.as_ref(), is_it) {
+        Ok(backup) => backup.and_then(|backup| backup.manifest),
+        Err(error) => {
+            report.add(
+                &codes::BACKUP_UNREADABLE,
+                backup::lossy_name(manifest_path.as_ref()),
+                backup::unreadable(&error),
+            );
+            None
+        }
+    };
+    let Some(manifest) = manifest else {
         return Ok(());
     };
     let schema = expected::read(subject.connection)?;

@@ -132,7 +132,7 @@ impl<'a> Aftermath<'a> {
             let name = found.database.display().to_string();
             if found.state == State::Complete {
                 offered += 1;
-                let problems = backup::verify(&found, false, &Silent)
+                let problems = backup::verify(&settings, &found, false, &Silent)
                     .map_err(|error| format!("backup verify {name}: {error}"))?;
                 if let Some(problem) = problems.first() {
                     return Err(format!("the backup {name} is offered, but {}", problem.message));

@@ -29,7 +29,7 @@ pub struct Readers {
 /// The product's.
 pub const OURS: Readers = Readers {
     load: backup::load,
-    verify: |backup| backup::verify(backup, false, &Silent),
+    verify: |backup| backup::verify(&Settings::new(&backup.database), backup, false, &Silent),
 };
 
 /// Puts the bytes, or the edited manifest of a sound backup, into its place and looks at the backup.

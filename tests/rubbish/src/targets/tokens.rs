@@ -46,7 +46,7 @@ pub fn check(parse: impl Fn(&[u8]) -> Result<Document, Flaw>, data: &[u8]) {
             }
         }
         Err(flaw) => {
-            let (Flaw::NotJson(text) | Flaw::Structure(text)) = &flaw;
+            let (Flaw::Unfinished(text) | Flaw::Structure(text)) = &flaw;
             assert!(
                 FLAWS.contains(&without_numbers(text).as_str()),
                 "a flaw says more than what and where: {text:?}"

@@ -34,7 +34,7 @@ fn a_damaged_backup_is_found_out_and_never_put_back() {
         let path = backup.database.clone();
         let answer = in_time(move || {
             let loaded = backup::load(&settings, &path)?;
-            match backup::verify(&loaded, false, &Silent) {
+            match backup::verify(&settings, &loaded, false, &Silent) {
                 Ok(problems) => assert!(!problems.is_empty(), "nothing was found"),
                 Err(error) => return Err(error),
             }

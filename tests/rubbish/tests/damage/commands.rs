@@ -104,7 +104,7 @@ impl Command {
             Self::BackupCreate => {
                 let _lock = MigrationLock::take(settings, "backup", &Silent)?;
                 let created = backup::create(settings, &BackupFacts::default(), &Silent)?;
-                let problems = backup::verify(&created.backup, false, &Silent)?;
+                let problems = backup::verify(settings, &created.backup, false, &Silent)?;
                 assert!(
                     problems.is_empty(),
                     "a backup was made that is none: {problems:?}"

@@ -41,7 +41,7 @@ fn with_needless_demand(bytes: &[u8]) -> Result<Document, Flaw> {
 
 /// A flaw that shows what it is about, which may be a token.
 fn with_quotation(bytes: &[u8]) -> Result<Document, Flaw> {
-    parse(bytes).map_err(|_| Flaw::NotJson(format!("it is not JSON: {}", bytes.escape_ascii())))
+    parse(bytes).map_err(|_| Flaw::Unfinished(format!("it is not JSON: {}", bytes.escape_ascii())))
 }
 
 #[test]
