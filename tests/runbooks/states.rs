@@ -3,7 +3,9 @@
 use std::fs::OpenOptions;
 use std::time::{Duration, Instant};
 
+use bridge_migrate::SCHEMA_VERSION;
 use rusqlite::Connection;
+use support::catalog::{after, last};
 use support::{BridgeMigrate, Population, Running, TestDatabase};
 
 use crate::shell;
@@ -115,17 +117,19 @@ impl State {
 
     pub(crate) fn newer_database() -> Self {
         let database = Self::populated();
-        Self::migrate(&database, "1.2.0");
+        Self::migrate(&database, "latest");
         // What a later program with one more migration would have written.
-        database.execute(
+        let (last, release) = (last(), after(SCHEMA_VERSION));
+        let next = last + 1;
+        database.execute(&format!(
             "ALTER TABLE rooms ADD COLUMN archived_at TEXT; UPDATE rooms SET archived_at = '2026-03-01' WHERE rowid = 1; \
              INSERT INTO refinery_schema_history (version, name, applied_on, checksum) \
-             VALUES (10, 'room_archive', '2026-03-01T10:00:00Z', '1'); \
-             INSERT INTO schema_version VALUES ('1.3.0', '2999-01-01 00:00:00', 'V010__room_archive'); \
-             INSERT INTO migration_steps SELECT 10, 'room_archive', '1.3.0', 'expand', run, 0, applied_at, 1, 1, 0, 0, \
+             VALUES ({next}, 'room_archive', '2026-03-01T10:00:00Z', '1'); \
+             INSERT INTO schema_version VALUES ('{release}', '2999-01-01 00:00:00', 'V{next:03}__room_archive'); \
+             INSERT INTO migration_steps SELECT {next}, 'room_archive', '{release}', 'expand', run, 0, applied_at, 1, 1, 0, 0, \
              '', 'statements', 'ALTER TABLE rooms DROP COLUMN archived_at;', 'Drops the column.' \
-             FROM migration_steps WHERE version = 9",
-        );
+             FROM migration_steps WHERE version = {last}",
+        ));
         Self::of(database)
     }
 

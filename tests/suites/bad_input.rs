@@ -5,6 +5,8 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 use std::process::Command;
 
+use bridge_migrate::SCHEMA_VERSION;
+use support::catalog::last;
 use support::database::odd_folder_names;
 use support::statements::run_statements_once;
 use support::{BridgeMigrate, CommandOutput, TestDatabase, dump, proof};
@@ -100,9 +102,10 @@ fn edited(sql: &str) -> TestDatabase {
 
 #[test]
 fn a_newer_database_is_refused() {
-    let database = edited(
-        "INSERT INTO refinery_schema_history VALUES (10, 'of_the_future', '2027-01-01T00:00:00Z', '1')",
-    );
+    let database = edited(&format!(
+        "INSERT INTO refinery_schema_history VALUES ({}, 'of_the_future', '2027-01-01T00:00:00Z', '1')",
+        last() + 1
+    ));
     assert_refused("newer", &database, &["migrate"], 5);
     for arguments in [
         &["plan"][..],
@@ -129,7 +132,7 @@ fn an_edited_history_is_refused_without_a_panic() {
         ("version_negative", "SET version = -3 WHERE version = 3"),
         (
             "version_huge",
-            "SET version = 9223372036854775807 WHERE version = 9",
+            "SET version = 9223372036854775807 WHERE version = (SELECT max(version) FROM refinery_schema_history)",
         ),
     ] {
         let database = edited(&format!("UPDATE refinery_schema_history {sql}"));
@@ -183,7 +186,7 @@ fn a_link_is_followed_and_the_lock_lies_beside_the_real_file() {
         !beside.iter().any(|name| name.to_string_lossy().contains("lock")),
         "{beside:?}"
     );
-    assert_eq!(json(&database, &["status"])["release"], "1.2.0");
+    assert_eq!(json(&database, &["status"])["release"], SCHEMA_VERSION);
     run_statements_once(&link).unwrap();
 }
 
@@ -439,7 +442,7 @@ fn a_backup_that_goes_to_another_disk_needs_no_room_beside_the_database() {
         "{answer}"
     );
     json(&place, &["migrate", "--no-backup"]);
-    assert_eq!(json(&place, &["status"])["version"], 9);
+    assert_eq!(json(&place, &["status"])["version"], last());
 
     // Taking columns back writes their tables anew, and the old pages into the journal.
     let before = place.dump();
@@ -456,7 +459,7 @@ fn a_backup_that_goes_to_another_disk_needs_no_room_beside_the_database() {
             .contains("no room for the rollback"),
         "{error}"
     );
-    assert_eq!(json(&place, &["status"])["version"], 9);
+    assert_eq!(json(&place, &["status"])["version"], last());
     dump::assert_same(&before, &place.dump());
     proof::count(5, what, format_args!("a file system of {size} bytes was mounted"));
 }

@@ -10,6 +10,7 @@
     reason = "a test that cannot go on says so by panicking"
 )]
 
+pub mod catalog;
 pub mod command;
 pub mod database;
 pub mod dump;

@@ -1,6 +1,8 @@
 //! Every schema of a rolling update serves the servers that may meet it, on empty and on populated databases.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
+mod common;
+
 use bridge_migrate::catalog;
 use bridge_migrate_core::Release;
 use bridge_migrate_core::catalog::Catalog;
@@ -71,7 +73,7 @@ fn line(version: u32, finding: &Finding) -> String {
 
 #[test]
 fn the_releases_that_may_meet_a_schema_are_the_one_before_and_the_one_it_completes() {
-    let pairs: Vec<String> = served_pairs(&catalog().unwrap())
+    let pairs: Vec<String> = served_pairs(&common::catalog_of(common::parts_at_1_2_0()))
         .iter()
         .map(|(version, release)| format!("V{version:03} {release}"))
         .collect();

@@ -8,6 +8,7 @@ use crash::options::Options;
 use crash::prover::{Effort, Prover};
 use crash::scenario::{Command, Scenario};
 use crash::truth::Standing;
+use support::catalog::last;
 use support::proof;
 
 /// Fewer points than this would mean that something was not recorded.
@@ -58,12 +59,12 @@ fn prove(command: Command, versions: &[u32]) {
 
 #[test]
 fn a_new_database_is_complete_or_not_there_after_a_power_cut() {
-    prove(Command::Fresh, &[0, 9]);
+    prove(Command::Fresh, &[0, last()]);
 }
 
 #[test]
 fn a_migration_is_whole_after_a_power_cut() {
-    prove(Command::Migrate, &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    prove(Command::Migrate, &Vec::from_iter(0..=last()));
 }
 
 #[test]
@@ -73,15 +74,15 @@ fn an_adoption_is_whole_after_a_power_cut() {
 
 #[test]
 fn a_rollback_is_whole_after_a_power_cut() {
-    prove(Command::Rollback, &[1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    prove(Command::Rollback, &Vec::from_iter(1..=last()));
 }
 
 #[test]
 fn an_undo_is_whole_after_a_power_cut() {
-    prove(Command::Undo, &[9]);
+    prove(Command::Undo, &[last()]);
 }
 
 #[test]
 fn a_restore_is_whole_after_a_power_cut() {
-    prove(Command::Restore, &[0, 9]);
+    prove(Command::Restore, &[0, last()]);
 }

@@ -4,9 +4,11 @@
 use std::collections::BTreeMap;
 use std::fs;
 
+use bridge_migrate::SCHEMA_VERSION;
+use support::catalog::{last, releases};
 use support::{BridgeMigrate, Report, TestDatabase, dump};
 
-use crate::common::{LAST, run};
+use crate::common::run;
 
 /// A row of the journal, without the number that depends on who came first.
 const JOURNAL: [&str; 8] = [
@@ -123,7 +125,8 @@ fn journal(database: &TestDatabase) -> Rows {
 
 /// Each version is recorded once, by everybody who records it, and the checks that operators have find nothing.
 fn records(database: &TestDatabase) -> Vec<String> {
-    let once: Vec<String> = (1..=LAST).map(|version| version.to_string()).collect();
+    let releases = releases();
+    let once: Vec<String> = (1..=last()).map(|version| version.to_string()).collect();
     let versions = |table: &str| {
         let sql = format!("SELECT version FROM {table} ORDER BY version, rowid");
         (sql.clone(), database.query_strings(&sql), once.clone())
@@ -137,7 +140,7 @@ fn records(database: &TestDatabase) -> Vec<String> {
         versions("migration_steps"),
         of(
             "SELECT version FROM schema_version ORDER BY applied_at, version",
-            &["1.0.0", "1.1.0", "1.2.0"],
+            &releases.iter().map(String::as_str).collect::<Vec<&str>>(),
         ),
         of("SELECT version FROM migration_progress", &[]),
         // Every message is in the thread of the one that it replies to.
@@ -165,7 +168,7 @@ fn records(database: &TestDatabase) -> Vec<String> {
                 answer["drift"] == serde_json::json!([])
                     && answer["lock"].is_null()
                     && answer["interrupted"].is_null()
-                    && answer["release"] == "1.2.0"
+                    && answer["release"] == SCHEMA_VERSION
             }
         };
         if code != Some(0) || !is_well {

@@ -3,12 +3,14 @@
 //! Mistakes in names, seals and documentation, which need no compiled migration, are seeded in xtask's tests.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
+#[path = "../common/mod.rs"]
+mod common;
 mod servers;
 mod tables;
 mod ways;
 
 use bridge_migrate::catalog;
-use bridge_migrate_core::catalog::{Catalog, Migration};
+use bridge_migrate_core::catalog::Migration;
 use bridge_migrate_core::contracts::Contract;
 use bridge_migrate_core::lint::lint;
 use bridge_migrate_core::{Phase, Release};
@@ -75,15 +77,13 @@ fn every_seeded_mistake_is_named_with_its_code() {
         .collect();
     let mut wrong = Vec::new();
     for (name, code, mutate) in &mutations {
-        let original = catalog().unwrap();
+        let (migrations, contracts) = common::parts_at_1_2_0();
         let mut draft = Draft {
-            contracts: original.contracts().unwrap().to_vec(),
-            migrations: original.into_migrations(),
+            migrations,
+            contracts,
         };
         mutate(&mut draft);
-        let mutant = Catalog::new("mutant", draft.migrations)
-            .unwrap()
-            .with_contracts(draft.contracts);
+        let mutant = common::catalog_of((draft.migrations, draft.contracts));
         let found = lint(&mutant).unwrap().findings;
         if !found.iter().any(|finding| finding.code == *code) {
             wrong.push(format!("{name}: {code} expected, found {found:#?}"));

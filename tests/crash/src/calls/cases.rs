@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
+use support::catalog::last;
 use support::engine::in_memory;
 use support::tokens::tokens_json;
 use support::{Nasty, Population, TestDatabase};
@@ -202,8 +203,9 @@ fn restore(name: &'static str, bases: &Bases) -> Case {
     if name == "restore-note" {
         let copy = case.root().join("data").join(&backup);
         let note = format!(
-            r#"{{"backup": {:?}, "from": 9, "to": 1}}"#,
-            copy.display().to_string()
+            r#"{{"backup": {:?}, "from": {}, "to": 1}}"#,
+            copy.display().to_string(),
+            last()
         );
         case.put("data/collab.db.rollback.json", note.as_bytes());
     }

@@ -1,0 +1,23 @@
+//! The catalog as it was when 1.2.0 was the newest release: what tests say of single migrations stays true.
+
+use bridge_migrate_core::Release;
+use bridge_migrate_core::catalog::{Catalog, Migration};
+use bridge_migrate_core::contracts::Contract;
+
+/// Its migrations, and what its servers run.
+pub(crate) fn parts_at_1_2_0() -> (Vec<Migration>, Vec<Contract>) {
+    let newest = Release::new(1, 2, 0);
+    let catalog = bridge_migrate::catalog().unwrap();
+    let mut contracts = catalog.contracts().unwrap().to_vec();
+    contracts.retain(|contract| contract.release <= newest);
+    let mut migrations = catalog.into_migrations();
+    migrations.retain(|migration| migration.release <= newest);
+    (migrations, contracts)
+}
+
+/// The catalog of these.
+pub(crate) fn catalog_of((migrations, contracts): (Vec<Migration>, Vec<Contract>)) -> Catalog {
+    Catalog::new("Bridge", migrations)
+        .unwrap()
+        .with_contracts(contracts)
+}
