@@ -15,9 +15,9 @@ use xtask::project::{self, Project};
 /// Something that must be put right before the change can be merged.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Finding {
-    /// Stable, for people to search for: `XT1` names, `XT2` seals, `XT3` golden SQL, `XT4` documentation,
-    /// `XT5` log, `XT6` schema version, `XT7` formatting, `XT8` behaviour, `XT9` lint did not run; `BM` are
-    /// those of `bridge-migrate lint`.
+    /// Stable, for people to search for: `XT1` names, `XT2` seals, `XT3` golden SQL, `XT4` documentation, `XT5` log,
+    /// `XT6` schema version and contract, `XT7` formatting, `XT8` compiling and behaviour, `XT9` lint did not run;
+    /// `BM` are those of `bridge-migrate lint`.
     pub(crate) code: Cow<'static, str>,
     /// The file that it is about.
     pub(crate) subject: String,
@@ -45,6 +45,26 @@ pub(crate) struct Subject<'a> {
     pub(crate) migrations: Vec<(MigrationName, String)>,
 }
 
+impl<'a> Subject<'a> {
+    fn read(project: &'a Project) -> Result<Self, Error> {
+        let file_names = project::file_names(&project.migrations_dir())?;
+        let mut names: Vec<MigrationName> = file_names
+            .iter()
+            .filter_map(|file_name| MigrationName::parse(file_name).ok())
+            .collect();
+        names.sort_unstable();
+        let migrations = names
+            .into_iter()
+            .map(|name| project::read(&project.migration(&name)).map(|text| (name, text)))
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            project,
+            file_names,
+            migrations,
+        })
+    }
+}
+
 struct Check {
     name: &'static str,
     run: fn(&Subject<'_>) -> Result<Vec<Finding>, Error>,
@@ -62,7 +82,7 @@ pub(crate) enum Extent {
 }
 
 /// In the order in which they are reported.
-const TEXT_CHECKS: [Check; 6] = [
+const TEXT_CHECKS: [Check; 7] = [
     Check {
         name: "names and sequence",
         run: checks::names,
@@ -87,62 +107,54 @@ const TEXT_CHECKS: [Check; 6] = [
         name: "schema version",
         run: checks::schema_version,
     },
-];
-
-/// They come last: they take the longest and say the least when a name is wrong.
-const TOOL_CHECKS: [Check; 3] = [
     Check {
-        name: "formatting",
-        run: tool_checks::formatting,
-    },
-    Check {
-        name: "up, down and up again; SQL as stored",
-        run: tool_checks::behaviour,
-    },
-    Check {
-        name: "lint; what servers of each release run",
-        run: lint_check::lint,
+        name: "contracts",
+        run: checks::contracts,
     },
 ];
 
 /// Runs every check and reports each.
 ///
 /// # Errors
-/// When a file cannot be read, a program cannot be started, or golden SQL that is to be written cannot be; a
-/// finding is not an error.
+/// When a file cannot be read or a program cannot be started; a finding is not an error.
 pub(crate) fn check(project: &Project, extent: Extent) -> Result<Report, Error> {
-    if extent == Extent::Bless {
-        tool_checks::bless(project)?;
-    }
-    let file_names = project::file_names(&project.migrations_dir())?;
-    let mut names: Vec<MigrationName> = file_names
-        .iter()
-        .filter_map(|file_name| MigrationName::parse(file_name).ok())
-        .collect();
-    names.sort_unstable();
-    let migrations = names
-        .into_iter()
-        .map(|name| project::read(&project.migration(&name)).map(|text| (name, text)))
-        .collect::<Result<_, _>>()?;
-    let subject = Subject {
-        project,
-        file_names,
-        migrations,
+    let linted = match extent {
+        Extent::Text => None,
+        Extent::Full | Extent::Bless => Some(lint_check::lint(project)?),
     };
+    let blessed = match (extent, &linted) {
+        (Extent::Bless, Some(Ok(_))) => tool_checks::bless(project)?,
+        _ => Vec::new(),
+    };
+    let subject = Subject::read(project)?;
+    let mut sections = Vec::new();
+    for check in &TEXT_CHECKS {
+        sections.push((check.name, (check.run)(&subject)?));
+    }
+    // They come last: they take the longest and say the least when a name is wrong.
+    if let Some(linted) = linted {
+        sections.push(("formatting", tool_checks::formatting(&subject)?));
+        match linted {
+            Err(unusable) => sections.push(("compiles, and contradicts nothing", unusable)),
+            Ok(found) => {
+                sections.push(("lint; what servers of each release run", found));
+                let found = if blessed.is_empty() {
+                    tool_checks::behaviour(&subject)?
+                } else {
+                    blessed
+                };
+                sections.push(("up, down and up again; SQL as stored", found));
+            }
+        }
+    }
 
     let mut lines = Vec::new();
-    let mut count = 0_usize;
-    let tool_checks: &[Check] = if extent == Extent::Text { &[] } else { &TOOL_CHECKS };
-    for check in TEXT_CHECKS.iter().chain(tool_checks) {
-        let found = (check.run)(&subject)?;
-        lines.push(format!(
-            "{:<6} {}",
-            if found.is_empty() { "ok" } else { "FAILED" },
-            check.name
-        ));
+    for (name, found) in &sections {
+        let state = if found.is_empty() { "ok" } else { "FAILED" };
+        lines.push(format!("{state:<6} {name}"));
         lines.extend(found.iter().map(|finding| format!("      {finding}")));
-        count = count.saturating_add(found.len());
     }
+    let count: usize = sections.iter().map(|(_, found)| found.len()).sum();
     lines.push(match count {
         0 => format!("{} migrations, nothing to put right", subject.migrations.len()),
         1 => "1 finding".to_owned(),
@@ -188,6 +200,7 @@ mod tests {
                 "ok     documentation",
                 "ok     migration log",
                 "ok     schema version",
+                "ok     contracts",
                 "2 migrations, nothing to put right",
             ]
         );
@@ -237,7 +250,7 @@ mod tests {
     #[test]
     fn each_mistake_has_its_code() {
         type Mistake = fn(&TestProject);
-        let mistakes: [(&[&str], Mistake); 15] = [
+        let mistakes: [(&[&str], Mistake); 16] = [
             (&["XT101"], |p| p.write("migrations/V3__x.rs", "")),
             (&["XT205"], |p| p.write("migrations/migrations.lock", "damaged\n")),
             (&["XT201", "XT201"], |p| p.remove("migrations/migrations.lock")),
@@ -269,6 +282,9 @@ mod tests {
             }),
             (&["XT602"], |p| {
                 edit_log(p, "**Version**: 1.1.0", "**Version**: unknown")
+            }),
+            (&["XT604"], |p| {
+                p.write("contracts/1.1.0.sql", "-- PENDING: what\n")
             }),
         ];
         for (expected, mistake) in mistakes {

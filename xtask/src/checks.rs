@@ -57,7 +57,7 @@ pub(crate) fn sealing(subject: &Subject<'_>) -> Result<Vec<Finding>, Error> {
             subject: subject.project.show(&subject.project.migration(found.subject())),
             message: found.what(),
             fix: match found {
-                Difference::Added(_) => "cargo xtask seal".to_owned(),
+                Difference::Added(_) => "cargo xtask seal, once nothing else is found".to_owned(),
                 _ => "undo the change and write a new migration instead".to_owned(),
             },
         })
@@ -223,4 +223,23 @@ pub(crate) fn schema_version(subject: &Subject<'_>) -> Result<Vec<Finding>, Erro
             current_version::HEADING
         ),
     }])
+}
+
+/// A release's contract may hold nothing new, but somebody must have looked. That it is missing is a finding of lint.
+pub(crate) fn contracts(subject: &Subject<'_>) -> Result<Vec<Finding>, Error> {
+    let project = subject.project;
+    let mut found = Vec::new();
+    for file_name in project::file_names(&project.contracts_dir())? {
+        let path = project.contracts_dir().join(file_name);
+        if project::read(&path)?.contains(source::PENDING_MARK) {
+            found.push(Finding {
+                code: "XT604".into(),
+                subject: project.show(&path),
+                message: "is a stub".to_owned(),
+                fix: "write what servers of the release run that those before did not; then take out PENDING"
+                    .to_owned(),
+            });
+        }
+    }
+    Ok(found)
 }

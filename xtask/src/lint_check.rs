@@ -4,27 +4,41 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::check::{Finding, Subject};
+use crate::check::Finding;
+use crate::tool_checks;
 use xtask::cargo;
 use xtask::error::Error;
+use xtask::project::Project;
 
-/// Builds the program and takes over what its `lint` finds; what a migration's file allows is not found.
-pub(crate) fn lint(subject: &Subject<'_>) -> Result<Vec<Finding>, Error> {
-    let [program] = cargo::build(
-        subject.project,
-        &["--package=bridge-migrate-cli", "--bin=bridge-migrate"],
-        ["bridge-migrate"],
-    )?;
+/// Builds the program and takes over what its `lint` finds; what a migration's file allows is not found. The inner
+/// error is what is found where the migrations do not compile or contradict themselves: then there is nothing to run.
+///
+/// # Errors
+/// When a program cannot be started.
+pub(crate) fn lint(project: &Project) -> Result<Result<Vec<Finding>, Vec<Finding>>, Error> {
+    let program = match tool_checks::program(project)? {
+        Ok(program) => program,
+        Err(found) => return Ok(Err(found)),
+    };
     let output = cargo::output(Command::new(program).args(["lint", "--json"]))?;
     let answer = String::from_utf8_lossy(&output.stdout);
-    Ok(findings(&answer).unwrap_or_else(|| {
-        vec![Finding {
-            code: "XT901".into(),
-            subject: "migrations".to_owned(),
-            message: format!("lint does not run:\n{}", cargo::text(&output)),
-            fix: "bridge-migrate lint".to_owned(),
-        }]
-    }))
+    if let Some(found) = findings(&answer) {
+        return Ok(Ok(found));
+    }
+    let message = message(&answer).unwrap_or_else(|| cargo::text(&output));
+    let found = tool_checks::contradiction(project, &message).unwrap_or_else(|| Finding {
+        code: "XT901".into(),
+        subject: "migrations".to_owned(),
+        message: format!("lint does not run: {message}"),
+        fix: "put right what it says".to_owned(),
+    });
+    Ok(Err(vec![found]))
+}
+
+/// What an answer says went wrong.
+fn message(answer: &str) -> Option<String> {
+    let answer: Value = serde_json::from_str(answer).ok()?;
+    Some(answer.pointer("/error/message")?.as_str()?.to_owned())
 }
 
 /// The findings of an answer of `lint --json`; none when it is no such answer.
@@ -60,6 +74,13 @@ mod tests {
             found[0].to_string(),
             "BM201 V010__x, up, line 1: m\n             fix: f"
         );
+    }
+
+    #[test]
+    fn a_refusal_is_told_in_its_own_words() {
+        let answer = r#"{"ok":false,"error":{"kind":"catalog_invalid","message":"migration V010__x: why"}}"#;
+        assert!(findings(answer).is_none());
+        assert_eq!(message(answer).as_deref(), Some("migration V010__x: why"));
     }
 
     #[test]

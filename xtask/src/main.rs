@@ -42,7 +42,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Makes the next migration: its file, its golden SQL and its log entry, to be filled in
+    /// Makes the next migration: its file, its golden SQL, its log entry and the contract of a new release, to be filled in
     NewMigration {
         /// What it does, as `add_room_topic`, `addRoomTopic` or "Add room topic"
         name: String,
@@ -53,7 +53,7 @@ enum Command {
         #[arg(long, value_parser = Phase::parse, default_value_t = Phase::Expand)]
         phase: Phase,
     },
-    /// Seals migrations: writes their digests to migrations/migrations.lock
+    /// Seals migrations that lint finds nothing in: writes their digests to migrations/migrations.lock
     Seal {
         /// Say what differs from the seals, and write nothing
         #[arg(long, conflicts_with = "unseal")]
@@ -105,7 +105,10 @@ fn run(command: Command) -> Result<ExitCode, Error> {
             new_migration::new_migration(&project, &Request { name, release, phase })?
         }
         Command::Seal { check: true, .. } => seal::compare(&project)?,
-        Command::Seal { check: false, unseal } => seal::seal(&project, &unseal)?,
+        Command::Seal { check: false, unseal } => match seal::linted(&project)? {
+            Some(refused) => refused,
+            None => seal::seal(&project, &unseal)?,
+        },
         Command::Check { bless, text_only, db } => {
             let extent = match (bless, text_only) {
                 (true, _) => Extent::Bless,

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use naming::{MigrationName, Phase, Release};
 
+use crate::current_version;
 use crate::migration_log;
 use crate::source;
 use crate::template;
@@ -20,7 +21,8 @@ pub(crate) struct Request {
     pub(crate) phase: Phase,
 }
 
-/// Makes the migration, its golden SQL and its log entry; all of them or none.
+/// Makes the migration, its golden SQL, its log entry and, for a release that has none, a contract to be filled in;
+/// all of them or none. A new release becomes the current version of the log's document.
 ///
 /// # Errors
 /// When the text cannot be a name or the name is taken, the sequence is already wrong, the release is not
@@ -31,14 +33,19 @@ pub(crate) fn new_migration(project: &Project, request: &Request) -> Result<Repo
     let (release, origin) = choose_release(project, migrations.last(), request.release)?;
     let before = release_before(project, &migrations, release)?;
     let log = log_with_entry(project, &name, release, request.phase)?;
+    let log = current_version::restated(&log, release);
 
-    let files = [
+    let mut files = vec![
         (
             project.migration(&name),
             template::migration(&name, release, before, request.phase),
         ),
         (project.golden(&name), template::GOLDEN.to_owned()),
     ];
+    let contract = project.contract(release);
+    if !contract.exists() {
+        files.push((contract, template::contract(release, before)));
+    }
     create_all(&files).and_then(|()| {
         project::replace(&project.log(), &log).inspect_err(|_| remove_all(files.iter().map(|(path, _)| path)))
     })?;
@@ -58,13 +65,9 @@ pub(crate) fn new_migration(project: &Project, request: &Request) -> Result<Repo
     ));
     lines.push(String::new());
     lines.push("next:".to_owned());
-    lines.push(format!(
-        "  replace what is PENDING in {} and {}",
-        project.show(&project.migration(&name)),
-        project.show(&project.log())
-    ));
-    lines.push("  cargo xtask check --bless    writes its golden SQL".to_owned());
-    lines.push("  cargo xtask seal             once it is final".to_owned());
+    lines.push("  replace all that says PENDING in these files".to_owned());
+    lines.push("  cargo xtask check --bless    writes its golden SQL, and finds what is missing".to_owned());
+    lines.push("  cargo xtask seal             once only the seal is missing".to_owned());
     lines.push("  cargo xtask check            before you commit".to_owned());
     Ok(Report { lines, passed: true })
 }
@@ -205,12 +208,44 @@ mod tests {
                 "it belongs to release 1.1.0 (that of V002; choose another with --release), phase expand",
                 "",
                 "next:",
-                "  replace what is PENDING in migrations/V003__add_room_topic_index.rs and MIGRATIONS.md",
-                "  cargo xtask check --bless    writes its golden SQL",
-                "  cargo xtask seal             once it is final",
+                "  replace all that says PENDING in these files",
+                "  cargo xtask check --bless    writes its golden SQL, and finds what is missing",
+                "  cargo xtask seal             once only the seal is missing",
                 "  cargo xtask check            before you commit",
             ]
         );
+    }
+
+    #[test]
+    fn a_new_release_gets_its_contract_and_is_the_current_version() {
+        let project = TestProject::finished();
+        let release = Some(Release::new(1, 2, 0));
+        let report = new_migration(
+            &project,
+            &Request {
+                release,
+                ..request("c")
+            },
+        )
+        .unwrap();
+        assert!(
+            report.lines.contains(&"made contracts/1.2.0.sql".to_owned()),
+            "{report:?}"
+        );
+        let contract = project.text("contracts/1.2.0.sql");
+        assert!(contract.starts_with("-- What servers of release 1.2.0 run besides what those of 1.1.0 run"));
+        assert!(contract.contains("\n-- foreign keys: off\n"), "{contract}");
+        assert!(project.text("MIGRATIONS.md").contains("**Version**: 1.2.0\n"));
+        // The next of the same release finds them there.
+        new_migration(
+            &project,
+            &Request {
+                release,
+                ..request("d")
+            },
+        )
+        .unwrap();
+        assert_eq!(project.text("contracts/1.2.0.sql"), contract);
     }
 
     #[test]

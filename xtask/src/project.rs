@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-use naming::MigrationName;
+use naming::{MigrationName, Release};
 
 use crate::error::Error;
 
@@ -57,6 +57,16 @@ impl Project {
     /// The folder of their SQL.
     pub fn golden_dir(&self) -> PathBuf {
         self.migrations_dir().join("golden")
+    }
+
+    /// The folder of what the servers of each release run.
+    pub fn contracts_dir(&self) -> PathBuf {
+        self.root.join("contracts")
+    }
+
+    /// What the servers of a release run.
+    pub fn contract(&self, release: Release) -> PathBuf {
+        self.contracts_dir().join(format!("{release}.sql"))
     }
 
     /// A migration's file.

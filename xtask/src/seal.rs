@@ -1,5 +1,6 @@
 //! `cargo xtask seal`: records what the migrations are, and refuses to record that a sealed one has changed.
 
+use crate::lint_check;
 use crate::seals::{self, Difference, Seal};
 use crate::source;
 use xtask::Report;
@@ -38,6 +39,24 @@ pub(crate) fn compare(project: &Project) -> Result<Report, Error> {
         lines,
         passed: found.is_empty(),
     })
+}
+
+/// Why nothing may be sealed: what lint finds could not be put right afterwards. Where everything is as sealed, it is
+/// not asked.
+///
+/// # Errors
+/// When the seals cannot be read, or a program cannot be started.
+pub(crate) fn linted(project: &Project) -> Result<Option<Report>, Error> {
+    if compare(project)?.passed {
+        return Ok(None);
+    }
+    let (Ok(found) | Err(found)) = lint_check::lint(project)?;
+    if found.is_empty() {
+        return Ok(None);
+    }
+    let mut lines: Vec<String> = found.iter().map(ToString::to_string).collect();
+    lines.push("nothing was sealed: put that right first".to_owned());
+    Ok(Some(Report { lines, passed: false }))
 }
 
 /// Seals what was added, and what `unseal` names although it was changed.

@@ -89,6 +89,17 @@ fn rewrite(value: &str, _: &TimeZone) -> Rewritten {{
 /// The file that is to hold the SQL that the migration makes.
 pub(crate) const GOLDEN: &str = "-- PENDING: run cargo xtask check --bless\n";
 
+/// What the servers of a new release run: whoever adds it says what that is.
+pub(crate) fn contract(release: Release, before: Release) -> String {
+    format!(
+        "-- What servers of release {release} run besides what those of {before} run, or instead of it: PENDING: what
+-- that is, and the statements below; nothing is an answer, too. 1.0.0.sql says how this file is read.
+
+-- foreign keys: off
+"
+    )
+}
+
 /// The heading of the migration's entry in the log.
 pub(crate) fn log_heading(name: &MigrationName) -> String {
     format!("### {} {}", name.label(), name.name())

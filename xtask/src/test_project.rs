@@ -45,6 +45,7 @@ impl TestProject {
                 &format!("migrations/golden/{stem}.sql"),
                 "CREATE TABLE t (id TEXT);\n",
             );
+            test.write(&format!("contracts/{release}.sql"), "-- foreign keys: off\n");
             log.push_str(&format!("\n### {}\n\nDone.\n", stem.replace("__", " ")));
         }
         test.write("MIGRATIONS.md", &(log + "\n## Support\n\nAsk.\n"));
