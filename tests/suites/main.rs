@@ -16,6 +16,7 @@ mod backup;
 mod bad_input;
 mod crowd;
 mod files;
+mod drift;
 mod json;
 mod migrate;
 mod plan;

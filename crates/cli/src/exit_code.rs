@@ -36,6 +36,7 @@ fn of_kind(kind: ErrorKind) -> u8 {
         ErrorKind::Corrupt
         | ErrorKind::HistoryDamaged
         | ErrorKind::Divergent
+        | ErrorKind::Drift
         | ErrorKind::VerificationFailed => DAMAGED,
         ErrorKind::Missing
         | ErrorKind::NotADatabase
@@ -45,6 +46,7 @@ fn of_kind(kind: ErrorKind) -> u8 {
         | ErrorKind::DiskFull
         | ErrorKind::Io
         | ErrorKind::Sqlite
+        | ErrorKind::OutOfMemory
         | ErrorKind::Busy
         | ErrorKind::SchemaMismatch
         | ErrorKind::ConservationViolated
@@ -79,6 +81,7 @@ mod tests {
             (ErrorKind::Timeout, 4),
             (ErrorKind::Newer, 5),
             (ErrorKind::Corrupt, 6),
+            (ErrorKind::Drift, 6),
             (ErrorKind::HistoryDamaged, 6),
             (ErrorKind::Divergent, 6),
             (ErrorKind::VerificationFailed, 6),

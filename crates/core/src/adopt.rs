@@ -10,10 +10,9 @@ use crate::expected;
 use crate::history::History;
 use crate::refinery_step::{self, Mode};
 use crate::runs::{self, Run, StepMeasures};
-use crate::schema::Fingerprint;
 use crate::settings::Settings;
 use crate::transaction::WriteTransaction;
-use crate::{schema_version, tool_tables};
+use crate::{drift, schema_version, tool_tables};
 
 /// Takes the database into management.
 ///
@@ -49,7 +48,7 @@ pub(crate) fn write(
     }
     tool_tables::create(connection)?;
     refinery_step::run(connection, catalog, settings, adoption.version, Mode::Adopt)?;
-    let fingerprint = Fingerprint::of(&expected::read_again(connection, &present)?);
+    let fingerprint = drift::recorded(&expected::read_again(connection, &present)?);
     for migration in catalog
         .migrations()
         .iter()

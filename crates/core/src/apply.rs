@@ -26,7 +26,7 @@ use crate::schema_reader::SchemaReader;
 use crate::settings::Settings;
 use crate::state::Progress;
 use crate::step::{StepContext, StepFailure, StepOutcome};
-use crate::{adopt, first_start, import, preconditions};
+use crate::{adopt, drift, first_start, import, preconditions};
 
 /// What a migration is asked for.
 #[derive(Debug, Clone, Copy, Default)]
@@ -41,6 +41,8 @@ pub struct MigrateOptions {
     pub reclaim: bool,
     /// Refuses unless exactly this was rehearsed, lately and with success.
     pub require_receipt: bool,
+    /// Passes over a schema that somebody changed, and puts on record what differed.
+    pub allow_drift: bool,
 }
 
 /// What a migration did.
@@ -139,6 +141,9 @@ fn migrate_locked(
         )?),
     };
     let plan = plan::plan(catalog, settings, writer.as_ref(), options.plan)?;
+    if !options.allow_drift {
+        drift::refuse(&plan)?;
+    }
     if options.strict
         && let Some(connection) = &writer
     {
@@ -175,8 +180,12 @@ fn migrate_locked(
         to: run.to,
         time_zone: settings.time_zone.to_string(),
     });
-    if let (Start::Managed, Some(connection)) = (&plan.start, &writer) {
-        preconditions::warn_of_drift(catalog, connection, &log)?;
+    for difference in &plan.drift {
+        let difference = difference.to_string();
+        log.observe(&Event::Warning {
+            message: format!("the schema was changed by hand, which is allowed here: {difference}"),
+        });
+        run.allowed_drift.push(difference);
     }
     import::warn_of_missing_file(catalog, settings, &plan, &log);
     if let (true, Some(connection)) = (options.without_backup, &mut writer) {

@@ -1,12 +1,16 @@
 //! Drift: what of the schema differs from what the history implies and adoption accepted.
 
+use std::collections::HashSet;
+use std::path::Path;
+
 use rusqlite::Connection;
 
 use crate::catalog::Catalog;
-use crate::error::{Result, SqliteContext};
+use crate::error::{Error, ErrorKind, Hint, Result, SqliteContext, shell_quote};
 use crate::expected;
+use crate::plan::Plan;
 use crate::runs::last_fingerprint;
-use crate::schema::{Difference, Fingerprint, diff};
+use crate::schema::{Difference, Fingerprint, Snapshot, diff};
 use crate::state::State;
 use crate::tool_tables;
 
@@ -15,33 +19,27 @@ use crate::tool_tables;
 /// # Errors
 /// When SQLite cannot read, or the catalog contradicts itself.
 pub fn find(catalog: &Catalog, connection: &Connection, state: &State) -> Result<Vec<Difference>> {
-    if state.history.is_none() || !tool_tables::exists(connection, tool_tables::STEPS)? {
-        return Ok(Vec::new());
+    let mut differences = tool_tables::foreign(connection)?;
+    if state.history.is_none() || state.version() > catalog.last_version() {
+        return Ok(differences);
     }
-    // The schema after the last step is on record: nearly always this is all there is to do.
-    if last_fingerprint(connection)?.as_deref() == Some(Fingerprint::of(&state.schema).to_string().as_str()) {
-        return Ok(Vec::new());
+    // The schema that should be there is on record: nearly always this is all there is to do.
+    let is_as_recorded = tool_tables::exists(connection, tool_tables::STEPS)?
+        && last_fingerprint(connection)? == Some(recorded(&state.schema));
+    if !is_as_recorded {
+        let expected = expected::schema_at(catalog, state.version())?;
+        differences.extend(unaccepted(connection, &expected, &state.schema)?);
     }
-    against_catalog(catalog, connection, state)
+    Ok(differences)
 }
 
-/// The differences to what the catalog implies, whatever schema is on record.
-pub(crate) fn against_catalog(
-    catalog: &Catalog,
-    connection: &Connection,
-    state: &State,
-) -> Result<Vec<Difference>> {
-    if state.version() > catalog.last_version() {
-        return Ok(Vec::new());
-    }
-    let expected = expected::schema_at(catalog, state.version())?;
+/// The differences that nobody accepted at adoption.
+fn unaccepted(connection: &Connection, expected: &Snapshot, actual: &Snapshot) -> Result<Vec<Difference>> {
     let accepted = read_accepted(connection)?;
     let is_accepted = |kind: &str, name: &str, normal: &str| {
-        accepted
-            .iter()
-            .any(|(a, b, c)| a == kind && b.eq_ignore_ascii_case(name) && c == normal)
+        accepted.contains(&(kind.to_owned(), name.to_ascii_lowercase(), normal.to_owned()))
     };
-    Ok(diff(&expected, &state.schema)
+    Ok(diff(expected, actual)
         .into_iter()
         .filter(|difference| match difference {
             Difference::ObjectUnexpected {
@@ -57,16 +55,83 @@ pub(crate) fn against_catalog(
         .collect())
 }
 
-fn read_accepted(connection: &Connection) -> Result<Vec<(String, String, String)>> {
+/// What goes on record of the schema after a step: of the schema that is there if it is the expected one, with what
+/// adoption accepted; otherwise of the expected one, so that drift is not taken for it later.
+pub(crate) fn fingerprint(connection: &Connection, expected: &Snapshot, actual: &Snapshot) -> Result<String> {
+    let has_drifted = !unaccepted(connection, expected, actual)?.is_empty();
+    Ok(recorded(if has_drifted { expected } else { actual }))
+}
+
+/// Marked, because what stands there without a mark was taken of whatever schema was there.
+pub(crate) fn recorded(schema: &Snapshot) -> String {
+    format!("expected:{}", Fingerprint::of(schema))
+}
+
+/// Kind, name in small letters and normal form of what adoption accepted.
+fn read_accepted(connection: &Connection) -> Result<HashSet<(String, String, String)>> {
     if !tool_tables::exists(connection, tool_tables::ACCEPTED)? {
-        return Ok(Vec::new());
+        return Ok(HashSet::new());
     }
     let doing = "read the accepted objects";
     let mut select = connection
         .prepare("SELECT kind, name, normal FROM migration_accepted_objects")
         .while_doing(doing)?;
     let rows = select
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .query_map([], |row| {
+            Ok((
+                row.get(0)?,
+                row.get::<_, String>(1)?.to_ascii_lowercase(),
+                row.get(2)?,
+            ))
+        })
         .while_doing(doing)?;
     rows.collect::<rusqlite::Result<_>>().while_doing(doing)
+}
+
+/// Refuses to apply a plan to a schema that somebody changed.
+///
+/// # Errors
+/// [`ErrorKind::Drift`], with each difference and the statements that mend it.
+pub fn refuse(plan: &Plan) -> Result<()> {
+    if plan.drift.is_empty() {
+        return Ok(());
+    }
+    let what = format!("the schema was changed by hand since {}", plan.from);
+    let error = refusal(&what, &plan.drift, &plan.database);
+    Err(error.with_truth("Nothing was changed. `--allow-drift` passes over it and puts it on record."))
+}
+
+/// The refusal to write while there are `differences`: each with the statements that mend it.
+pub(crate) fn refusal(what: &str, differences: &[Difference], database: &Path) -> Error {
+    let mut message = what.to_owned();
+    if !differences.is_empty() {
+        message.push(':');
+    }
+    let mut statements = Vec::new();
+    for difference in differences {
+        message.push_str(&format!("\n  {difference}"));
+        let mended_by = difference.mended_by();
+        if let Some(sql) = &mended_by {
+            let loses = if difference.mending_loses() {
+                " (and what is in it)"
+            } else {
+                ""
+            };
+            message.push_str(&format!("\n    mend with: {sql}{loses}"));
+        }
+        statements.push(mended_by.filter(|_| !difference.mending_loses()));
+    }
+    let statements: Option<Vec<String>> = statements.into_iter().collect();
+    let hint = match statements {
+        Some(statements) if !statements.is_empty() => Hint::shell(format!(
+            "sqlite3 {} {}",
+            shell_quote(database),
+            shell_quote(statements.join(" ").as_ref())
+        )),
+        // What loses something, or takes thought, is not for a command that is copied.
+        _ => Hint::tool(["verify"]),
+    };
+    Error::new(ErrorKind::Drift, message)
+        .with_truth("Nothing was changed.")
+        .with_hint(hint)
 }

@@ -35,6 +35,8 @@ pub enum ErrorKind {
     Io,
     /// SQLite refused a statement.
     Sqlite,
+    /// There was not enough memory: nothing is known of what was looked at.
+    OutOfMemory,
     /// Another connection holds SQLite's own lock past the busy timeout.
     Busy,
     /// Another process holds the migration lock past the timeout.
@@ -47,6 +49,8 @@ pub enum ErrorKind {
     Divergent,
     /// The schema differs from what the history or the catalog implies.
     SchemaMismatch,
+    /// Somebody changed the schema of a managed database, or put something on the tool's own tables.
+    Drift,
     /// The conservation ledger found rows that no migration declared.
     ConservationViolated,
     /// A step would leave foreign-key violations that were not there before.
@@ -217,6 +221,7 @@ impl Error {
                 (ErrorKind::Permission, Hint::tool(["status"]))
             }
             Some(ErrorCode::DiskFull) => (ErrorKind::DiskFull, Hint::shell("df -h")),
+            Some(_) if is_out_of_memory(&source) => (ErrorKind::OutOfMemory, Hint::shell("ulimit -a")),
             Some(ErrorCode::SystemIoFailure) => (ErrorKind::Io, Hint::tool(["verify"])),
             _ => (ErrorKind::Sqlite, Hint::tool(["status"])),
         };
@@ -224,6 +229,14 @@ impl Error {
             .with_hint(hint)
             .with_source(source)
     }
+}
+
+/// SQLite reports some allocations that fail as failures of its input and output.
+fn is_out_of_memory(source: &rusqlite::Error) -> bool {
+    use rusqlite::ffi::{SQLITE_IOERR_NOMEM, SQLITE_NOMEM};
+    source
+        .sqlite_error()
+        .is_some_and(|error| [SQLITE_NOMEM, SQLITE_IOERR_NOMEM].contains(&error.extended_code))
 }
 
 impl fmt::Display for Error {

@@ -6,7 +6,7 @@ use crate::catalog::{Catalog, Migration};
 use crate::connection::open_scratch;
 use crate::error::{Error, ErrorKind, Hint, Result, SqliteContext};
 use crate::schema::{ObjectKind, Snapshot};
-use crate::tool_tables::is_tool_table;
+use crate::tool_tables::{self, is_tool_table};
 
 /// The schemas at versions 0 to the last, at the index of the version.
 ///
@@ -68,6 +68,10 @@ pub(crate) fn read_again(connection: &Connection, before: &Snapshot) -> Result<S
 /// When SQLite is out of memory.
 pub fn replay(schema: &Snapshot) -> Result<Connection> {
     let connection = open_scratch()?;
+    if schema.of_kind(ObjectKind::Trigger).next().is_some() {
+        // A trigger that names one of the tool's tables compiles where that is.
+        tool_tables::create_all(&connection)?;
+    }
     for kind in [
         ObjectKind::Table,
         ObjectKind::Index,

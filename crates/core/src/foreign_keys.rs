@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rusqlite::Connection;
 
 use crate::error::{Error, ErrorKind, Hint, Result, SqliteContext};
-use crate::quote::{identifier, literal};
+use crate::quote::identifier;
 
 /// The number of violations of each foreign key: child table, parent table, constraint number.
 pub type Violations = BTreeMap<(String, String, i64), u64>;
@@ -21,38 +21,51 @@ pub fn count(connection: &Connection, tables: &BTreeSet<String>) -> Result<Viola
     if tables.is_empty() {
         return Ok(violations);
     }
-    let mut children: BTreeSet<String> = BTreeSet::new();
-    let list: Vec<String> = tables
-        .iter()
-        .map(|table| literal(&table.to_lowercase()))
-        .collect();
-    let select = format!(
-        "SELECT DISTINCT s.name FROM sqlite_schema AS s LEFT JOIN pragma_foreign_key_list(s.name) AS f \
-         WHERE s.type = 'table' AND (lower(s.name) IN ({0}) OR lower(f.\"table\") IN ({0}))",
-        list.join(", ")
-    );
-    let mut select = connection.prepare(&select).while_doing(doing)?;
+    let is_meant = |table: &str| tables.iter().any(|meant| meant.eq_ignore_ascii_case(table));
+    let mut select = connection
+        .prepare_cached("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")
+        .while_doing(doing)?;
     let mut rows = select.query([]).while_doing(doing)?;
     while let Some(row) = rows.next().while_doing(doing)? {
-        children.insert(row.get(0).while_doing(doing)?);
-    }
-    for child in children {
-        let check = format!("PRAGMA foreign_key_check({})", identifier(&child));
-        let mut check = match connection.prepare(&check) {
-            Ok(check) => check,
-            // A foreign key that names no unique parent columns cannot be checked; it was so before.
-            Err(error) if error.to_string().contains("foreign key mismatch") => {
-                violations.insert((child.clone(), "mismatch".to_owned(), -1), 1);
-                continue;
-            }
-            Err(error) => return Err(Error::sqlite(doing, error)),
-        };
-        let mut rows = check.query([]).while_doing(doing)?;
-        while let Some(row) = rows.next().while_doing(doing)? {
-            let parent: String = row.get(2).while_doing(doing)?;
-            let constraint: i64 = row.get(3).while_doing(doing)?;
-            *violations.entry((child.clone(), parent, constraint)).or_default() += 1;
+        let child: String = row.get(0).while_doing(doing)?;
+        let mut is_child = is_meant(&child);
+        connection
+            .pragma(Some("main"), "foreign_key_list", &child, |row| {
+                is_child = is_child || is_meant(&row.get::<_, String>("table")?);
+                Ok(())
+            })
+            .while_doing(doing)?;
+        if is_child {
+            violations.extend(of_child(connection, &child)?);
         }
+    }
+    Ok(violations)
+}
+
+/// Counts the violations of the foreign keys of one table.
+///
+/// # Errors
+/// When SQLite cannot check the table.
+pub fn of_child(connection: &Connection, child: &str) -> Result<Violations> {
+    let doing = "check foreign keys";
+    let mut violations = Violations::new();
+    let check = format!("PRAGMA main.foreign_key_check({})", identifier(child));
+    let mut check = match connection.prepare(&check) {
+        Ok(check) => check,
+        // A foreign key that names no unique parent columns cannot be checked; it was so before.
+        Err(error) if error.to_string().contains("foreign key mismatch") => {
+            violations.insert((child.to_owned(), "mismatch".to_owned(), -1), 1);
+            return Ok(violations);
+        }
+        Err(error) => return Err(Error::sqlite(doing, error)),
+    };
+    let mut rows = check.query([]).while_doing(doing)?;
+    while let Some(row) = rows.next().while_doing(doing)? {
+        let parent: String = row.get(2).while_doing(doing)?;
+        let constraint: i64 = row.get(3).while_doing(doing)?;
+        *violations
+            .entry((child.to_owned(), parent, constraint))
+            .or_default() += 1;
     }
     Ok(violations)
 }

@@ -3,13 +3,19 @@
 use crate::apply::resolved;
 use crate::catalog::Catalog;
 use crate::connection;
+use crate::drift;
+use crate::effects::Writes;
 use crate::error::{Error, ErrorKind, Hint, Result};
 use crate::event::{Event, Observer};
 use crate::history::History;
 use crate::lock::MigrationLock;
 use crate::plan::{Plan, Start};
+use crate::schema::{Difference, ObjectKind};
+use crate::schema_reader::SchemaReader;
 use crate::settings::Settings;
+use crate::state::State;
 use crate::step::add_missing;
+use crate::step::checks::conserving;
 use crate::transaction::WriteTransaction;
 
 /// Runs the imports of all applied migrations again, and tells how many rows were added.
@@ -38,11 +44,35 @@ pub fn import_again(catalog: &Catalog, settings: &Settings, observer: &dyn Obser
                 .with_hint(Hint::tool(["migrate"])),
         );
     }
+    let filled = |difference: &Difference| {
+        let (Difference::ObjectUnexpected { object, table, .. }
+        | Difference::ObjectChanged { object, table, .. }) = difference
+        else {
+            return false;
+        };
+        *object == ObjectKind::Trigger
+            && imports
+                .iter()
+                .flat_map(|import| import.tables())
+                .any(|filled| filled.eq_ignore_ascii_case(table))
+    };
+    let mut strangers = drift::find(catalog, &writer, &State::read(&writer)?)?;
+    strangers.retain(filled);
+    if !strangers.is_empty() {
+        let what = "somebody put triggers on the tables that are filled";
+        return Err(drift::refusal(what, &strangers, &settings.database));
+    }
     let mut added = 0;
     for import in imports {
         let rows = import.read(settings)?;
         let transaction = WriteTransaction::begin(&writer, settings.busy_timeout)?;
-        added += add_missing(&writer, &rows)?;
+        let writes = Writes::Statements {
+            sql: "",
+            fills: import.tables(),
+        };
+        added += conserving(&writer, &SchemaReader::new(&writer), "the import", writes, || {
+            add_missing(&writer, &rows)
+        })?;
         transaction.commit()?;
     }
     Ok(added)

@@ -1,22 +1,25 @@
 //! A plan is a value: what a run would do, made without writing, shown and executed alike.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use naming::{Phase, Release};
 use rusqlite::Connection;
 
 use crate::adoption::{Adoption, AdoptionOptions};
 use crate::catalog::{Catalog, Migration};
-use crate::effects::Effects;
+use crate::drift;
+use crate::effects::{Effects, Forecast, Writes};
 use crate::error::{Error, ErrorKind, Hint, Result, SqliteContext};
 use crate::expected;
 use crate::ledger::count_rows;
 use crate::position::Position;
 use crate::room::Room;
-use crate::schema::{ObjectKind, Snapshot};
+use crate::schema::{Difference, Object, ObjectKind, Snapshot};
 use crate::settings::Settings;
 use crate::state::State;
+use crate::step::checks::refuse_written_records;
 use crate::time_zone::TimeZone;
+use crate::tool_tables;
 
 /// How fast a step that holds the lock reads the rows of a table, in rows per millisecond. Measured at 10,000
 /// for messages of 400 bytes that the page cache holds; a disk that has to be asked is slower.
@@ -62,6 +65,8 @@ pub struct Plan {
     pub room: Room,
     /// The application's own objects at the version that the plan starts from.
     pub managed: Snapshot,
+    /// What of the schema differs from what the history implies.
+    pub drift: Vec<Difference>,
 }
 
 /// How a database is found.
@@ -110,10 +115,22 @@ pub struct Step {
     pub stem: String,
     /// What the statements touch.
     pub effects: Effects,
-    /// The schema before the step.
+    /// The schema on which `effects` were found: what will be there before the step.
+    pub found: Snapshot,
+    /// The schema before the step, as the catalog has it.
     pub schema_before: Snapshot,
-    /// The schema after it.
+    /// The schema after it, likewise.
     pub schema_after: Snapshot,
+}
+
+impl Step {
+    pub(crate) fn forecast<'a>(&'a self, migration: &'a Migration) -> Forecast<'a> {
+        Forecast {
+            writes: Writes::of(migration),
+            on: &self.found,
+            effects: &self.effects,
+        }
+    }
 }
 
 impl Plan {
@@ -192,8 +209,27 @@ pub fn plan(
     if let Start::Adopt(adoption) = &start {
         live = with_objects(&live, &adoption.created);
     }
+    let drift = match connection {
+        Some(connection) => {
+            tool_tables::refuse_foreign(connection)?;
+            drift::find(catalog, connection, &state)?
+        }
+        None => Vec::new(),
+    };
     let mut scratch = expected::replay(&live)?;
     let mut last = expected::read_again(&scratch, &live)?;
+    // Objects of the operators' own that only their SQLite can make.
+    let elsewhere = live.without(|object| last.get(object.kind, &object.name).is_some());
+    // Nearly always what is found is what should be there.
+    let should_be = if live == managed {
+        Vec::new()
+    } else {
+        expected::schemas(catalog)?
+    };
+    let at = |version: u32, found: &Snapshot| {
+        let index = usize::try_from(version).unwrap_or(usize::MAX);
+        should_be.get(index).unwrap_or(found).clone()
+    };
     let mut steps = Vec::new();
     for migration in catalog
         .migrations()
@@ -203,16 +239,17 @@ pub fn plan(
         if options.phase.is_some_and(|phase| phase != migration.phase) {
             break;
         }
-        let effects = match effects_of(migration, &mut scratch) {
-            Ok(effects) => effects,
-            Err(error) => {
-                // A migration that cannot run on its own catalog's schema is to blame, before any database.
-                expected::schemas(catalog)?;
-                return Err(error);
-            }
-        };
+        let effects = Effects::of(&mut scratch, Writes::of(migration)).map_err(|source| {
+            // A migration that cannot run on its own catalog's schema is to blame, before any database.
+            expected::schemas(catalog).err().unwrap_or_else(|| {
+                in_the_way(&migration.stem(), &drift, &settings.database).with_source(source)
+            })
+        })?;
+        let found = with_objects(&last, elsewhere.iter());
+        refuse_written_records(&effects, &found, &settings.database)?;
         let after = expected::read_again(&scratch, &last)?;
-        let before = std::mem::replace(&mut last, after.clone());
+        let schemas = [at(migration.version - 1, &last), at(migration.version, &after)];
+        last = after;
         let mut rows = 0;
         if let Some(connection) = connection {
             for table in tables_read(migration, &effects) {
@@ -230,8 +267,8 @@ pub fn plan(
             migration,
             settings,
             effects,
-            before,
-            after,
+            found,
+            schemas,
             rows,
             progress.map(|p| p.visited),
         ));
@@ -247,26 +284,23 @@ pub fn plan(
         time_zone: settings.time_zone,
         room,
         managed,
+        drift,
     })
 }
 
-fn with_objects(schema: &Snapshot, objects: &[crate::schema::Object]) -> Snapshot {
+fn with_objects<'a>(schema: &'a Snapshot, objects: impl IntoIterator<Item = &'a Object>) -> Snapshot {
     schema.iter().chain(objects).cloned().collect()
 }
 
-fn effects_of(migration: &Migration, scratch: &mut Connection) -> Result<Effects> {
-    match &migration.data {
-        Some(step) => Effects::of_update(scratch, step.table(), step.column()),
-        None => Effects::of_statements(scratch, &migration.up).map_err(|source| {
-            Error::new(
-                ErrorKind::SchemaMismatch,
-                format!("{} cannot run on this schema", migration.stem()),
-            )
-            .with_truth("An object of the operators' own is probably in its way. Nothing was changed.")
-            .with_hint(Hint::tool(["schema", "diff"]))
-            .with_source(source)
-        }),
+/// The refusal of a plan whose statements SQLite does not take on this schema.
+fn in_the_way(stem: &str, drift: &[Difference], database: &Path) -> Error {
+    let what = format!("{stem} cannot run on this schema");
+    if !drift.is_empty() {
+        return drift::refusal(&format!("{what}, which somebody changed"), drift, database);
     }
+    Error::new(ErrorKind::SchemaMismatch, what)
+        .with_truth("An object of the operators' own is probably in its way. Nothing was changed.")
+        .with_hint(Hint::tool(["schema", "diff"]))
 }
 
 /// The tables whose rows a step reads or writes one by one.
@@ -281,8 +315,8 @@ fn step(
     migration: &Migration,
     settings: &Settings,
     effects: Effects,
-    schema_before: Snapshot,
-    schema_after: Snapshot,
+    found: Snapshot,
+    [schema_before, schema_after]: [Snapshot; 2],
     rows: u64,
     resumes_at: Option<u64>,
 ) -> Step {
@@ -293,7 +327,7 @@ fn step(
     } else {
         rows / SCANNED_ROWS_PER_MS + 1
     };
-    let rebuilds = effects.rebuilt(&schema_before, &schema_after);
+    let rebuilds = effects.rebuilt(&found, &schema_after);
     let over_budget = (lock_ms > budget).then(|| {
         if rebuilds.is_empty() {
             let tables: Vec<&str> = effects.indexed.iter().map(String::as_str).collect();
@@ -325,6 +359,7 @@ fn step(
         rollback: migration.rollback.clone(),
         stem: migration.stem(),
         effects,
+        found,
         schema_before,
         schema_after,
     }

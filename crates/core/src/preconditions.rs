@@ -7,13 +7,11 @@ use rusqlite::Connection;
 use crate::backup;
 use crate::catalog::Catalog;
 use crate::data::SkippedRow;
-use crate::drift;
 use crate::error::{Error, ErrorKind, Hint, Result, SqliteContext};
 use crate::event::{Event, Observer};
 use crate::pace;
 use crate::plan::Plan;
 use crate::settings::Settings;
-use crate::state::State;
 use crate::transaction::let_writers_in;
 
 /// Steps of SQLite between two looks at the clock.
@@ -51,28 +49,13 @@ pub(crate) fn refuse_damaged(
     if answer == "ok" {
         return Ok(());
     }
-    let (kind, what) = if backup::is_unread_page(&answer) {
-        (ErrorKind::Io, "a page of the database cannot be read")
-    } else {
-        (ErrorKind::Corrupt, "the database is damaged")
+    let (kind, what) = match backup::unread_page(&answer) {
+        Some(kind) => (kind, "a page of the database cannot be read"),
+        None => (ErrorKind::Corrupt, "the database is damaged"),
     };
     Err(Error::new(kind, format!("{what}: {answer}"))
         .with_truth("Nothing was changed.")
         .with_hint(Hint::tool(["backup", "list"])))
-}
-
-/// Drift does not stop a migration: what matters to a step is checked when it runs.
-pub(crate) fn warn_of_drift(
-    catalog: &Catalog,
-    connection: &Connection,
-    observer: &dyn Observer,
-) -> Result<()> {
-    for difference in drift::find(catalog, connection, &State::read(connection)?)? {
-        observer.observe(&Event::Warning {
-            message: format!("the schema was changed by hand: {difference}"),
-        });
-    }
-    Ok(())
 }
 
 /// Refuses a plan whose data steps would leave rows as they are.

@@ -9,7 +9,6 @@ use serde::Serialize;
 use crate::catalog::Migration;
 use crate::clock::{file_stamp, timestamp};
 use crate::error::{Error, ErrorKind, Hint, Result, SqliteContext};
-use crate::schema::Fingerprint;
 use crate::settings::Settings;
 use crate::tool_tables;
 use crate::way_back::WayBack;
@@ -29,6 +28,8 @@ pub struct Run {
     pub to: u32,
     /// The manifest of the backup that it began with.
     pub backup: Option<PathBuf>,
+    /// What of the schema differed from what the history implies, and was let pass.
+    pub allowed_drift: Vec<String>,
 }
 
 impl Run {
@@ -41,6 +42,7 @@ impl Run {
             from,
             to,
             backup: None,
+            allowed_drift: Vec::new(),
         }
     }
 
@@ -73,6 +75,18 @@ impl Run {
                 ],
             )
             .while_doing("record the run")?;
+        if !self.allowed_drift.is_empty() {
+            tool_tables::create_allowed(connection)?;
+        }
+        for difference in &self.allowed_drift {
+            connection
+                .execute(
+                    "INSERT INTO migration_allowed_drift (run, difference) SELECT ?1, ?2 WHERE NOT EXISTS \
+                     (SELECT 1 FROM migration_allowed_drift WHERE run = ?1 AND difference = ?2)",
+                    [&self.name, difference],
+                )
+                .while_doing("record the drift that was allowed")?;
+        }
         Ok(())
     }
 }
@@ -100,6 +114,8 @@ pub struct RecordedRun {
     pub tool: String,
     /// The manifest of the backup that it began with: its restore point.
     pub backup: Option<String>,
+    /// What of the schema differed from what the history implied, and was let pass.
+    pub allowed_drift: Vec<String>,
 }
 
 /// An applied migration as the database records it.
@@ -127,7 +143,7 @@ pub struct RecordedStep {
     pub rows_changed: u64,
     /// Rows that it left as they were because they could not be converted.
     pub rows_skipped: u64,
-    /// The fingerprint of the schema after it.
+    /// The fingerprint of the schema that should be there after it.
     pub fingerprint: String,
     /// How it goes back.
     pub way_back: String,
@@ -154,7 +170,7 @@ pub(crate) fn record_step(
     migration: &Migration,
     adopted: bool,
     measures: StepMeasures,
-    fingerprint: &Fingerprint,
+    fingerprint: &str,
 ) -> Result<()> {
     connection
         .execute(
@@ -173,7 +189,7 @@ pub(crate) fn record_step(
                 measures.max_lock_ms,
                 measures.rows_changed,
                 measures.rows_skipped,
-                fingerprint.to_string(),
+                fingerprint,
                 WayBack::of(migration).to_string(),
                 migration.down,
                 migration.rollback,
@@ -211,11 +227,25 @@ pub fn read_runs(connection: &Connection) -> Result<Vec<RecordedRun>> {
                 host: row.get(7)?,
                 tool: row.get(8)?,
                 backup: row.get(9)?,
+                allowed_drift: Vec::new(),
             })
         })
         .while_doing(doing)?;
-    rows.collect::<rusqlite::Result<_>>()
-        .map_err(|source| unreadable(doing, source))
+    let mut runs: Vec<RecordedRun> = rows
+        .collect::<rusqlite::Result<_>>()
+        .map_err(|source| unreadable(doing, source))?;
+    if tool_tables::exists(connection, tool_tables::ALLOWED)? {
+        let mut select = connection
+            .prepare_cached("SELECT difference FROM migration_allowed_drift WHERE run = ?1 ORDER BY rowid")
+            .while_doing(doing)?;
+        for run in &mut runs {
+            run.allowed_drift = select
+                .query_map([&run.run], |row| row.get(0))
+                .and_then(Iterator::collect)
+                .map_err(|source| unreadable(doing, source))?;
+        }
+    }
+    Ok(runs)
 }
 
 /// All recorded steps, in the order of their numbers.
@@ -270,7 +300,7 @@ fn unreadable(doing: &str, source: rusqlite::Error) -> Error {
         .with_source(source)
 }
 
-/// The fingerprint that the schema had after the last recorded step.
+/// The fingerprint of the schema that should be there after the last recorded step.
 pub(crate) fn last_fingerprint(connection: &Connection) -> Result<Option<String>> {
     connection
         .query_row(

@@ -11,7 +11,7 @@ use rusqlite::Connection;
 use rusqlite::types::Value;
 use serde::Serialize;
 
-use crate::catalog::{Catalog, ImportedRows, Migration};
+use crate::catalog::{Catalog, ImportedRows, Migration, RowChange, RowChangeKind};
 use crate::error::{Error, ErrorKind, Hint, Result, SqliteContext};
 use crate::event::{Event, Observer};
 use crate::history::History;
@@ -20,11 +20,10 @@ use crate::quote::identifier;
 use crate::refinery_step::{self, Mode};
 use crate::rollback::kept;
 use crate::runs::{self, Run, StepMeasures};
-use crate::schema::{Fingerprint, Snapshot};
 use crate::schema_reader::SchemaReader;
 use crate::settings::Settings;
 use crate::transaction::{WriteTransaction, let_writers_in};
-use crate::{schema_version, tool_tables};
+use crate::{drift, schema_version, tool_tables};
 use checks::{Before, Change};
 
 /// What a step did.
@@ -190,7 +189,7 @@ impl StepContext<'_> {
         imported: &[ImportedRows],
     ) -> Result<StepOutcome> {
         let started = Instant::now();
-        let before = Before::read(self.connection, &self.schemas, &step.effects)?;
+        let before = Before::read(self.connection, &self.schemas, step.forecast(migration))?;
         tool_tables::create(self.connection)?;
         refinery_step::run(
             self.connection,
@@ -201,15 +200,20 @@ impl StepContext<'_> {
         )?;
         // What was there before comes first: an import only adds what is missing.
         let rows_changed = self.reclaim(migration)? + add_missing(self.connection, imported)?;
-        let after = before.check(self.connection, &self.schemas, &self.change(step, migration))?;
-        let took = millis(started.elapsed());
+        let took = millis(started.elapsed() + before.took);
         let measures = StepMeasures {
             duration_ms: took,
             max_lock_ms: took,
             rows_changed,
             rows_skipped: 0,
         };
-        self.record(migration, measures, &after)?;
+        self.record(step, migration, measures)?;
+        // After everything that is written, the records too.
+        before.check(
+            self.connection,
+            &self.schemas,
+            &self.change(step, &declared(migration)),
+        )?;
         Ok(StepOutcome::new(step, measures))
     }
 
@@ -244,19 +248,19 @@ impl StepContext<'_> {
     }
 
     /// What the step may change.
-    fn change<'b>(&'b self, step: &'b Step, migration: &'b Migration) -> Change<'b> {
+    fn change<'b>(&'b self, step: &'b Step, row_changes: &'b [RowChange]) -> Change<'b> {
         Change {
             stem: &step.stem,
             schema_before: &step.schema_before,
             schema_after: &step.schema_after,
             managed: &self.plan.managed,
-            row_changes: &migration.row_changes,
+            row_changes,
         }
     }
 
     /// Writes every record of an applied migration.
-    fn record(&self, migration: &Migration, measures: StepMeasures, schema: &Snapshot) -> Result<()> {
-        let fingerprint = Fingerprint::of(schema);
+    fn record(&self, step: &Step, migration: &Migration, measures: StepMeasures) -> Result<()> {
+        let fingerprint = drift::fingerprint(self.connection, &step.schema_after, &*self.schemas.read()?)?;
         runs::record_step(
             self.connection,
             self.settings,
@@ -272,6 +276,23 @@ impl StepContext<'_> {
         }
         self.run.record(self.connection, self.settings, migration.version)
     }
+}
+
+/// The row counts that may differ: those that the migration declares, and what it imports.
+fn declared(migration: &Migration) -> Vec<RowChange> {
+    let mut row_changes = migration.row_changes.clone();
+    if let Some(import) = &migration.import {
+        row_changes.extend(additions(import.tables()));
+    }
+    row_changes
+}
+
+/// That rows may be added to the tables.
+pub(crate) fn additions(tables: &[&str]) -> impl Iterator<Item = RowChange> {
+    tables.iter().map(|table| RowChange {
+        table: (*table).to_owned(),
+        kind: RowChangeKind::Adds,
+    })
 }
 
 /// Adds the rows whose keys are not there yet, and tells how many.

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, ErrorCode};
 
 use crate::error::{Error, ErrorKind, Hint, Result, SqliteContext};
+use crate::tool_tables;
 
 /// A write transaction. Rolled back when dropped before [`WriteTransaction::commit`].
 #[derive(Debug)]
@@ -16,7 +17,8 @@ pub(crate) struct WriteTransaction<'a> {
 }
 
 impl<'a> WriteTransaction<'a> {
-    /// Takes the write lock now, waiting for other writers up to `timeout`.
+    /// Takes the write lock now, waiting for other writers up to `timeout`, and refuses to write what would change other
+    /// rows through the tool's own tables.
     ///
     /// SQLite's own busy handler does the waiting; this loop covers the answers after which it does not
     /// wait, such as a busy recovery of a log.
@@ -25,11 +27,13 @@ impl<'a> WriteTransaction<'a> {
         loop {
             match connection.execute_batch("BEGIN IMMEDIATE") {
                 Ok(()) => {
-                    return Ok(Self {
+                    let transaction = Self {
                         connection,
                         locked_at: Instant::now(),
                         open: true,
-                    });
+                    };
+                    tool_tables::refuse_foreign(connection)?;
+                    return Ok(transaction);
                 }
                 Err(error)
                     if matches!(

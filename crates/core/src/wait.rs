@@ -12,6 +12,7 @@ use crate::history::History;
 use crate::lock;
 use crate::position::Position;
 use crate::settings::Settings;
+use crate::status::status;
 
 const POLL: Duration = Duration::from_millis(100);
 
@@ -41,7 +42,7 @@ pub fn wait(catalog: &Catalog, settings: &Settings, target: Target, timeout: Dur
             return Ok(Position::of(catalog, version));
         }
         if started.elapsed() >= timeout {
-            let holder = lock::current_holder(&settings.database).map_or_else(
+            let mut truth = lock::current_holder(&settings.database).map_or_else(
                 || "No process holds the migration lock.".to_owned(),
                 |holder| {
                     format!(
@@ -50,6 +51,9 @@ pub fn wait(catalog: &Catalog, settings: &Settings, target: Target, timeout: Dur
                     )
                 },
             );
+            if status(catalog, settings).is_ok_and(|status| !status.drift.is_empty()) {
+                truth.push_str(" The schema was changed by hand, which `migrate` refuses.");
+            }
             return Err(Error::new(
                 ErrorKind::Timeout,
                 format!(
@@ -59,7 +63,7 @@ pub fn wait(catalog: &Catalog, settings: &Settings, target: Target, timeout: Dur
                     Position::of(catalog, wanted)
                 ),
             )
-            .with_truth(holder)
+            .with_truth(truth)
             .with_hint(Hint::tool(["status"])));
         }
         std::thread::sleep(POLL.min(timeout.saturating_sub(started.elapsed())));

@@ -56,6 +56,8 @@ fn options() -> RehearseOptions<'static> {
     RehearseOptions {
         target: Target::Latest,
         adoption: Default::default(),
+        // A table of somebody else's, made since.
+        allow_drift: true,
         keep: false,
         smoke_test: None,
     }
@@ -452,6 +454,7 @@ fn demanded(catalog: &Catalog, settings: &Settings, target: Target) -> Result<()
             ..PlanOptions::default()
         },
         require_receipt: true,
+        allow_drift: true,
         ..MigrateOptions::default()
     };
     migrate(catalog, settings, options, &Silent).map(drop)

@@ -38,6 +38,9 @@ pub(crate) struct Arguments {
     /// Refuses unless `rehearse` left a receipt for exactly this, with success and within seven days
     #[arg(long)]
     require_receipt: bool,
+    /// Passes over a schema that somebody changed by hand, and puts on record what differed
+    #[arg(long)]
+    allow_drift: bool,
 }
 
 pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failure> {
@@ -57,6 +60,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failur
         strict: arguments.strict,
         reclaim: arguments.reclaim,
         require_receipt: arguments.require_receipt,
+        allow_drift: arguments.allow_drift,
     };
     let console = context.console();
     let outcome = apply::migrate(&catalog, &settings, options, &console)?;

@@ -9,6 +9,7 @@ use crate::exit_code;
 use crate::failure::Failure;
 use crate::render::adoption::AdoptionReport;
 use crate::render::plan::{PlanReport, PlannedStep};
+use crate::render::status::Drift;
 
 /// Shows the steps that `migrate` would take, what each locks and copies, and the disk it needs
 ///
@@ -88,6 +89,7 @@ fn report(context: &Context, plan: Plan, shows_sql: bool) -> PlanReport {
             Start::Adopt(adoption) => Some(AdoptionReport::from(&**adoption)),
             Start::Managed | Start::Fresh => None,
         },
+        drift: plan.drift.into_iter().map(Drift::from).collect(),
         steps: plan.steps.into_iter().map(planned).collect(),
         timezone: plan.time_zone.to_string(),
         timezone_name: plan.time_zone.resolved_name(),

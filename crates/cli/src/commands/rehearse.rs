@@ -47,6 +47,9 @@ pub(crate) struct Arguments {
     /// Accepts columns that no release has when the database is adopted
     #[arg(long)]
     accept_additions: bool,
+    /// Passes over a schema that somebody changed by hand, as `migrate --allow-drift` does
+    #[arg(long)]
+    allow_drift: bool,
 }
 
 pub(crate) fn run(context: &Context, arguments: &Arguments) -> std::result::Result<u8, Failure> {
@@ -69,6 +72,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> std::result::Resu
             release: None,
             accept_additions: arguments.accept_additions,
         },
+        allow_drift: arguments.allow_drift,
         keep: arguments.keep,
         smoke_test: if arguments.exec.is_some() {
             Some(&mut smoke_test)

@@ -2,11 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use bridge_migrate_core::status::status;
 use bridge_migrate_core::{Target, wait};
 
 use crate::context::Context;
 use crate::exit_code;
 use crate::failure::Failure;
+use crate::render::status::Drift;
 use crate::render::wait::WaitReport;
 
 /// Returns when the database is at the target or beyond; for servers at start
@@ -25,10 +27,14 @@ pub(crate) struct Arguments {
 pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failure> {
     let started = Instant::now();
     let timeout = Duration::from_secs(arguments.timeout.into());
-    let position = wait::wait(&context.catalog()?, &context.settings, arguments.target, timeout)?;
+    let catalog = context.catalog()?;
+    let position = wait::wait(&catalog, &context.settings, arguments.target, timeout)?;
+    // What else there is to know of the database must not keep a server from starting.
+    let drift = status(&catalog, &context.settings).map_or_else(|_| Vec::new(), |status| status.drift);
     context.output.report_done(&WaitReport {
         position: position.into(),
         waited_ms: super::milliseconds(started.elapsed()),
+        drift: drift.into_iter().map(Drift::from).collect(),
     })?;
     Ok(exit_code::DONE)
 }

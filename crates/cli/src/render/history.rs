@@ -106,11 +106,14 @@ impl HistoryReport {
             Column::Left("NOTE"),
         ];
         let rows = self.runs.iter().map(|run| {
-            let note = if run.finished_at.is_none() {
-                format!("stopped on the way to {}", version(run.to))
+            let mut note = if run.finished_at.is_none() {
+                vec![format!("stopped on the way to {}", version(run.to))]
             } else {
-                String::new()
+                Vec::new()
             };
+            if !run.allowed_drift.is_empty() {
+                note.push(format!("let drift pass: {}", run.allowed_drift.join(", ")));
+            }
             vec![
                 run.run.clone(),
                 run.command.clone(),
@@ -119,7 +122,7 @@ impl HistoryReport {
                 version(run.reached),
                 run.host.clone(),
                 run.tool.clone(),
-                note,
+                note.join("; "),
             ]
         });
         table(&columns, rows)
@@ -171,6 +174,7 @@ mod tests {
                 host: "bridge-1".to_owned(),
                 tool: "bridge-migrate 0.1.0".to_owned(),
                 backup: None,
+                allowed_drift: vec!["idx_messages_room: index on messages is missing".to_owned()],
             }],
         };
         insta::assert_snapshot!(strip_str(&report.render()), @"
@@ -180,7 +184,7 @@ mod tests {
 
         Runs
         RUN       COMMAND  BEGAN                    FROM  REACHED  HOST      TOOL                  NOTE
-        5f2c01aa  migrate  2026-02-22 15:30:45 UTC  V001  V005     bridge-1  bridge-migrate 0.1.0  stopped on the way to V009
+        5f2c01aa  migrate  2026-02-22 15:30:45 UTC  V001  V005     bridge-1  bridge-migrate 0.1.0  stopped on the way to V009; let drift pass: idx_messages_room: index on messages is missing
         ");
     }
 

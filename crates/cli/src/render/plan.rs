@@ -6,6 +6,7 @@ use bridge_migrate_core::disk::size;
 use serde::Serialize;
 
 use super::adoption::AdoptionReport;
+use super::status::Drift;
 use super::table::{Column, table};
 use super::{CAUTION, STRONG, count, counted, duration, field, line, safe, safe_lines, styled, version};
 use crate::json::Position;
@@ -25,6 +26,8 @@ pub(crate) struct PlanReport {
     /// Whether there is nothing in the database yet.
     pub(crate) fresh: bool,
     pub(crate) adopts: Option<AdoptionReport>,
+    /// What of the schema differs from what the history implies.
+    pub(crate) drift: Vec<Drift>,
     pub(crate) steps: Vec<PlannedStep>,
     /// What a timestamp without an offset means, as it was asked for.
     pub(crate) timezone: String,
@@ -94,6 +97,17 @@ impl Report for PlanReport {
             page.push_str(&self.steps_table());
         }
         self.over_budget(&mut page);
+        if !self.drift.is_empty() {
+            line(&mut page, "");
+            let note = format!(
+                "{} `migrate` refuses, since the schema was changed by hand:",
+                styled(CAUTION, "note:")
+            );
+            line(&mut page, &note);
+            for drift in &self.drift {
+                line(&mut page, &format!("  {}", safe(&drift.message)));
+            }
+        }
         if self.shows_sql {
             for step in &self.steps {
                 line(&mut page, "");
@@ -252,6 +266,7 @@ mod tests {
                 kept: vec!["index idx_mine".to_owned()],
                 created: vec!["table channels".to_owned()],
             }),
+            drift: Vec::new(),
             steps: vec![
                 step(
                     2,

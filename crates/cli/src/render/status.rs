@@ -282,6 +282,7 @@ mod tests {
                 host: "bridge-1".to_owned(),
                 tool: "bridge-migrate 0.1.0".to_owned(),
                 backup: None,
+                allowed_drift: Vec::new(),
             }),
             last_backup: None,
         }

@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use super::status::Drift;
+use super::{line, safe};
 use crate::json::Position;
 use crate::output::Report;
 
@@ -11,10 +13,16 @@ pub(crate) struct WaitReport {
     #[serde(flatten)]
     pub(crate) position: Position,
     pub(crate) waited_ms: u64,
+    /// What of the schema differs from what the history implies.
+    pub(crate) drift: Vec<Drift>,
 }
 
 impl Report for WaitReport {
     fn render(&self) -> String {
-        format!("database is at {}\n", self.position)
+        let mut page = format!("database is at {}\n", self.position);
+        for drift in &self.drift {
+            line(&mut page, &format!("drift: {}", safe(&drift.message)));
+        }
+        page
     }
 }

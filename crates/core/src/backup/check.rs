@@ -119,8 +119,8 @@ fn look_for_damage(path: &Path, depth: Depth) -> Result<Vec<String>> {
     };
     match look() {
         Ok(lines) if lines == ["ok"] => Ok(Vec::new()),
-        Ok(lines) => match lines.iter().find(|line| is_unread_page(line)) {
-            Some(line) => Err(unread(path, Error::new(ErrorKind::Io, line.as_str()))),
+        Ok(lines) => match lines.iter().find_map(|line| Some((unread_page(line)?, line))) {
+            Some((kind, line)) => Err(unread(path, Error::new(kind, line.as_str()))),
             None => Ok(lines),
         },
         Err(error) if is_damage(&error) => Ok(vec![describe(&error)]),
@@ -128,16 +128,20 @@ fn look_for_damage(path: &Path, depth: Depth) -> Result<Vec<String>> {
     }
 }
 
-/// Whether a line of SQLite's check is about a page that the disk did not give: it is reported like damage, but
-/// that the page is damaged is not known.
-pub(crate) fn is_unread_page(line: &str) -> bool {
-    line.contains("failed to get page")
-        || line.split("error code=").skip(1).any(|rest| {
-            let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
-            digits
-                .parse::<i32>()
-                .is_ok_and(|code| code & 0xff == rusqlite::ffi::SQLITE_IOERR)
-        })
+/// Why a page could not be looked at, if a line of SQLite's check is about one that the disk or the memory did not give:
+/// it is reported like damage, but that the page is damaged is not known.
+pub(crate) fn unread_page(line: &str) -> Option<ErrorKind> {
+    use rusqlite::ffi::{SQLITE_IOERR, SQLITE_IOERR_NOMEM, SQLITE_NOMEM};
+    let codes = line.split("error code=").skip(1).filter_map(|rest| {
+        let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+        digits.parse::<i32>().ok()
+    });
+    let no_page = line.contains("failed to get page").then_some(SQLITE_IOERR);
+    codes.chain(no_page).find_map(|code| match code {
+        SQLITE_NOMEM | SQLITE_IOERR_NOMEM => Some(ErrorKind::OutOfMemory),
+        code if code & 0xff == SQLITE_IOERR => Some(ErrorKind::Io),
+        _ => None,
+    })
 }
 
 /// A failure to read the copy, with the file's name, which SQLite does not tell.

@@ -47,17 +47,18 @@ pub(crate) fn read_contents(connection: &Connection) -> Result<Contents> {
 
 fn row_counts(connection: &Connection) -> Result<BTreeMap<String, u64>> {
     let doing = "count the rows of each table";
-    let names = || -> rusqlite::Result<Vec<String>> {
-        connection
-            .prepare(
-                "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type IN ('table', 'shadow') \
-                 AND substr(name, 1, 7) <> 'sqlite_' ORDER BY name",
-            )?
-            .query_map([], |row| row.get(0))?
-            .collect()
-    };
-    names()
-        .while_doing(doing)?
+    // Not the table-valued function: a table of the name `pragma_table_list` hides it.
+    let mut names: Vec<String> = Vec::new();
+    connection
+        .pragma_query(Some("main"), "table_list", |row| {
+            let (name, kind): (String, String) = (row.get("name")?, row.get("type")?);
+            if matches!(kind.as_str(), "table" | "shadow") && !name.starts_with("sqlite_") {
+                names.push(name);
+            }
+            Ok(())
+        })
+        .while_doing(doing)?;
+    names
         .into_iter()
         .map(|name| {
             let sql = format!("SELECT count(*) FROM main.{}", identifier(&name));

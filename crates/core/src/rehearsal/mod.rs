@@ -25,6 +25,7 @@ use crate::backup;
 use crate::catalog::Catalog;
 use crate::clock::timestamp;
 use crate::connection::{FileState, inspect, open_reader};
+use crate::drift;
 use crate::error::{Error, ErrorKind, Hint, Result};
 use crate::event::{Event, Observer, Stage};
 use crate::finding::Severity;
@@ -45,6 +46,8 @@ pub struct RehearseOptions<'a> {
     pub target: Target,
     /// What adoption may accept.
     pub adoption: AdoptionOptions,
+    /// Passes over a schema that somebody changed.
+    pub allow_drift: bool,
     /// Leaves the copy, migrated, when all is done.
     pub keep: bool,
     /// Runs on the migrated copy at the end.
@@ -56,6 +59,7 @@ impl std::fmt::Debug for RehearseOptions<'_> {
         f.debug_struct("RehearseOptions")
             .field("target", &self.target)
             .field("adoption", &self.adoption)
+            .field("allow_drift", &self.allow_drift)
             .field("keep", &self.keep)
             .field("smoke_test", &self.smoke_test.is_some())
             .finish()
@@ -93,13 +97,18 @@ pub fn rehearse(
     };
     let id = format!("{:08x}", settings.clock.nonce());
     let created_at = timestamp(settings.clock.now());
-    let bytes = space_needed(settings, &apply::plan(catalog, settings, plan_options)?)?;
+    let plan = apply::plan(catalog, settings, plan_options)?;
+    if !options.allow_drift {
+        drift::refuse(&plan)?;
+    }
+    let bytes = space_needed(settings, &plan)?;
 
     observer.observe(&Event::Rehearsing { stage: Stage::Copy });
     let copy = Copy::make(settings, bytes, &meter::ProgressOnly(observer))?;
     let plan = apply::plan(catalog, &copy.settings, plan_options)?;
     let subject = Subject::read(&*open_reader(&copy.settings.database, settings.busy_timeout)?)?;
-    let seen = Stages::new(catalog, &copy, &plan, plan_options, observer).run(options.smoke_test)?;
+    let seen = Stages::new(catalog, &copy, &plan, plan_options, options.allow_drift, observer)
+        .run(options.smoke_test)?;
 
     let mut rehearsal = Rehearsal {
         id,

@@ -50,7 +50,7 @@ pub(super) struct Stages<'a> {
     catalog: &'a Catalog,
     copy: &'a Copy,
     plan: &'a Plan,
-    options: PlanOptions,
+    options: MigrateOptions,
     observer: &'a dyn Observer,
     seen: Seen,
 }
@@ -61,13 +61,18 @@ impl<'a> Stages<'a> {
         copy: &'a Copy,
         plan: &'a Plan,
         options: PlanOptions,
+        allow_drift: bool,
         observer: &'a dyn Observer,
     ) -> Self {
         Self {
             catalog,
             copy,
             plan,
-            options,
+            options: MigrateOptions {
+                plan: options,
+                allow_drift,
+                ..MigrateOptions::default()
+            },
             observer,
             seen: Seen::default(),
         }
@@ -219,11 +224,7 @@ impl<'a> Stages<'a> {
 
     fn migrate(&self) -> (Result<Option<PathBuf>>, Vec<Measured>) {
         let meter = Meter::new(&self.copy.settings.database, self.observer);
-        let options = MigrateOptions {
-            plan: self.options,
-            ..MigrateOptions::default()
-        };
-        let ended = migrate(self.catalog, &self.copy.settings, options, &meter)
+        let ended = migrate(self.catalog, &self.copy.settings, self.options, &meter)
             .map(|outcome| outcome.backup.map(|created| created.backup.database));
         (ended, meter.into_measured())
     }

@@ -144,19 +144,19 @@ impl Back<'_> {
     fn run_statements(&mut self, step: &StepBack) -> Result<StepOutcome> {
         let started = Instant::now();
         let transaction = self.begin(step)?;
-        let before = Before::read(self.connection, &self.schemas, &step.effects)?;
+        let before = Before::read(self.connection, &self.schemas, step.forecast())?;
         let kept = kept::save(self.settings, self.connection, self.run, step)?;
         self.connection
             .execute_batch(&step.recorded.down_sql)
             .while_doing(format_args!("take {} back", step.stem))?;
-        self.check(&before, step)?;
         self.remove_records(step)?;
+        self.check(&before, step)?;
         let held = transaction.commit()?;
         self.done.kept.extend(kept);
         Ok(outcome(step, started, held, 0))
     }
 
-    fn check(&self, before: &Before, step: &StepBack) -> Result<()> {
+    fn check(&self, before: &Before<'_>, step: &StepBack) -> Result<()> {
         let row_changes: Vec<RowChange> = step
             .dropped
             .iter()
@@ -221,7 +221,7 @@ impl Back<'_> {
             // Under the write lock, like the history: if the lock file was removed, two processes may take turns.
             let progress =
                 Progress::read(connection)?.filter(|progress| progress.version == version && progress.down);
-            let before = Before::read(connection, &self.schemas, &step.effects)?;
+            let before = Before::read(connection, &self.schemas, step.forecast())?;
             let portion = Portion {
                 cursor: progress.as_ref().map(|progress| progress.cursor.clone()),
                 rows: pace.rows(),
@@ -239,7 +239,6 @@ impl Back<'_> {
                 skipped: 0,
                 max_lock_us: 0,
             };
-            self.check(&before, step)?;
             let is_last = done.cursor.is_none();
             if is_last {
                 self.remove_records(step)?;
@@ -247,6 +246,7 @@ impl Back<'_> {
                 next.write(connection, &timestamp(self.settings.clock.now()))?;
                 self.run.record(connection, self.settings, step.at())?;
             }
+            self.check(&before, step)?;
             let held = transaction.commit()?;
             self.committed = true;
             longest = longest.max(held);

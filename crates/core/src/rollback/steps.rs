@@ -4,7 +4,7 @@
 use rusqlite::Connection;
 
 use crate::catalog::Catalog;
-use crate::effects::Effects;
+use crate::effects::{Effects, Forecast, Writes};
 use crate::error::{Error, ErrorKind, Hint, Result};
 use crate::expected;
 use crate::ledger::count_rows;
@@ -12,6 +12,8 @@ use crate::runs::RecordedStep;
 use crate::schema::{ObjectKind, Snapshot};
 use crate::settings::Settings;
 use crate::state::{Progress, State};
+use crate::step::checks::refuse_written_records;
+use crate::tool_tables;
 use crate::undo::records::journaled;
 use crate::way_back::WayBack;
 
@@ -53,6 +55,29 @@ impl StepBack {
     /// The version that the database is at while the step has not gone back.
     pub(crate) fn at(&self) -> u32 {
         self.recorded.version - u32::from(self.partial)
+    }
+
+    pub(crate) fn forecast(&self) -> Forecast<'_> {
+        Forecast {
+            writes: writes(&self.way_back, &self.recorded.down_sql)
+                .unwrap_or(Writes::Statements { sql: "", fills: &[] }),
+            on: &self.schema_before,
+            effects: &self.effects,
+        }
+    }
+}
+
+/// What going back writes; `None` when that is not known.
+fn writes<'a>(way_back: &'a WayBack, down_sql: &'a str) -> Option<Writes<'a>> {
+    match way_back {
+        WayBack::Statements => Some(Writes::Statements {
+            sql: down_sql,
+            fills: &[],
+        }),
+        WayBack::Journal { table, column } | WayBack::Clear { table, column } => {
+            Some(Writes::Column { table, column })
+        }
+        WayBack::Unknown(_) => None,
     }
 }
 
@@ -98,6 +123,7 @@ pub(super) fn plan(
     state: &State,
     applied: &[RecordedStep],
 ) -> Result<Vec<StepBack>> {
+    tool_tables::refuse_foreign(connection)?;
     let mut scratch = expected::replay(&state.schema)?;
     let derived = derived_columns(catalog, applied);
     let known = expected::schemas(catalog)?;
@@ -107,24 +133,19 @@ pub(super) fn plan(
         let way_back = WayBack::parse(&recorded.way_back);
         let schema_before = expected::read(&scratch)?;
         let partial = recorded.version > state.version();
-        let effects = match &way_back {
-            WayBack::Statements => Effects::of_statements(&mut scratch, &recorded.down_sql)
-                .map_err(|source| changed(&stem, source))?,
-            WayBack::Journal { table, column } | WayBack::Clear { table, column } => {
-                if matches!(way_back, WayBack::Journal { .. }) {
-                    require_journal(connection, state, recorded, &stem)?;
-                }
-                Effects::of_update(&mut scratch, table, column).map_err(|source| changed(&stem, source))?
-            }
-            WayBack::Unknown(text) => {
-                return Err(Error::new(
-                    ErrorKind::NotReversible,
-                    format!("{stem} goes back in a way that this program does not know (`{text}`)"),
-                )
-                .with_truth("A newer program applied it, and can take it back.")
-                .with_hint(Hint::tool(["backup", "list"])));
-            }
+        let Some(writes) = writes(&way_back, &recorded.down_sql) else {
+            return Err(Error::new(
+                ErrorKind::NotReversible,
+                format!("{stem} goes back in a way that this program does not know (`{way_back}`)"),
+            )
+            .with_truth("A newer program applied it, and can take it back.")
+            .with_hint(Hint::tool(["backup", "list"])));
         };
+        if matches!(way_back, WayBack::Journal { .. }) {
+            require_journal(connection, state, recorded, &stem)?;
+        }
+        let effects = Effects::of(&mut scratch, writes).map_err(|source| changed(&stem, source))?;
+        refuse_written_records(&effects, &schema_before, &settings.database)?;
         let schema_after = expected::read(&scratch)?;
         let dropped = dropped::find(&schema_before, &schema_after);
         let kept = dropped

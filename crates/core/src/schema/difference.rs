@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::object::ObjectKind;
 use super::table_definition::ColumnDefinition;
+use crate::quote::identifier;
 
 /// One difference between the schema that is expected and the actual one.
 ///
@@ -129,6 +130,24 @@ impl Difference {
         }
     }
 
+    /// Whether `later` says the same of a schema that has changed in other respects since.
+    #[must_use]
+    pub(crate) fn is_still(&self, later: &Self) -> bool {
+        match (self, later) {
+            // A whole definition changes with each part of it.
+            (
+                Self::ObjectChanged { object, name, .. },
+                Self::ObjectChanged {
+                    object: kind,
+                    name: again,
+                    ..
+                },
+            ) => *object == ObjectKind::Table && object == kind && name == again,
+            (Self::ColumnOrder { table, .. }, Self::ColumnOrder { table: again, .. }) => table == again,
+            _ => self == later,
+        }
+    }
+
     /// Whether this is nothing but a column that the expected table lacks.
     #[must_use]
     pub fn is_additional_column(&self) -> bool {
@@ -162,6 +181,56 @@ impl Difference {
                 (some(expected).map(str::to_owned), some(actual).map(str::to_owned))
             }
         }
+    }
+
+    /// The statements, in one line, that make it what is expected; `None` where no few statements do.
+    #[must_use]
+    pub fn mended_by(&self) -> Option<String> {
+        let drop = |kind: ObjectKind, name: &str| {
+            format!(
+                "DROP {} {};",
+                kind.as_str().to_ascii_uppercase(),
+                identifier(name)
+            )
+        };
+        let statements = match self {
+            Self::ObjectMissing { expected, .. } => format!("{expected};"),
+            Self::ObjectUnexpected { object, name, .. } => drop(*object, name),
+            Self::ObjectChanged {
+                object,
+                name,
+                expected,
+                ..
+            } if *object != ObjectKind::Table => format!("{} {expected};", drop(*object, name)),
+            Self::ColumnMissing { table, expected, .. } => {
+                format!("ALTER TABLE {} ADD COLUMN {expected};", identifier(table))
+            }
+            Self::ColumnExtra { table, column, .. } => format!(
+                "ALTER TABLE {} DROP COLUMN {};",
+                identifier(table),
+                identifier(column)
+            ),
+            Self::ObjectChanged { .. }
+            | Self::ColumnChanged { .. }
+            | Self::ColumnOrder { .. }
+            | Self::ConstraintMissing { .. }
+            | Self::ConstraintExtra { .. }
+            | Self::OptionsChanged { .. } => return None,
+        };
+        Some(one_line(&statements))
+    }
+
+    /// Whether the statements of [`Difference::mended_by`] remove rows or values.
+    #[must_use]
+    pub fn mending_loses(&self) -> bool {
+        matches!(
+            self,
+            Self::ColumnExtra { .. }
+                | Self::ObjectUnexpected {
+                    object: ObjectKind::Table,
+                    ..
+                }
+        )
     }
 
     fn describe(&self) -> String {

@@ -80,7 +80,12 @@ impl Snapshot {
     /// The object of that kind and name; the case of ASCII letters in the name does not matter.
     #[must_use]
     pub fn get(&self, kind: ObjectKind, name: &str) -> Option<&Object> {
-        self.of_kind(kind).find(|object| object.is_named(name))
+        let wanted = (kind, name.to_ascii_lowercase());
+        let place = self
+            .objects
+            .partition_point(|object| (object.kind, object.name.to_ascii_lowercase()) < wanted);
+        let object = self.objects.get(place)?;
+        (object.kind == kind && object.is_named(name)).then_some(object)
     }
 
     /// The same schema without the objects for which `leave_out` is true.

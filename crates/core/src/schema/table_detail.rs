@@ -76,28 +76,25 @@ pub enum ForeignKeyAction {
 }
 
 impl TableDetail {
-    /// Reads the columns and foreign keys of `table` (or of a view) in `main`, with two prepared statements that
-    /// the connection keeps.
+    /// Reads the columns and foreign keys of `table` (or of a view) in `main`.
     ///
     /// # Errors
     /// [`rusqlite::Error::QueryReturnedNoRows`] when there is no such table; SQLite's own error when the table
     /// cannot be looked into, such as a virtual table whose module is not loaded.
     pub fn read(connection: &Connection, table: &str) -> Result<Self, rusqlite::Error> {
-        let mut statement = connection.prepare_cached(
-            r#"SELECT name, type, "notnull", dflt_value, pk, hidden FROM pragma_table_xinfo(?1, 'main') ORDER BY cid"#,
-        )?;
-        let columns: Vec<_> = statement
-            .query_map([table], |row| {
-                Ok(Column {
-                    name: row.get(0)?,
-                    declared_type: row.get(1)?,
-                    not_null: row.get(2)?,
-                    default: row.get(3)?,
-                    primary_key: row.get(4).map(|place| (place > 0).then_some(place))?,
-                    hidden: row.get(5)?,
-                })
-            })?
-            .collect::<Result<_, _>>()?;
+        // Not the table-valued functions: a table of the same name, such as `pragma_table_info`, hides them.
+        let mut columns = Vec::new();
+        connection.pragma(Some("main"), "table_xinfo", table, |row| {
+            columns.push(Column {
+                name: row.get("name")?,
+                declared_type: row.get("type")?,
+                not_null: row.get("notnull")?,
+                default: row.get("dflt_value")?,
+                primary_key: row.get("pk").map(|place| (place > 0).then_some(place))?,
+                hidden: row.get("hidden")?,
+            });
+            Ok(())
+        })?;
         if columns.is_empty() {
             return Err(rusqlite::Error::QueryReturnedNoRows);
         }
@@ -109,33 +106,31 @@ impl TableDetail {
 }
 
 fn foreign_keys(connection: &Connection, table: &str) -> Result<Vec<ForeignKey>, rusqlite::Error> {
-    // SQLite numbers the keys from the last one declared.
-    let mut statement = connection.prepare_cached(
-        r#"SELECT id, "table", "from", "to", on_delete, on_update FROM pragma_foreign_key_list(?1, 'main')
-           ORDER BY id DESC, seq"#,
-    )?;
-    let mut rows = statement.query([table])?;
-    let mut keys: Vec<ForeignKey> = Vec::new();
-    let mut last: Option<i64> = None;
-    while let Some(row) = rows.next()? {
-        let id = row.get(0)?;
-        let (child, parent): (String, Option<String>) = (row.get(2)?, row.get(3)?);
+    let mut keys: Vec<(i64, ForeignKey)> = Vec::new();
+    connection.pragma(Some("main"), "foreign_key_list", table, |row| {
+        let id = row.get("id")?;
+        let (child, parent): (String, Option<String>) = (row.get("from")?, row.get("to")?);
         match keys.last_mut() {
-            Some(key) if last == Some(id) => {
+            Some((last, key)) if *last == id => {
                 key.columns.push(child);
                 key.parent_columns.extend(parent);
             }
-            _ => keys.push(ForeignKey {
-                columns: vec![child],
-                parent_table: row.get(1)?,
-                parent_columns: parent.into_iter().collect(),
-                on_delete: row.get(4)?,
-                on_update: row.get(5)?,
-            }),
+            _ => keys.push((
+                id,
+                ForeignKey {
+                    columns: vec![child],
+                    parent_table: row.get("table")?,
+                    parent_columns: parent.into_iter().collect(),
+                    on_delete: row.get("on_delete")?,
+                    on_update: row.get("on_update")?,
+                },
+            )),
         }
-        last = Some(id);
-    }
-    Ok(keys)
+        Ok(())
+    })?;
+    // SQLite numbers the keys from the last one declared.
+    keys.sort_by_key(|(id, _)| std::cmp::Reverse(*id));
+    Ok(keys.into_iter().map(|(_, key)| key).collect())
 }
 
 impl FromSql for Hidden {

@@ -144,7 +144,7 @@ impl StepContext<'_> {
         // Read under the write lock, like the history: if the lock file was removed, two processes may take turns.
         let progress = self.progress(step)?;
         let progress = progress.as_ref();
-        let before = Before::read(self.connection, &self.schemas, &step.effects)?;
+        let before = Before::read(self.connection, &self.schemas, step.forecast(migration))?;
         let changes_before = self.connection.total_changes();
         let mut batch = Batch {
             connection: self.connection,
@@ -162,12 +162,8 @@ impl StepContext<'_> {
         };
         let outcome = data.forward(&mut batch)?;
         let skipped = std::mem::take(&mut batch.skipped);
-        self.check_changes(
-            step,
-            data,
-            &outcome,
-            self.connection.total_changes() - changes_before,
-        )?;
+        let changed = self.connection.total_changes() - changes_before;
+        check_changes(step, &before, data, &outcome, changed)?;
 
         let next = Progress {
             version: step.version,
@@ -205,36 +201,12 @@ impl StepContext<'_> {
             self.run
                 .record(self.connection, self.settings, step.version - 1)?;
         }
-        let after = before.check(self.connection, &self.schemas, &self.change(step, migration))?;
         if done.is_last() {
-            self.record(migration, done.measures(started), &after)?;
+            self.record(step, migration, done.measures(started))?;
         }
+        let change = self.change(step, &migration.row_changes);
+        before.check(self.connection, &self.schemas, &change)?;
         Ok(done)
-    }
-
-    /// The rows that SQLite says it changed must be the rows that the step says it changed. Triggers of the
-    /// operators' own make SQLite's number larger; then the counts of the ledger decide alone.
-    fn check_changes(
-        &self,
-        step: &Step,
-        data: &dyn DataStep,
-        outcome: &BatchOutcome,
-        counted: u64,
-    ) -> Result<()> {
-        let has_triggers = !step.effects.recounted().is_empty() || step.effects.updated.len() > 1;
-        let declared = outcome.changed * if data.is_journaled() { 2 } else { 1 };
-        if has_triggers || counted == declared {
-            return Ok(());
-        }
-        Err(Error::new(
-            ErrorKind::ConservationViolated,
-            format!(
-                "a batch of {} changed {counted} rows where it declares {declared}",
-                step.stem
-            ),
-        )
-        .with_truth("The batch was rolled back.")
-        .with_hint(Hint::tool(["log"])))
     }
 
     /// Tells what a batch did, which is committed now.
@@ -254,6 +226,31 @@ impl StepContext<'_> {
             });
         }
     }
+}
+
+/// The rows that SQLite says it changed must be the rows that the step says it changed. Triggers of the
+/// operators' own make SQLite's number larger; then the counts of the ledger decide alone.
+fn check_changes(
+    step: &Step,
+    before: &Before<'_>,
+    data: &dyn DataStep,
+    outcome: &BatchOutcome,
+    counted: u64,
+) -> Result<()> {
+    let has_triggers = !before.effects.recounted().is_empty() || before.effects.updated.len() > 1;
+    let declared = outcome.changed * if data.is_journaled() { 2 } else { 1 };
+    if has_triggers || counted == declared {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::ConservationViolated,
+        format!(
+            "a batch of {} changed {counted} rows where it declares {declared}",
+            step.stem
+        ),
+    )
+    .with_truth("The batch was rolled back.")
+    .with_hint(Hint::tool(["log"])))
 }
 
 fn micros(duration: Duration) -> u64 {

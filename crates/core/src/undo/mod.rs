@@ -20,8 +20,11 @@ use crate::rollback::unfinished::Unfinished;
 use crate::rollback_journal::RollbackJournal;
 use crate::run_log::RunLog;
 use crate::runs::{self, Run};
+use crate::schema_reader::SchemaReader;
 use crate::settings::Settings;
 use crate::state::Progress;
+use crate::step::checks::conserving;
+use crate::tool_tables;
 use crate::transaction::WriteTransaction;
 use crate::way_back::WayBack;
 use records::{Fate, JournalReader, Record, Selection, journaled};
@@ -147,6 +150,7 @@ struct Undo<'a> {
 
 impl<'a> Undo<'a> {
     fn prepare(connection: &'a Connection, version: u32, options: &'a UndoOptions) -> Result<Self> {
+        tool_tables::refuse_foreign(connection)?;
         let at = Position::read(connection)?;
         let steps = runs::read_steps(connection)?;
         let Some(step) = steps.into_iter().find(|step| step.version == version) else {
@@ -237,6 +241,7 @@ impl<'a> Undo<'a> {
         let mut outcome = self.outcome(Some(run.name.clone()));
         let subject = format!("V{:03}__{}", self.journal.version(), self.name);
         let mut pace = Pace::new(&settings.database, settings.lock_budget);
+        let schemas = SchemaReader::new(self.connection);
         let mut before = i64::MAX;
         let mut visited = 0;
         // Read without the write lock: few records may be selected of many. What becomes of each is decided with it.
@@ -246,7 +251,7 @@ impl<'a> Undo<'a> {
             if window.records.is_empty() {
                 continue;
             }
-            let held = self.put_back(settings, run, &window.records, &mut outcome)?;
+            let held = self.put_back(settings, run, &schemas, &window.records, &mut outcome)?;
             *is_begun = true;
             observer.observe(&Event::Progress {
                 activity: Activity::Rows,
@@ -275,22 +280,33 @@ impl<'a> Undo<'a> {
         &self,
         settings: &Settings,
         run: &Run,
+        schemas: &SchemaReader<'_>,
         records: &[Record],
         outcome: &mut UndoOutcome,
     ) -> Result<Duration> {
         let transaction = WriteTransaction::begin(self.connection, settings.busy_timeout)?;
-        for record in records {
-            let fate = self.journal.fate(record, self.options.force)?;
-            self.note(outcome, record, fate)?;
-            if let Fate::Revert(rowid) = fate {
-                self.journal.revert(record, rowid)?;
-                self.connection
-                    .prepare_cached("UPDATE migration_affected_records SET undone_by = ?2 WHERE seq = ?1")
-                    .and_then(|mut update| update.execute(rusqlite::params![record.seq, run.name]))
-                    .while_doing("record what was undone")?;
-            }
-        }
-        run.record(self.connection, settings, self.at.version)?;
+        conserving(
+            self.connection,
+            schemas,
+            "the undo",
+            self.journal.writes(),
+            || {
+                for record in records {
+                    let fate = self.journal.fate(record, self.options.force)?;
+                    self.note(outcome, record, fate)?;
+                    if let Fate::Revert(rowid) = fate {
+                        self.journal.revert(record, rowid)?;
+                        self.connection
+                            .prepare_cached(
+                                "UPDATE migration_affected_records SET undone_by = ?2 WHERE seq = ?1",
+                            )
+                            .and_then(|mut update| update.execute(rusqlite::params![record.seq, run.name]))
+                            .while_doing("record what was undone")?;
+                    }
+                }
+                run.record(self.connection, settings, self.at.version)
+            },
+        )?;
         transaction.commit()
     }
 

@@ -1,11 +1,13 @@
 //! Records of the journal, newest first, compared with the rows they came from.
 
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
-use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
+use rusqlite::{Connection, params, params_from_iter};
 
 use crate::data::key_text;
+use crate::effects::Writes;
 use crate::error::{Error, ErrorKind, Hint, Result, SqliteContext};
 use crate::quote::identifier;
+use crate::schema::TableDetail;
 
 use super::{Conflict, Reverted};
 
@@ -185,6 +187,14 @@ impl<'a> JournalReader<'a> {
         self.version
     }
 
+    /// What putting records back writes.
+    pub(crate) fn writes(&self) -> Writes<'_> {
+        Writes::Column {
+            table: &self.table,
+            column: &self.column,
+        }
+    }
+
     /// The next `limit` records of the journal before `seq`; `None` at its end.
     ///
     /// The limit is on what is looked at: a selection that few records meet must not read all of them at once.
@@ -352,13 +362,11 @@ fn select(selection: &Selection, table: &str, key: &str) -> String {
 
 /// The column that the journal knows records by: the one that its values came from.
 fn key_column(connection: &Connection, table: &str) -> Result<String> {
-    let key: Option<String> = connection
-        .query_row(
-            "SELECT name FROM pragma_table_info(?1) WHERE pk = 1",
-            [table],
-            |row| row.get(0),
-        )
-        .optional()
-        .while_doing("find the key of the table")?;
+    let detail = TableDetail::read(connection, table).while_doing("find the key of the table")?;
+    let key = detail
+        .columns
+        .into_iter()
+        .find(|column| column.primary_key == Some(1))
+        .map(|column| column.name);
     Ok(identifier(&key.unwrap_or_else(|| "_rowid_".to_owned())))
 }

@@ -87,6 +87,12 @@ pub const RELEASE_CONTRADICTS: Code = code(
 );
 /// A row of `schema_version` that no complete release explains.
 pub const RELEASE_UNKNOWN: Code = code("BV128", Warning, "remove the row that was filled in by hand");
+/// Something on the tool's own tables, or in their place, that could change other rows when the tool writes them.
+pub const FOREIGN_ON_OWN: Code = code(
+    "BV129",
+    Error,
+    "find out who made it and remove it; nothing is migrated while it is there",
+);
 /// Journal rows do not add up.
 pub const JOURNAL_DIFFERS: Code = code(
     "BV130",
@@ -155,7 +161,7 @@ pub const BACKUP_UNREADABLE: Code = code(
 );
 
 /// All kinds, by code.
-pub const ALL: [&Code; 30] = [
+pub const ALL: [&Code; 31] = [
     &DAMAGED,
     &UNREADABLE,
     &CONSTRAINT,
@@ -173,6 +179,7 @@ pub const ALL: [&Code; 30] = [
     &WAY_BACK_DIFFERS,
     &RELEASE_CONTRADICTS,
     &RELEASE_UNKNOWN,
+    &FOREIGN_ON_OWN,
     &JOURNAL_DIFFERS,
     &JOURNAL_PRUNED,
     &NOT_FILLED,

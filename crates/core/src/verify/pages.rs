@@ -5,7 +5,8 @@ use std::path::Path;
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 
-use crate::error::{IoContext, Result, SqliteContext};
+use crate::backup::unread_page;
+use crate::error::{Error, ErrorKind, IoContext, Result, SqliteContext};
 
 use super::codes::{self, Code};
 use super::report::Report;
@@ -29,7 +30,16 @@ pub(super) fn check(connection: &Connection, full: bool, report: &mut Report) ->
             _ => continue,
         };
         for line in text.lines().filter(|line| *line != "ok" && !is_heading(line)) {
-            report.add(code_of(line), "database", line);
+            match unread_page(line) {
+                Some(ErrorKind::OutOfMemory) => {
+                    return Err(Error::new(
+                        ErrorKind::OutOfMemory,
+                        format!("cannot {doing}: {line}"),
+                    ));
+                }
+                Some(_) => report.add(&codes::UNREADABLE, "database", line),
+                None => report.add(code_of(line), "database", line),
+            }
         }
     }
     Ok(())

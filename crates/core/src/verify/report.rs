@@ -1,5 +1,6 @@
 //! Findings as they come in, and which failures of a look are findings themselves.
 
+use std::collections::HashSet;
 use std::error::Error as _;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -11,20 +12,33 @@ use super::codes::{self, Code};
 #[derive(Debug, Default)]
 pub(super) struct Report {
     findings: Vec<Finding>,
+    /// Two looks at the same damage say the same.
+    said: HashSet<(&'static str, String, String)>,
 }
 
 impl Report {
     /// Adds a finding.
     pub(super) fn add(&mut self, code: &Code, subject: impl Into<String>, message: impl Into<String>) {
+        self.add_with_fix(code, subject, message, code.fix);
+    }
+
+    /// Adds a finding about which there is more to say than its kind tells.
+    pub(super) fn add_with_fix(
+        &mut self,
+        code: &Code,
+        subject: impl Into<String>,
+        message: impl Into<String>,
+        fix: impl Into<String>,
+    ) {
         let finding = Finding {
             code: code.code,
             severity: code.severity,
             subject: subject.into(),
             message: message.into(),
-            fix: code.fix.to_owned(),
+            fix: fix.into(),
         };
-        // Two looks at the same damage say the same.
-        if !self.findings.contains(&finding) {
+        let said = (finding.code, finding.subject.clone(), finding.message.clone());
+        if self.said.insert(said) {
             self.findings.push(finding);
         }
     }

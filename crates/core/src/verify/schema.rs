@@ -20,19 +20,21 @@ pub(super) fn check(subject: &Subject<'_>, report: &mut Report) -> Result<()> {
         Err(error) => return Err(error),
     };
     if state.history.is_none() {
-        return not_managed(subject, &state, report);
+        not_managed(subject, &state, report)?;
     }
-    if state.version() > subject.catalog.last_version() {
-        return Ok(());
-    }
-    let differences = if tool_tables::exists(subject.connection, tool_tables::STEPS)? {
-        drift::find(subject.catalog, subject.connection, &state)?
-    } else {
-        drift::against_catalog(subject.catalog, subject.connection, &state)?
-    };
-    for difference in differences {
+    let foreign = tool_tables::foreign(subject.connection)?;
+    for difference in drift::find(subject.catalog, subject.connection, &state)? {
+        let code = if foreign.contains(&difference) {
+            &codes::FOREIGN_ON_OWN
+        } else {
+            &codes::DRIFT
+        };
         let text = render_diff(std::slice::from_ref(&difference));
-        report.add(&codes::DRIFT, difference.subject(), text.trim_end());
+        let fix = match difference.mended_by() {
+            Some(sql) if !difference.mending_loses() => format!("mend it with `{sql}`, or see `schema diff`"),
+            _ => code.fix.to_owned(),
+        };
+        report.add_with_fix(code, difference.subject(), text.trim_end(), fix);
     }
     Ok(())
 }

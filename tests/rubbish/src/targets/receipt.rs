@@ -63,6 +63,7 @@ fn prepare() -> Ground {
     let options = RehearseOptions {
         target: bridge_migrate_core::Target::Latest,
         adoption: AdoptionOptions::default(),
+        allow_drift: false,
         keep: false,
         smoke_test: None,
     };

@@ -96,6 +96,7 @@ impl Command {
                 let options = RehearseOptions {
                     target: Target::Latest,
                     adoption: AdoptionOptions::default(),
+                    allow_drift: false,
                     keep: false,
                     smoke_test: None,
                 };
