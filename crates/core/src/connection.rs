@@ -256,10 +256,33 @@ pub(crate) fn recover(path: &Path, busy_timeout: Duration) -> Result<()> {
 }
 
 /// A read transaction that holds its lock: BEGIN takes none, reading does.
+///
+/// Between the two looks that SQLite takes, at who writes and at the journal, a writer may begin: then its journal looks
+/// like one that a crash left, and who may not write is refused. Another look tells the two apart.
 pub(crate) fn begin_reading(connection: &Connection) -> rusqlite::Result<Transaction<'_>> {
-    let transaction = connection.unchecked_transaction()?;
-    transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
-    Ok(transaction)
+    let mut looks = 0;
+    loop {
+        let transaction = connection.unchecked_transaction()?;
+        let read = transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()));
+        match read {
+            Ok(()) => return Ok(transaction),
+            Err(error) if looks < JOURNAL_LOOKS && needs_rollback(&error) => {
+                looks += 1;
+                drop(transaction);
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// How often one looks again at a journal that looks as if a crash had left it.
+const JOURNAL_LOOKS: u32 = 10;
+
+fn needs_rollback(error: &rusqlite::Error) -> bool {
+    error
+        .sqlite_error()
+        .is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_READONLY_ROLLBACK)
 }
 
 /// Looks again when servers came or went in the middle of a look at a database in write-ahead mode.
@@ -278,11 +301,12 @@ pub(crate) fn until_settled<T>(
     loop {
         match look() {
             Err(error)
-                if matches!(inspect(path), Ok(FileState::Database { wal: true }))
-                    && matches!(
-                        error.kind(),
-                        ErrorKind::Permission | ErrorKind::Missing | ErrorKind::Corrupt
-                    )
+                if (is_refused_rollback(&error)
+                    || matches!(inspect(path), Ok(FileState::Database { wal: true }))
+                        && matches!(
+                            error.kind(),
+                            ErrorKind::Permission | ErrorKind::Missing | ErrorKind::Corrupt
+                        ))
                     && started.elapsed() < busy_timeout.min(SETTLED_WITHIN) =>
             {
                 std::thread::sleep(Duration::from_millis(1));
@@ -290,6 +314,13 @@ pub(crate) fn until_settled<T>(
             seen => return seen,
         }
     }
+}
+
+/// Whether a statement in the middle of a look met what [`begin_reading`] tells of.
+fn is_refused_rollback(error: &Error) -> bool {
+    std::error::Error::source(error)
+        .and_then(|source| source.downcast_ref::<rusqlite::Error>())
+        .is_some_and(needs_rollback)
 }
 
 fn try_open_in_place(path: &Path, busy_timeout: Duration) -> Result<Option<Reader>> {
@@ -325,7 +356,7 @@ fn try_open_in_place(path: &Path, busy_timeout: Duration) -> Result<Option<Reade
         FileState::Empty | FileState::Database { wal: false } => "?mode=ro",
     };
     let opened = open_uri(path, query, busy_timeout).and_then(|reader| {
-        reader.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
+        begin_reading(&reader)?;
         Ok(reader)
     });
     match opened {

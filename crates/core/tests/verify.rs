@@ -11,6 +11,8 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use bridge_migrate_core::apply::{MigrateOptions, migrate};
 use bridge_migrate_core::catalog::Catalog;
@@ -18,6 +20,9 @@ use bridge_migrate_core::error::ErrorKind;
 use bridge_migrate_core::event::Silent;
 use bridge_migrate_core::finding::{Finding, Severity};
 use bridge_migrate_core::plan::PlanOptions;
+use bridge_migrate_core::rollback::{RollbackOptions, Strategy, rollback};
+use bridge_migrate_core::rusqlite::Connection;
+use bridge_migrate_core::undo::{UndoOptions, undo};
 use bridge_migrate_core::verify::{VerifyOptions, is_only_newer, verify};
 use bridge_migrate_core::{Release, Target};
 use common::{Place, catalog, migration, notes};
@@ -172,6 +177,143 @@ fn the_journal_must_have_a_row_for_each_changed_one() {
     insta::assert_snapshot!(after("DELETE FROM migration_affected_records"), @"BV131 note V003: it changed 62 rows, and its journal is empty");
     insta::assert_snapshot!(after("INSERT INTO migration_affected_records (migration, table_name, column_name, row_id) VALUES (7, 'notes', 'body', 1)"), @"BV130 error migration_affected_records: 1 of its rows are of migration 7, which is not applied");
     assert!(after("DROP TABLE migration_affected_records").contains("BV130 error V003"));
+}
+
+#[test]
+fn a_journal_that_is_on_its_way_is_not_called_wrong() {
+    // A rollback by the journal that was killed has taken a part of it back.
+    let place = used();
+    place
+        .open()
+        .execute_batch(
+            "DELETE FROM migration_affected_records WHERE seq > 20;
+             INSERT INTO migration_progress VALUES
+             (3, 'shout', '1.1.0', 'journal notes.body', 'down', 'journal', 42, 42, 0, 5, 'then');
+             DELETE FROM refinery_schema_history WHERE version = 4; DELETE FROM migration_steps WHERE version = 4;
+             DELETE FROM schema_version WHERE version = '1.1.0'",
+        )
+        .unwrap();
+    let findings = look(&place);
+    insta::assert_snapshot!(lines(&findings), @"BV140 warning V003: taking it back stopped after 42 rows");
+    assert!(
+        findings[0].fix.contains("`rollback --to 2`"),
+        "{}",
+        findings[0].fix
+    );
+    // One that was pruned in part is said to be pruned.
+    let place = used();
+    place
+        .open()
+        .execute_batch(
+            "DELETE FROM migration_affected_records WHERE seq > 20;
+             INSERT INTO migration_runs SELECT 'aaaaaaaa', 'log prune', '9999', '9999', 4, 4, 4, host, pid, tool, time_zone,
+             NULL FROM migration_runs LIMIT 1",
+        )
+        .unwrap();
+    insta::assert_snapshot!(lines(&look(&place)), @"BV131 note V003: it changed 62 rows, and 20 are left in its journal");
+}
+
+/// Writes one and then the other of two states of which each agrees with itself, until it is told to stop.
+fn write_by_turns(server: &Connection, stop: &AtomicBool) -> u64 {
+    let mut turns = 0;
+    while !stop.load(Ordering::Relaxed) {
+        for (journal, change) in [("seq = 1", "-"), ("seq = 0", "+")] {
+            server
+                .execute_batch(&format!(
+                    "BEGIN IMMEDIATE;
+                     DELETE FROM migration_affected_records WHERE {journal};
+                     INSERT INTO migration_affected_records (seq, migration, table_name, column_name, row_id)
+                     SELECT 1, 3, 'notes', 'body', 1 WHERE '{change}' = '+';
+                     UPDATE migration_steps SET rows_changed = rows_changed {change} 1 WHERE version = 3;
+                     COMMIT"
+                ))
+                .unwrap();
+            turns += 1;
+        }
+    }
+    turns
+}
+
+#[test]
+fn a_look_beside_a_writer_is_of_one_moment() {
+    // As a run has it: what ends a transaction is the header of the journal, overwritten.
+    for mode in ["persist", "wal"] {
+        let place = used();
+        let server = place.open();
+        server.busy_timeout(Duration::from_secs(20)).unwrap();
+        server
+            .pragma_update_and_check(None, "journal_mode", mode, |_| Ok(()))
+            .unwrap();
+        let stop = AtomicBool::new(false);
+        let (turns, looks) = std::thread::scope(|scope| {
+            let stop = &stop;
+            let server = scope.spawn(move || write_by_turns(&server, stop));
+            let looks: Vec<_> = (0..40)
+                .map(|_| verify(&catalog(), &place.settings, VerifyOptions::default(), &Silent))
+                .collect();
+            stop.store(true, Ordering::Relaxed);
+            (server.join().unwrap(), looks)
+        });
+        for look in looks {
+            assert_eq!(lines(&look.unwrap()), "", "{mode}");
+        }
+        assert!(turns > 40, "{mode}: {turns}");
+    }
+}
+
+#[test]
+fn a_database_of_four_thousand_tables_is_looked_at_in_time() {
+    let place = Place::new();
+    let connection = place.open();
+    let tables = |sql: &mut String, number| {
+        sql.push_str(&format!(
+            "CREATE TABLE t{number} (id INTEGER PRIMARY KEY, up REFERENCES t{} (id));",
+            number / 2
+        ));
+    };
+    let mut sql =
+        "BEGIN; CREATE TABLE notes (id TEXT PRIMARY KEY, body TEXT NOT NULL, reply_to TEXT);".to_owned();
+    (0..4000).for_each(|number| tables(&mut sql, number));
+    connection.execute_batch(&sql).unwrap();
+    connection
+        .execute_batch("INSERT INTO t7 VALUES (1, 99); COMMIT")
+        .unwrap();
+    migrate(&catalog(), &place.settings, MigrateOptions::default(), &Silent).unwrap();
+    let began = Instant::now();
+    let findings = verify(&catalog(), &place.settings, VerifyOptions::default(), &Silent).unwrap();
+    // Looking at all tables for each of them took 45 s.
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    insta::assert_snapshot!(lines(&findings), @"BV105 warning t7.up: 1 row has no parent in t3");
+}
+
+#[test]
+fn tables_named_like_functions_of_sqlite_hinder_nothing() {
+    let place = Place::new();
+    place
+        .open()
+        .execute_batch(
+            "CREATE TABLE notes (id TEXT PRIMARY KEY, body TEXT NOT NULL, reply_to TEXT REFERENCES notes (id));
+             DROP TABLE notes; CREATE TABLE notes (id TEXT PRIMARY KEY, body TEXT NOT NULL, reply_to TEXT);
+             INSERT INTO notes VALUES ('a', 'one', NULL), ('b', 'two', 'a');
+             CREATE TABLE pragma_table_info (name, pk); CREATE VIEW pragma_table_xinfo AS SELECT 1 AS name;
+             CREATE TABLE pragma_table_list (name); CREATE TABLE pragma_foreign_key_list (x REFERENCES notes (id));
+             CREATE TABLE pragma_index_list (x); CREATE TABLE pragma_foreign_key_check (x);
+             INSERT INTO pragma_foreign_key_list VALUES ('nobody')",
+        )
+        .unwrap();
+    let rows = || place.strings("SELECT id || body || coalesce(reply_to, '') FROM notes ORDER BY id");
+    let before = rows();
+    migrate(&catalog(), &place.settings, MigrateOptions::default(), &Silent).unwrap();
+    insta::assert_snapshot!(lines(&look(&place)), @"BV105 warning pragma_foreign_key_list.x: 1 row has no parent in notes");
+    let outcome = undo(&place.settings, 3, &UndoOptions::default(), &Silent).unwrap();
+    assert_eq!(outcome.reverted_count, 2);
+    let options = RollbackOptions {
+        target: Target::Version(1),
+        strategy: Strategy::Down,
+    };
+    rollback(&catalog(), &place.settings, options, &mut |_| true, &Silent).unwrap();
+    assert_eq!(rows(), before);
+    assert_eq!(place.strings("SELECT x FROM pragma_foreign_key_list"), ["nobody"]);
 }
 
 #[test]

@@ -97,7 +97,8 @@ pub const FOREIGN_ON_OWN: Code = code(
 pub const JOURNAL_DIFFERS: Code = code(
     "BV130",
     Error,
-    "do not roll that migration back by its journal; `rollback --strategy restore` has the old values",
+    "do not roll that migration back by its journal; the backup of its run has the old values: see what putting it \
+     back would lose with `rollback --strategy restore --dry-run`",
 );
 /// The journal was pruned.
 pub const JOURNAL_PRUNED: Code = code(

@@ -6,6 +6,7 @@ use crate::backup::{self, State};
 use crate::connection::{FileState, SIDECARS, with_suffix};
 use crate::error::{Result, SqliteContext};
 use crate::lock;
+use crate::rollback::unfinished::Unfinished;
 use crate::settings::{Settings, folder_of};
 use crate::tool_tables;
 use crate::whole_file::abandoned;
@@ -17,6 +18,8 @@ use super::{Subject, codes};
 pub(super) fn around(settings: &Settings, state: FileState, report: &mut Report) -> Result<()> {
     if lock::current_holder(&settings.database).is_some() {
         report.add(&codes::RUNNING, "migration lock", "a migration is running");
+    } else {
+        unfinished(settings, report);
     }
     let name = |path: &Path| {
         path.file_name()
@@ -71,9 +74,22 @@ pub(super) fn around(settings: &Settings, state: FileState, report: &mut Report)
     Ok(())
 }
 
+/// Looks at the note of a rollback that puts a restore point back.
+fn unfinished(settings: &Settings, report: &mut Report) {
+    let (message, next) = match Unfinished::read(settings) {
+        Ok(None) => return,
+        Ok(Some(note)) => (
+            format!("a way back to V{:03} by a restore point stopped", note.to),
+            format!("complete it with `rollback --to {}`", note.to),
+        ),
+        Err(error) => (error.message().to_owned(), codes::INTERRUPTED.fix.to_owned()),
+    };
+    report.add_with_fix(&codes::INTERRUPTED, "rollback", message, next);
+}
+
 /// Looks at the work that the database itself records as half done.
 pub(super) fn inside(subject: &Subject<'_>, report: &mut Report) -> Result<()> {
-    if !tool_tables::exists(subject.connection, tool_tables::PROGRESS)? {
+    if subject.is_running || !tool_tables::exists(subject.connection, tool_tables::PROGRESS)? {
         return Ok(());
     }
     let rows: rusqlite::Result<Vec<(i64, bool, i64)>> = subject
@@ -87,11 +103,16 @@ pub(super) fn inside(subject: &Subject<'_>, report: &mut Report) -> Result<()> {
                 .collect()
         });
     for (version, down, visited) in rows.while_doing("read where an interrupted step stopped")? {
-        let what = if down { "taking it back" } else { "applying it" };
-        report.add(
+        let (what, next) = if down {
+            ("taking it back", format!("`rollback --to {}`", version - 1))
+        } else {
+            ("applying it", "`migrate`".to_owned())
+        };
+        report.add_with_fix(
             &codes::INTERRUPTED,
             format!("V{version:03}"),
             format!("{what} stopped after {visited} rows"),
+            format!("complete it with {next}: it goes on there, and nothing is lost"),
         );
     }
     Ok(())

@@ -22,6 +22,7 @@ use crate::connection::{self, FileState};
 use crate::error::{Result, SqliteContext};
 use crate::event::{Activity, Event, Observer};
 use crate::finding::{Finding, Severity};
+use crate::lock;
 use crate::settings::Settings;
 use report::Report;
 
@@ -37,6 +38,8 @@ struct Subject<'a> {
     catalog: &'a Catalog,
     settings: &'a Settings,
     connection: &'a Connection,
+    /// Whether a run is at work: what is half done is not left half done.
+    is_running: bool,
 }
 
 /// Looks at the database and everything beside it, worst findings first. Not one byte changes.
@@ -78,11 +81,6 @@ pub fn verify(
         let outcome = pages::check_length(&reader, &settings.database, &mut report);
         report.absorb("database", outcome)?;
     }
-    let subject = Subject {
-        catalog,
-        settings,
-        connection: &reader,
-    };
     let name = settings
         .database
         .file_name()
@@ -96,8 +94,15 @@ pub fn verify(
         total: None,
     });
     let keeps_writers_waiting = is_live && state == (FileState::Database { wal: false });
-    let looked = check_pages(&subject, options, keeps_writers_waiting, observer, &mut report)
-        .and_then(|()| look(&subject, &mut report));
+    let looked = look_at_one_moment(
+        catalog,
+        settings,
+        &reader,
+        options,
+        keeps_writers_waiting,
+        observer,
+        &mut report,
+    );
     observer.observe(&Event::ProgressFinished {
         activity: Activity::Check,
         subject: name,
@@ -106,8 +111,11 @@ pub fn verify(
     Ok(report.into_findings())
 }
 
-fn check_pages(
-    subject: &Subject<'_>,
+/// Looks at everything as of one moment: what a run writes in one transaction agrees with itself only then.
+fn look_at_one_moment(
+    catalog: &Catalog,
+    settings: &Settings,
+    reader: &Connection,
     options: VerifyOptions,
     keeps_writers_waiting: bool,
     observer: &dyn Observer,
@@ -119,41 +127,37 @@ fn check_pages(
         still::QUICKLY_CHECKED
     };
     let still = if keeps_writers_waiting {
-        still::copy_if_large(subject.settings, limit, observer)?
+        still::copy_if_large(settings, limit, observer)?
     } else {
         None
     };
-    let connection = still.as_ref().map_or(subject.connection, |copy| &copy.reader);
-    let checked = pages::check(connection, options.full, report);
-    report.absorb("database", checked)
-}
-
-fn look(subject: &Subject<'_>, report: &mut Report) -> Result<()> {
-    look_at(&[("foreign keys", foreign::check)], subject, report)?;
-    {
-        // What a run writes in one transaction is compared as of one moment.
-        let doing = "read the records of the database";
-        let _moment = subject.connection.unchecked_transaction().while_doing(doing)?;
-        let brief: [(&str, Part); 3] = [
-            ("schema", schema::check),
-            ("history", history::check),
-            ("records", records::check),
-        ];
-        look_at(&brief, subject, report)?;
-    }
-    let rest: [(&str, Part); 2] = [("rows", rows::check), ("leftovers", leftovers::inside)];
-    look_at(&rest, subject, report)
-}
-
-type Part = fn(&Subject<'_>, &mut Report) -> Result<()>;
-
-fn look_at(parts: &[(&'static str, Part)], subject: &Subject<'_>, report: &mut Report) -> Result<()> {
+    let reader = still.as_ref().map_or(reader, |copy| &copy.reader);
+    let moment = connection::begin_reading(reader).while_doing("read the database")?;
+    let subject = Subject {
+        catalog,
+        settings,
+        connection: &moment,
+        // Asked again, since a run may have begun between the first look and the moment.
+        is_running: report.has(&codes::RUNNING) || lock::current_holder(&settings.database).is_some(),
+    };
+    let checked = pages::check(&moment, options.full, report);
+    report.absorb("database", checked)?;
+    let parts: [(&str, Part); 6] = [
+        ("foreign keys", foreign::check),
+        ("schema", schema::check),
+        ("history", history::check),
+        ("records", records::check),
+        ("rows", rows::check),
+        ("leftovers", leftovers::inside),
+    ];
     for (area, part) in parts {
-        let outcome = part(subject, report);
+        let outcome = part(&subject, report);
         report.absorb(area, outcome)?;
     }
     Ok(())
 }
+
+type Part = fn(&Subject<'_>, &mut Report) -> Result<()>;
 
 /// Whether the only thing wrong is that the database has migrations beyond this program's.
 #[must_use]

@@ -31,7 +31,7 @@ pub(super) fn check(subject: &Subject<'_>, report: &mut Report) -> Result<()> {
     }
     if tool_tables::exists(subject.connection, tool_tables::RUNS)? {
         let runs = runs::read_runs(subject.connection)?;
-        check_runs(&steps, &runs, report);
+        check_runs(&steps, &runs, subject.is_running, report);
         check_restore_point(&runs, report);
     }
     Ok(())
@@ -121,7 +121,7 @@ fn compare_with_catalog(subject: &Subject<'_>, step: &RecordedStep, report: &mut
     }
 }
 
-fn check_runs(steps: &[RecordedStep], runs: &[RecordedRun], report: &mut Report) {
+fn check_runs(steps: &[RecordedStep], runs: &[RecordedRun], is_running: bool, report: &mut Report) {
     for step in steps {
         if !runs.iter().any(|run| run.run == step.run) {
             report.add(
@@ -131,14 +131,20 @@ fn check_runs(steps: &[RecordedStep], runs: &[RecordedRun], report: &mut Report)
             );
         }
     }
-    if let Some(run) = runs.last().filter(|run| run.finished_at.is_none()) {
-        report.add(
+    if let Some(run) = runs.last().filter(|run| run.finished_at.is_none() && !is_running) {
+        report.add_with_fix(
             &codes::UNFINISHED,
             "last run",
             format!(
                 "it stopped at V{:03} on its way from V{:03} to V{:03}",
                 run.reached, run.from, run.to
             ),
+            match run.command.as_str() {
+                command @ ("migrate" | "rollback") => {
+                    format!("see why with `log`, then go on with `{command} --to {}`", run.to)
+                }
+                _ => codes::UNFINISHED.fix.to_owned(),
+            },
         );
     }
 }

@@ -20,16 +20,23 @@ pub(super) fn check(subject: &Subject<'_>, report: &mut Report) -> Result<()> {
         return Ok(());
     }
     let steps = runs::read_steps(subject.connection)?;
-    let outcome = journal(subject, &steps, report);
+    let progress = Progress::read(subject.connection)?.map(|progress| progress.version);
+    let outcome = journal(subject, &steps, progress, report);
     report.absorb(tool_tables::JOURNAL, outcome)?;
-    for step in &steps {
+    // Of a step that is on its way, up or back, some rows are there and some are not.
+    for step in steps.iter().filter(|step| progress != Some(step.version)) {
         let outcome = filled(subject, step, report);
         report.absorb(&format!("V{:03}", step.version), outcome)?;
     }
     against_backup(subject, report)
 }
 
-fn journal(subject: &Subject<'_>, steps: &[RecordedStep], report: &mut Report) -> Result<()> {
+fn journal(
+    subject: &Subject<'_>,
+    steps: &[RecordedStep],
+    progress: Option<u32>,
+    report: &mut Report,
+) -> Result<()> {
     let journaled = |step: &&RecordedStep| matches!(WayBack::parse(&step.way_back), WayBack::Journal { .. });
     let has_journal = tool_tables::exists(subject.connection, tool_tables::JOURNAL)?;
     if !has_journal {
@@ -43,7 +50,12 @@ fn journal(subject: &Subject<'_>, steps: &[RecordedStep], report: &mut Report) -
         return Ok(());
     }
     let doing = "read the journal";
-    for step in steps.iter().filter(journaled) {
+    let runs = runs::read_runs(subject.connection)?;
+    for step in steps
+        .iter()
+        .filter(journaled)
+        .filter(|step| progress != Some(step.version))
+    {
         let WayBack::Journal { table, column } = WayBack::parse(&step.way_back) else {
             continue;
         };
@@ -64,11 +76,20 @@ fn journal(subject: &Subject<'_>, steps: &[RecordedStep], report: &mut Report) -
                 format!("{elsewhere} of its journal rows are of another table or column"),
             );
         }
-        if all == 0 && step.rows_changed > 0 {
+        let was_pruned = runs
+            .iter()
+            .any(|run| run.command == "log prune" && run.started_at >= step.applied_at);
+        if all < step.rows_changed && (all == 0 || was_pruned) {
             report.add(
                 &codes::JOURNAL_PRUNED,
                 stem,
-                format!("it changed {} rows, and its journal is empty", step.rows_changed),
+                match all {
+                    0 => format!("it changed {} rows, and its journal is empty", step.rows_changed),
+                    all => format!(
+                        "it changed {} rows, and {all} are left in its journal",
+                        step.rows_changed
+                    ),
+                },
             );
         } else if all != step.rows_changed {
             report.add(
@@ -78,13 +99,17 @@ fn journal(subject: &Subject<'_>, steps: &[RecordedStep], report: &mut Report) -
             );
         }
     }
-    strangers(subject, steps, report)
+    strangers(subject, steps, progress, report)
 }
 
 /// Journal rows of migrations that are neither applied nor on their way.
-fn strangers(subject: &Subject<'_>, steps: &[RecordedStep], report: &mut Report) -> Result<()> {
+fn strangers(
+    subject: &Subject<'_>,
+    steps: &[RecordedStep],
+    progress: Option<u32>,
+    report: &mut Report,
+) -> Result<()> {
     let doing = "read the journal";
-    let in_progress = Progress::read(subject.connection)?.map(|progress| progress.version);
     let migrations: rusqlite::Result<Vec<(i64, u64)>> = subject
         .connection
         .prepare("SELECT CAST(migration AS INTEGER), count(*) FROM migration_affected_records GROUP BY 1")
@@ -95,7 +120,7 @@ fn strangers(subject: &Subject<'_>, steps: &[RecordedStep], report: &mut Report)
         });
     for (migration, rows) in migrations.while_doing(doing)? {
         let is_known = u32::try_from(migration).is_ok_and(|version| {
-            in_progress == Some(version) || steps.iter().any(|step| step.version == version)
+            progress == Some(version) || steps.iter().any(|step| step.version == version)
         });
         if !is_known {
             report.add(
