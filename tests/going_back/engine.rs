@@ -2,6 +2,7 @@
 
 use bridge_migrate_core::apply::{MigrateOptions, migrate};
 use bridge_migrate_core::catalog::Catalog;
+use bridge_migrate_core::error::Result;
 use bridge_migrate_core::event::Silent;
 use bridge_migrate_core::expected;
 use bridge_migrate_core::plan::PlanOptions;
@@ -12,6 +13,7 @@ use bridge_migrate_core::state::State;
 use bridge_migrate_core::time_zone::TimeZone;
 use bridge_migrate_core::tool_tables::is_tool_table;
 use bridge_migrate_core::{Target, connection};
+use rusqlite::Connection;
 use support::{TestDatabase, dump};
 
 pub(crate) fn catalog() -> Catalog {
@@ -84,19 +86,25 @@ pub(crate) fn rows(database: &TestDatabase, without: &[(&str, &str)]) -> String 
     text
 }
 
+fn read<T>(database: &TestDatabase, look: impl Fn(&Connection) -> Result<T>) -> T {
+    let patience = std::time::Duration::from_secs(5);
+    connection::with_reader(&database.path(), patience, |reader| look(reader)).unwrap()
+}
+
 pub(crate) fn fingerprint(database: &TestDatabase) -> String {
-    let reader = connection::open_reader(&database.path(), std::time::Duration::from_secs(5)).unwrap();
-    Fingerprint::of(&expected::read(&reader).unwrap()).to_string()
+    let schema = read(database, expected::read);
+    Fingerprint::of(&schema).to_string()
 }
 
 /// The database is at a version that the catalog names: its history, schema, releases and pages agree.
 pub(crate) fn assert_whole(database: &TestDatabase) -> u32 {
-    let reader = connection::open_reader(&database.path(), std::time::Duration::from_secs(5)).unwrap();
-    let answer: String = reader
-        .query_row("PRAGMA integrity_check", [], |row| row.get(0))
-        .unwrap();
+    let (answer, state) = read(database, |reader| {
+        let answer: String = reader
+            .query_row("PRAGMA integrity_check", [], |row| row.get(0))
+            .unwrap();
+        Ok((answer, State::read(reader)?))
+    });
     assert_eq!(answer, "ok");
-    let state = State::read(&reader).unwrap();
     let catalog = catalog();
     let schemas = expected::schemas(&catalog).unwrap();
     let Some(history) = &state.history else {

@@ -20,6 +20,7 @@ mod files;
 mod json;
 mod migrate;
 mod plan;
+mod reading;
 mod records;
 mod regression;
 mod restore;

@@ -71,15 +71,15 @@ impl Context {
         Console::new(&self.output)
     }
 
-    /// The database, for reading only.
-    pub(crate) fn reader(&self) -> Result<Reader> {
+    /// What `look` finds in the database, which is only read.
+    pub(crate) fn read<T>(&self, look: impl FnMut(&Reader) -> Result<T>) -> Result<T> {
         let settings = resolved(&self.catalog()?, &self.settings)?;
-        connection::open_reader(&settings.database, settings.busy_timeout)
+        connection::with_reader(&settings.database, settings.busy_timeout, look)
     }
 
     /// Where the database stands; `None` when it is not managed.
     pub(crate) fn position(&self) -> Result<Option<Position>> {
-        let history = History::read(&*self.reader()?)?;
+        let history = self.read(|reader| History::read(reader))?;
         let catalog = self.catalog()?;
         Ok(history.map(|history| Position::of(&catalog, history.version())))
     }

@@ -75,8 +75,9 @@ pub fn plan(catalog: &Catalog, settings: &Settings, options: PlanOptions) -> Res
     match connection::inspect(&settings.database)? {
         FileState::Missing | FileState::Empty => plan::plan(catalog, &settings, None, options),
         FileState::Database { .. } => {
-            let reader = connection::open_reader(&settings.database, settings.busy_timeout)?;
-            plan::plan(catalog, &settings, Some(&reader), options)
+            connection::with_reader(&settings.database, settings.busy_timeout, |reader| {
+                plan::plan(catalog, &settings, Some(reader), options)
+            })
         }
     }
 }
@@ -317,21 +318,21 @@ fn nothing_to_do(
     holds_lock: bool,
 ) -> Result<Option<MigrateOutcome>> {
     let (path, timeout) = (&settings.database, settings.busy_timeout);
-    connection::until_settled(path, timeout, || {
+    let look = || {
         if !matches!(connection::inspect(path)?, FileState::Database { .. }) {
-            return Ok(None);
+            return Ok(Some(None));
         }
-        let mut reader = connection::open_in_place(path, timeout)?;
-        if reader.is_none() && holds_lock {
-            // A crash left something undone, which whoever has the migration lock finishes.
-            connection::recover(path, timeout)?;
-            reader = connection::open_in_place(path, timeout)?;
-        }
-        match reader {
-            Some(reader) => look_for_work(catalog, &reader, options, waited),
-            None => Ok(None),
-        }
-    })
+        connection::with_reader_in_place(path, timeout, |reader| {
+            look_for_work(catalog, reader, options, waited)
+        })
+    };
+    let mut seen = look()?;
+    if seen.is_none() && holds_lock {
+        // A crash left something undone, which whoever has the migration lock finishes.
+        connection::recover(path, timeout)?;
+        seen = look()?;
+    }
+    Ok(seen.flatten())
 }
 
 fn look_for_work(

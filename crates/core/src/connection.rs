@@ -10,7 +10,7 @@ use rusqlite::{Connection, OpenFlags, Transaction};
 use tempfile::TempDir;
 
 use crate::error::{Error, ErrorKind, Hint, IoContext, Result, SqliteContext, shell_quote};
-use crate::raw_file::{RawFile, read_at, read_start};
+use crate::raw_file::{RawFile, Standing, read_at, read_start};
 use crate::regular_file;
 
 /// First bytes of every SQLite database (<https://sqlite.org/fileformat2.html#magic_header_string>).
@@ -22,8 +22,11 @@ const CACHE_KIB: i64 = 4096;
 
 /// How long servers may take to come or go while a reader opens.
 const SETTLED_WITHIN: Duration = Duration::from_millis(500);
-/// A database that was not written for so long has no server at work on it.
-const QUIET: Duration = Duration::from_secs(2);
+/// For how long and how often a look is repeated whose file others change each time.
+const CHANGING_FOR: Duration = Duration::from_secs(3);
+const CHANGED_LOOKS: u32 = 5;
+/// How long to wait for a server that comes and goes to be there.
+const SERVER_COMES_WITHIN: Duration = Duration::from_millis(20);
 
 /// What stands at a database's path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +87,9 @@ pub fn resolve(path: &Path) -> Result<PathBuf> {
 
 /// Looks at a database's path without SQLite.
 ///
+/// What stands beside a journal or a log that SQLite would bring in is a database whatever its first bytes are: a power
+/// cut in the middle of a transaction leaves them zero, or cut short, and only SQLite can tell.
+///
 /// # Errors
 /// [`ErrorKind::NotADatabase`] for a folder, a device, a pipe or a file with another content;
 /// [`ErrorKind::Permission`] when it cannot be read.
@@ -107,13 +113,34 @@ fn inspect_with(path: &Path, read_header: impl FnOnce(&Path) -> Result<Vec<u8>>)
         return Ok(FileState::Empty);
     }
     let header = read_header(path)?;
-    if header.len() < HEADER_BYTES || !header.starts_with(MAGIC) {
+    let is_whole = header.len() == HEADER_BYTES && header.starts_with(MAGIC);
+    if !is_whole && !has_hot_journal(path) && !has_bytes(path, "-wal") {
         return Err(not_a_database(path, "its first bytes are not those of SQLite"));
     }
     // Byte 19 is the read version: 2 means write-ahead log.
     Ok(FileState::Database {
-        wal: header.get(19) == Some(&2),
+        wal: if is_whole {
+            header.get(19) == Some(&2)
+        } else {
+            has_bytes(path, "-wal")
+        },
     })
+}
+
+fn has_bytes(path: &Path, suffix: &str) -> bool {
+    with_suffix(path, suffix)
+        .metadata()
+        .is_ok_and(|metadata| metadata.len() > 0)
+}
+
+/// Whether a rollback journal lies there that is not ended: SQLite ends one by removing, emptying or zeroing it. One
+/// that cannot be read may be.
+pub(crate) fn has_hot_journal(path: &Path) -> bool {
+    let mut first = [0];
+    has_bytes(path, "-journal")
+        && regular_file::open(&with_suffix(path, "-journal"))
+            .and_then(|journal| read_at(&journal, 0, &mut first))
+            .map_or(true, |_| first != [0])
 }
 
 fn not_a_database(path: &Path, why: &str) -> Error {
@@ -131,17 +158,8 @@ fn not_a_database(path: &Path, why: &str) -> Error {
 /// When the file cannot be opened or written, or is no database.
 pub fn open_writer(path: &Path, busy_timeout: Duration) -> Result<Connection> {
     let doing = || format!("open {} for writing", path.display());
-    let connection =
-        open(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(|source| cannot_open(path, source))?;
+    let connection = open_writable(path)?;
     configure(&connection, busy_timeout).while_doing(doing())?;
-    if connection.is_readonly("main").while_doing(doing())? {
-        return Err(Error::new(
-            ErrorKind::Permission,
-            format!("{} is read-only for this user", path.display()),
-        )
-        .with_truth("Nothing was changed.")
-        .with_hint(Hint::shell(format!("ls -l {}", shell_quote(path)))));
-    }
     // With the default, FULL, a power cut soon after a commit can bring the rollback journal back, and with it
     // the state before: a step that was reported and logged as done would be gone.
     connection
@@ -159,6 +177,31 @@ pub fn open_writer(path: &Path, busy_timeout: Duration) -> Result<Connection> {
             ErrorKind::Sqlite,
             "SQLite does not let foreign keys be turned off",
         ));
+    }
+    Ok(connection)
+}
+
+/// Whether this user may write the database, asked without a statement: the first one would recover what a crash left.
+///
+/// # Errors
+/// As [`open_writer`].
+pub(crate) fn ask_to_write(path: &Path) -> Result<()> {
+    open_writable(path).map(drop)
+}
+
+fn open_writable(path: &Path) -> Result<Connection> {
+    let connection =
+        open(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(|source| cannot_open(path, source))?;
+    let is_readonly = connection
+        .is_readonly("main")
+        .while_doing(format_args!("open {} for writing", path.display()))?;
+    if is_readonly {
+        return Err(Error::new(
+            ErrorKind::Permission,
+            format!("{} is read-only for this user", path.display()),
+        )
+        .with_truth("Nothing was changed.")
+        .with_hint(Hint::shell(format!("ls -l {}", shell_quote(path)))));
     }
     Ok(connection)
 }
@@ -201,6 +244,9 @@ fn configure(connection: &Connection, busy_timeout: Duration) -> rusqlite::Resul
 #[derive(Debug)]
 pub struct Reader {
     connection: Connection,
+    is_wal: bool,
+    /// The file as it was before it was opened without locks; `None` where SQLite's locks make it stand still.
+    unlocked: Option<Standing>,
     // Dropped after the connection: fields are dropped in the order of their declaration.
     private_copy: Option<TempDir>,
 }
@@ -210,6 +256,22 @@ impl Reader {
     #[must_use]
     pub fn is_private_copy(&self) -> bool {
         self.private_copy.is_some()
+    }
+
+    /// Whether the database keeps a write-ahead log; SQLite tells `delete` of one that nobody has open.
+    #[must_use]
+    pub fn is_wal(&self) -> bool {
+        self.is_wal
+    }
+
+    /// What `look` finds; `None` when what it read may be of different moments.
+    fn look<T>(self, look: &mut impl FnMut(&Self) -> Result<T>) -> Result<Option<T>> {
+        let seen = look(&self);
+        let is_changed = self
+            .unlocked
+            .as_ref()
+            .is_some_and(|before| !before.still_stands());
+        if is_changed { Ok(None) } else { seen.map(Some) }
     }
 }
 
@@ -221,27 +283,45 @@ impl std::ops::Deref for Reader {
     }
 }
 
-/// Opens a database that exists for reading only.
+/// What `look` finds in a database that exists, read without changing one byte of it or its folder.
 ///
-/// A database in write-ahead mode that nobody has open is read as it stands, since SQLite would otherwise
-/// make files beside it. One that a crash left with a journal to roll back, or with a log but no index of
-/// it, is read from a private copy.
+/// A database in write-ahead mode that nobody has open is read as it stands, without locks, since SQLite would
+/// otherwise make files beside it; when it was changed in the meantime, `look` is called again. A database that a crash
+/// left with a journal to roll back, or with a log but no index of it, is read from a private copy.
 ///
 /// # Errors
-/// When the file cannot be opened, or is no database.
-pub fn open_reader(path: &Path, busy_timeout: Duration) -> Result<Reader> {
+/// Those of `look`; when the file cannot be opened, or is no database; [`ErrorKind::Busy`] when others change it
+/// during each look.
+pub fn with_reader<T>(
+    path: &Path,
+    busy_timeout: Duration,
+    mut look: impl FnMut(&Reader) -> Result<T>,
+) -> Result<T> {
     until_settled(path, busy_timeout, || {
-        match try_open_in_place(path, busy_timeout)? {
-            Some(reader) => Ok(reader),
-            None => open_private_copy(path, busy_timeout),
+        let reader = match open_in_place(path, busy_timeout)? {
+            Opened::InPlace(reader) => Some(reader),
+            Opened::NeedsCopy => open_private_copy(path, busy_timeout)?,
+            Opened::Unsettled => None,
+        };
+        match reader {
+            Some(reader) => reader.look(&mut look),
+            None => Ok(None),
         }
     })
 }
 
-/// Like [`open_reader`], but `None` where that would take a private copy: many processes at once must not each make
+/// Like [`with_reader`], but `None` where that would take a private copy: many processes at once must not each make
 /// one.
-pub(crate) fn open_in_place(path: &Path, busy_timeout: Duration) -> Result<Option<Reader>> {
-    until_settled(path, busy_timeout, || try_open_in_place(path, busy_timeout))
+pub(crate) fn with_reader_in_place<T>(
+    path: &Path,
+    busy_timeout: Duration,
+    mut look: impl FnMut(&Reader) -> Result<T>,
+) -> Result<Option<T>> {
+    until_settled(path, busy_timeout, || match open_in_place(path, busy_timeout)? {
+        Opened::InPlace(reader) => Ok(reader.look(&mut look)?.map(Some)),
+        Opened::NeedsCopy => Ok(Some(None)),
+        Opened::Unsettled => Ok(None),
+    })
 }
 
 /// Has SQLite finish what a crash left undone beside the database, as the next program that writes would.
@@ -285,21 +365,42 @@ fn needs_rollback(error: &rusqlite::Error) -> bool {
         .is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_READONLY_ROLLBACK)
 }
 
-/// Looks again when servers came or went in the middle of a look at a database in write-ahead mode.
+/// Looks again when servers came or went in the middle of a look, or wrote what it read (`None`).
 ///
-/// Whoever closes it as the last removes the log and its index, and whoever opens it as the first makes them anew;
-/// a reader that changes nothing cannot repair what it finds then, while another look finds things settled.
-///
-/// # Errors
-/// Those of `look`, after half a second of looking.
-pub(crate) fn until_settled<T>(
+/// Whoever closes a database in write-ahead mode as the last removes the log and its index, and whoever opens it as the
+/// first makes them anew; a reader that changes nothing cannot repair what it finds then, while another look finds
+/// things settled.
+fn until_settled<T>(
     path: &Path,
     busy_timeout: Duration,
-    mut look: impl FnMut() -> Result<T>,
+    mut look: impl FnMut() -> Result<Option<T>>,
 ) -> Result<T> {
     let started = Instant::now();
+    let mut changed = 0;
     loop {
         match look() {
+            Ok(Some(seen)) => return Ok(seen),
+            Ok(None) => {
+                changed += 1;
+                if changed >= CHANGED_LOOKS && started.elapsed() >= busy_timeout.max(CHANGING_FOR) {
+                    return Err(Error::new(
+                        ErrorKind::Busy,
+                        format!(
+                            "other processes changed {} during each look at it",
+                            path.display()
+                        ),
+                    )
+                    .with_truth("Nothing was changed by this one."));
+                }
+                // While a server has it open, its log is there, and a look under SQLite's locks cannot be disturbed.
+                let waiting = Instant::now();
+                loop {
+                    std::thread::sleep(Duration::from_millis(1));
+                    if has_bytes(path, "-wal") || waiting.elapsed() >= SERVER_COMES_WITHIN {
+                        break;
+                    }
+                }
+            }
             Err(error)
                 if (is_refused_rollback(&error)
                     || matches!(inspect(path), Ok(FileState::Database { wal: true }))
@@ -311,7 +412,7 @@ pub(crate) fn until_settled<T>(
             {
                 std::thread::sleep(Duration::from_millis(1));
             }
-            seen => return seen,
+            Err(error) => return Err(error),
         }
     }
 }
@@ -323,13 +424,22 @@ fn is_refused_rollback(error: &Error) -> bool {
         .is_some_and(needs_rollback)
 }
 
-fn try_open_in_place(path: &Path, busy_timeout: Duration) -> Result<Option<Reader>> {
+/// How a database can be read where it is.
+enum Opened {
+    InPlace(Reader),
+    /// Not without changing something.
+    NeedsCopy,
+    /// Perhaps in a moment.
+    Unsettled,
+}
+
+fn open_in_place(path: &Path, busy_timeout: Duration) -> Result<Opened> {
+    // First, so that what is written between this and the rest is seen to be.
+    let standing = Standing::of([path.to_owned()]);
     let state = inspect(path)?;
-    let exists = |suffix| {
-        with_suffix(path, suffix)
-            .metadata()
-            .is_ok_and(|metadata| metadata.len() > 0)
-    };
+    let exists = |suffix| with_suffix(path, suffix).exists();
+    let is_wal = state == (FileState::Database { wal: true });
+    let mut unlocked = None;
     let query = match state {
         FileState::Missing => {
             return Err(Error::new(
@@ -338,62 +448,50 @@ fn try_open_in_place(path: &Path, busy_timeout: Duration) -> Result<Option<Reade
             )
             .with_hint(Hint::tool(["migrate"])));
         }
-        FileState::Database { wal: true } if !exists("-wal") => {
-            // What is taken for immutable is read without locks: a server's write in the middle would look like
-            // damage. Beside a server at work, the log and its index come and go anyhow.
-            if !is_quiet(path)
-                && let Ok(reader) = open_beside_servers(path, busy_timeout)
-            {
-                return Ok(Some(reader));
-            }
-            "?mode=ro&immutable=1"
-        }
+        // A restore that was killed may have put the header of another mode over its journal.
+        FileState::Database { wal: true } if has_hot_journal(path) => return Ok(Opened::NeedsCopy),
         // Reads the index of the log without writing to it, and makes one in memory if it is stale.
-        FileState::Database { wal: true } if exists("-shm") => "?mode=ro&readonly_shm=1",
-        FileState::Database { wal: true } => return Ok(None),
-        // SQLite takes a log beside a database in any mode for its own, and would make an index of it.
-        FileState::Database { wal: false } if with_suffix(path, "-wal").exists() => return Ok(None),
+        FileState::Database { wal: true } if exists("-wal") && exists("-shm") => "?mode=ro&readonly_shm=1",
+        FileState::Database { wal: true } if has_bytes(path, "-wal") => return Ok(Opened::NeedsCopy),
+        FileState::Database { wal: true } => {
+            if !standing.is_settled() {
+                return Ok(Opened::Unsettled);
+            }
+            unlocked = Some(standing);
+            IMMUTABLE
+        }
+        // SQLite takes a log beside a database in any mode for its own: it would make an index of it, or remove it.
+        FileState::Empty | FileState::Database { wal: false } if exists("-wal") => {
+            return Ok(Opened::NeedsCopy);
+        }
         FileState::Empty | FileState::Database { wal: false } => "?mode=ro",
     };
-    let opened = open_uri(path, query, busy_timeout).and_then(|reader| {
-        begin_reading(&reader)?;
-        Ok(reader)
+    let opened = open_uri(path, query, busy_timeout).and_then(|connection| {
+        begin_reading(&connection)?;
+        Ok(connection)
     });
     match opened {
-        Ok(reader) => Ok(Some(reader)),
-        Err(error) if exists("-journal") && is_hot_journal(&error) => Ok(None),
-        Err(error) if exists("-wal") && is_torn_index(&error) => Ok(None),
+        Ok(connection) => Ok(Opened::InPlace(Reader {
+            connection,
+            is_wal,
+            unlocked,
+            private_copy: None,
+        })),
+        Err(_) if unlocked.as_ref().is_some_and(|before| !before.still_stands()) => Ok(Opened::Unsettled),
+        Err(error) if has_bytes(path, "-journal") && is_hot_journal(&error) => Ok(Opened::NeedsCopy),
+        Err(error) if has_bytes(path, "-wal") && is_torn_index(&error) => Ok(Opened::NeedsCopy),
         Err(error) => Err(cannot_open(path, error)),
     }
 }
 
-/// Whether nobody wrote to the file lately.
-fn is_quiet(path: &Path) -> bool {
-    path.metadata()
-        .ok()
-        .and_then(|metadata| metadata.modified().ok())
-        .and_then(|modified| modified.elapsed().ok())
-        .is_some_and(|age| age >= QUIET)
-}
-
-/// Opens a database in write-ahead mode under SQLite's locks. Makes an empty log and removes it when closed; the
-/// database itself does not change.
-fn open_beside_servers(path: &Path, busy_timeout: Duration) -> rusqlite::Result<Reader> {
-    let connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    configure(&connection, busy_timeout)?;
-    connection.pragma_update(None, "query_only", true)?;
-    connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
-    Ok(Reader {
-        connection,
-        private_copy: None,
-    })
-}
+/// Has SQLite read without locks, and without looking for a journal or a log: right only while nobody writes.
+const IMMUTABLE: &str = "?mode=ro&immutable=1";
 
 /// Opens a finished copy that nobody writes, such as a backup.
 ///
 /// # Errors
 /// When the file cannot be opened, or is no database.
-pub fn open_still(path: &Path) -> Result<Reader> {
+pub fn open_still(path: &Path) -> Result<Connection> {
     let state = inspect_with(path, |path| {
         let mut header = [0; HEADER_BYTES];
         let file = regular_file::open(path).on_file("open", path)?;
@@ -403,7 +501,7 @@ pub fn open_still(path: &Path) -> Result<Reader> {
     if state == FileState::Missing {
         return Err(Error::io("open", path, std::io::ErrorKind::NotFound.into()));
     }
-    open_uri(path, "?mode=ro&immutable=1", Duration::ZERO).map_err(|source| cannot_open(path, source))
+    open_uri(path, IMMUTABLE, Duration::ZERO).map_err(|source| cannot_open(path, source))
 }
 
 /// An empty database in memory, from which no statement reaches a file.
@@ -440,43 +538,62 @@ fn is_torn_index(error: &rusqlite::Error) -> bool {
     )
 }
 
-fn open_uri(path: &Path, query: &str, busy_timeout: Duration) -> rusqlite::Result<Reader> {
+fn open_uri(path: &Path, query: &str, busy_timeout: Duration) -> rusqlite::Result<Connection> {
     let uri = PathBuf::from(format!("file:{}{query}", percent_encoded(path)));
     let connection = open(
         &uri,
         OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI,
     )?;
     configure(&connection, busy_timeout)?;
-    Ok(Reader {
-        connection,
-        private_copy: None,
-    })
+    Ok(connection)
 }
 
-fn open_private_copy(path: &Path, busy_timeout: Duration) -> Result<Reader> {
+/// `None` when others wrote while it was copied.
+fn open_private_copy(path: &Path, busy_timeout: Duration) -> Result<Option<Reader>> {
+    let sidecars = ["-wal", "-journal"];
+    let mut files = vec![path.to_owned()];
+    files.extend(sidecars.map(|suffix| with_suffix(path, suffix)));
+    let standing = Standing::of(files);
+    if !standing.is_settled() {
+        return Ok(None);
+    }
     let folder = tempfile::Builder::new()
         .prefix("bridge-migrate-")
         .tempdir()
         .map_err(|source| Error::io("make a temporary folder in", &std::env::temp_dir(), source))?;
     let copy = folder.path().join("copy.db");
-    File::create(&copy)
-        .and_then(|target| RawFile::open(path)?.copy_all(&target))
-        .on_file("copy", path)?;
-    for suffix in ["-wal", "-journal"] {
-        let sidecar = with_suffix(path, suffix);
-        if sidecar.exists() {
-            regular_file::open(&sidecar)
-                .and_then(|mut from| std::io::copy(&mut from, &mut File::create(with_suffix(&copy, suffix))?))
-                .on_file("copy", &sidecar)?;
-        }
+    let copied = copy_with_sidecars(path, &copy, sidecars);
+    if !standing.still_stands() {
+        return Ok(None);
     }
+    copied?;
     let connection =
         open(&copy, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(|source| cannot_open(path, source))?;
     configure(&connection, busy_timeout).while_doing(format_args!("open {}", path.display()))?;
-    Ok(Reader {
+    let mode: String = connection
+        .pragma_query_value(None, "journal_mode", |row| row.get(0))
+        .map_err(|source| cannot_open(path, source))?;
+    Ok(Some(Reader {
         connection,
+        is_wal: mode == "wal",
+        unlocked: None,
         private_copy: Some(folder),
-    })
+    }))
+}
+
+fn copy_with_sidecars(path: &Path, copy: &Path, sidecars: [&str; 2]) -> Result<()> {
+    File::create(copy)
+        .and_then(|target| RawFile::open(path)?.copy_all(&target))
+        .on_file("copy", path)?;
+    for suffix in sidecars {
+        let sidecar = with_suffix(path, suffix);
+        if sidecar.exists() {
+            regular_file::open(&sidecar)
+                .and_then(|mut from| std::io::copy(&mut from, &mut File::create(with_suffix(copy, suffix))?))
+                .on_file("copy", &sidecar)?;
+        }
+    }
+    Ok(())
 }
 
 #[allow(
@@ -534,7 +651,7 @@ mod tests {
             if looks <= failures {
                 Err(Error::new(kind, "the index of the log is being made"))
             } else {
-                Ok(())
+                Ok(Some(()))
             }
         });
         (looks, seen)

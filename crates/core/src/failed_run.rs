@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use crate::connection::{open_reader, open_still};
+use crate::connection::{open_still, with_reader};
 use crate::error::{Error, Reached, Result};
 use crate::position::Position;
 use crate::runs::{Run, read_runs};
@@ -46,10 +46,11 @@ fn stands(error: Error, position: Position, what_next: &str) -> Error {
 /// Adds to an error that came after the content of `copy` took the database's place where that is: the run that did
 /// it may have left no record there. `done` says what is true besides, and what to do.
 pub(crate) fn after_replacing(error: Error, settings: &Settings, copy: &Path, done: &str) -> Error {
-    let looked = open_reader(&settings.database, settings.busy_timeout)
-        .and_then(|reader| Position::read(&reader))
-        // The same disk may not give the database now; what is there now is what is in the copy.
-        .or_else(|_| Position::read(&*open_still(copy)?));
+    let looked = with_reader(&settings.database, settings.busy_timeout, |reader| {
+        Position::read(reader)
+    })
+    // The same disk may not give the database now; what is there now is what is in the copy.
+    .or_else(|_| Position::read(&open_still(copy)?));
     match looked {
         Ok(position) => error
             .with_truth(format!("The database is restored, at {position}. {done}"))
@@ -79,12 +80,13 @@ fn what_next(run: &Run, recorded: u32, now: u32) -> String {
 /// Where the database stands, and the version that the run recorded; `None` when the run committed nothing.
 fn look(settings: &Settings, run: &Run) -> Result<Option<(Position, u32)>> {
     // After a failed commit, the run's own connection may not know.
-    let reader = open_reader(&settings.database, settings.busy_timeout)?;
-    let runs = read_runs(&reader)?;
-    match runs.iter().find(|recorded| recorded.run == run.name) {
-        Some(recorded) => Ok(Some((Position::read(&reader)?, recorded.reached))),
-        None => Ok(None),
-    }
+    with_reader(&settings.database, settings.busy_timeout, |reader| {
+        let runs = read_runs(reader)?;
+        match runs.iter().find(|recorded| recorded.run == run.name) {
+            Some(recorded) => Ok(Some((Position::read(reader)?, recorded.reached))),
+            None => Ok(None),
+        }
+    })
 }
 
 #[cfg(test)]

@@ -42,13 +42,14 @@ fn is_under_way(catalog: &Catalog, settings: &Settings) -> Result<bool> {
     ) {
         return Ok(false);
     }
-    let reader = connection::open_reader(&settings.database, settings.busy_timeout)?;
-    let state = State::read(&reader)?;
     let first = expected::schema_at(catalog, 1)?;
-    let is_part = diff(&first, &state.schema)
-        .iter()
-        .all(|difference| matches!(difference, Difference::ObjectMissing { .. }));
-    Ok(is_part && state.history.is_none() && !has_rows(&reader, &state.schema)?)
+    connection::with_reader(&settings.database, settings.busy_timeout, |reader| {
+        let state = State::read(reader)?;
+        let is_part = diff(&first, &state.schema)
+            .iter()
+            .all(|difference| matches!(difference, Difference::ObjectMissing { .. }));
+        Ok(is_part && state.history.is_none() && !has_rows(reader, &state.schema)?)
+    })
 }
 
 fn has_rows(connection: &Connection, schema: &Snapshot) -> Result<bool> {

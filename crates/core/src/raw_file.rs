@@ -2,8 +2,9 @@
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use crate::error::{IoContext, Result};
 use crate::regular_file;
@@ -77,6 +78,74 @@ pub(crate) fn read_start<const N: usize>(path: &Path) -> Result<Vec<u8>> {
         .on_file("read", path)?;
     buffer.truncate(read);
     Ok(buffer)
+}
+
+/// A file's last write is told in steps that are shorter than this.
+const STEP: Duration = Duration::from_millis(50);
+/// The same on file systems that keep whole seconds, or only even ones.
+const COARSE_STEP: Duration = Duration::from_millis(2500);
+
+/// How some files stand at a moment, by which one sees later whether anybody wrote to them since.
+#[derive(Debug)]
+pub(crate) struct Standing(Vec<(PathBuf, Option<Stamp>)>);
+
+impl Standing {
+    pub(crate) fn of(paths: impl IntoIterator<Item = PathBuf>) -> Self {
+        let stamped = |path: PathBuf| {
+            let stamp = Stamp::of(&path);
+            (path, stamp)
+        };
+        Self(paths.into_iter().map(stamped).collect())
+    }
+
+    /// Whether the last writes are so long ago that any further one has another time.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.0
+            .iter()
+            .filter_map(|(_, stamp)| stamp.as_ref())
+            .all(Stamp::is_settled)
+    }
+
+    /// Whether nobody wrote since. Only of what [was settled](Self::is_settled) is that known.
+    pub(crate) fn still_stands(&self) -> bool {
+        self.0.iter().all(|(path, stamp)| Stamp::of(path) == *stamp)
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Stamp {
+    file: (u64, u64),
+    bytes: u64,
+    written: Option<SystemTime>,
+}
+
+impl Stamp {
+    fn of(path: &Path) -> Option<Self> {
+        let metadata = path.metadata().ok()?;
+        #[cfg(unix)]
+        let file = {
+            use std::os::unix::fs::MetadataExt;
+            (metadata.dev(), metadata.ino())
+        };
+        #[cfg(not(unix))]
+        let file = (0, 0);
+        Some(Self {
+            file,
+            bytes: metadata.len(),
+            written: metadata.modified().ok(),
+        })
+    }
+
+    fn is_settled(&self) -> bool {
+        self.written.is_some_and(|written| {
+            let is_coarse = written
+                .duration_since(SystemTime::UNIX_EPOCH)
+                .is_ok_and(|since| since.subsec_nanos() == 0);
+            let step = if is_coarse { COARSE_STEP } else { STEP };
+            // A time that lies ahead, because the clock was set back, is not met again by chance.
+            written.elapsed().map_or(true, |age| age >= step)
+        })
+    }
 }
 
 #[cfg(unix)]

@@ -22,7 +22,7 @@ use crate::backup::{
     verify,
 };
 use crate::catalog::Catalog;
-use crate::connection::{FileState, inspect, open_reader, open_still};
+use crate::connection::{FileState, inspect, open_still, with_reader};
 use crate::digest::digest_file;
 use crate::error::{Error, ErrorKind, Hint, Result};
 use crate::event::{Event, Observer, Silent};
@@ -161,7 +161,7 @@ pub fn restore(
 /// # Errors
 /// [`ErrorKind::ForeignDatabase`].
 pub fn refuse_foreign(catalog: &Catalog, backup: &Backup) -> Result<()> {
-    let read = || State::read(&*open_still(&backup.database)?);
+    let read = || State::read(&open_still(&backup.database)?);
     let Ok(state) = read() else {
         // What cannot be read is refused with a better reason by the restore itself.
         return Ok(());
@@ -206,7 +206,7 @@ pub(crate) fn put_back(
     refuse_invalid(settings, backup, options, observer)?;
     let wanted = match &backup.manifest {
         Some(manifest) => manifest.database.contents.clone(),
-        None => read_contents(&*open_still(&backup.database)?)?,
+        None => read_contents(&open_still(&backup.database)?)?,
     };
     let companion = companion_change(settings, backup)?;
     let present = Present::look(settings)?;
@@ -368,8 +368,9 @@ fn check_room(settings: &Settings, backup: &Backup) -> Result<()> {
 }
 
 fn contents_now(settings: &Settings) -> Result<Option<Contents>> {
-    let read = || read_contents(&*open_reader(&settings.database, settings.busy_timeout)?);
-    match read() {
+    match with_reader(&settings.database, settings.busy_timeout, |reader| {
+        read_contents(reader)
+    }) {
         Ok(contents) => Ok(Some(contents)),
         Err(error) if is_damage(&error) => Ok(None),
         Err(error) => Err(error),

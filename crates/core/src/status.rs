@@ -8,7 +8,7 @@ use crate::adoption::{Adoption, AdoptionOptions};
 use crate::apply::resolved;
 use crate::backup::{self, Backup};
 use crate::catalog::Catalog;
-use crate::connection::{self, FileState};
+use crate::connection::{self, FileState, Reader};
 use crate::error::{ErrorKind, Result, SqliteContext};
 use crate::lock::{self, Holder};
 use crate::position::Position;
@@ -87,9 +87,7 @@ pub fn status(catalog: &Catalog, settings: &Settings) -> Result<Status> {
     let last_backup = backup::list(settings)?
         .into_iter()
         .find(|backup| backup.state == backup::State::Complete);
-    let found = connection::until_settled(&settings.database, settings.busy_timeout, || {
-        look_inside(catalog, settings)
-    })?;
+    let found = look(catalog, settings)?;
     Ok(Status {
         lock,
         last_backup,
@@ -98,8 +96,8 @@ pub fn status(catalog: &Catalog, settings: &Settings) -> Result<Status> {
 }
 
 /// What the database itself tells.
-fn look_inside(catalog: &Catalog, settings: &Settings) -> Result<Status> {
-    let mut status = Status {
+fn look(catalog: &Catalog, settings: &Settings) -> Result<Status> {
+    let status = Status {
         database: settings.database.clone(),
         presence: Presence::Missing,
         position: Position {
@@ -114,14 +112,20 @@ fn look_inside(catalog: &Catalog, settings: &Settings) -> Result<Status> {
         last_backup: None,
     };
     match connection::inspect(&settings.database)? {
-        FileState::Missing => return Ok(status),
-        FileState::Empty => {
-            status.presence = Presence::Empty;
-            return Ok(status);
+        FileState::Missing => Ok(status),
+        FileState::Empty => Ok(Status {
+            presence: Presence::Empty,
+            ..status
+        }),
+        FileState::Database { .. } => {
+            connection::with_reader(&settings.database, settings.busy_timeout, |reader| {
+                look_inside(catalog, reader, status.clone())
+            })
         }
-        FileState::Database { .. } => {}
     }
-    let reader = connection::open_reader(&settings.database, settings.busy_timeout)?;
+}
+
+fn look_inside(catalog: &Catalog, reader: &Reader, mut status: Status) -> Result<Status> {
     // Of one moment, and with one lock instead of one for each read.
     let moment = reader
         .unchecked_transaction()

@@ -78,8 +78,8 @@ fn read(settings: &Settings) -> Result<Option<History>> {
         Err(error) => return Err(error),
     };
     let (path, timeout) = (&settings.database, settings.busy_timeout);
-    connection::until_settled(path, timeout, || match connection::inspect(path)? {
+    match connection::inspect(path)? {
         FileState::Missing | FileState::Empty => Ok(None),
-        FileState::Database { .. } => History::read(&*connection::open_reader(path, timeout)?),
-    })
+        FileState::Database { .. } => connection::with_reader(path, timeout, |reader| History::read(reader)),
+    }
 }

@@ -10,12 +10,15 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bridge_migrate_core::Target;
 use bridge_migrate_core::apply::{MigrateOptions, migrate};
-use bridge_migrate_core::connection::open_reader;
-use bridge_migrate_core::event::Silent;
+use bridge_migrate_core::backup::{self, BackupFacts};
+use bridge_migrate_core::connection::{open_still, with_reader};
+use bridge_migrate_core::error::{Error, ErrorKind, SqliteContext};
+use bridge_migrate_core::event::{Event, Observer, Silent};
 use bridge_migrate_core::finding::Severity;
 use bridge_migrate_core::rusqlite;
 use bridge_migrate_core::status::{Presence, status};
@@ -149,20 +152,23 @@ fn servers_that_come_and_go_do_not_look_like_damage() {
         .stdout(std::process::Stdio::null())
         .spawn()
         .unwrap();
-    let calls = || -> rusqlite::Result<u64> {
-        let reader = open_reader(&place.database(), Duration::from_secs(5)).unwrap();
-        let integrity: String = reader.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
-        assert_eq!(integrity, "ok");
-        reader.query_row("SELECT count(*) FROM calls", [], |row| row.get(0))
+    let calls = || -> (String, u64) {
+        with_reader(&place.database(), Duration::from_secs(5), |reader| {
+            let ask = || {
+                let integrity = reader.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
+                let count = reader.query_row("SELECT count(*) FROM calls", [], |row| row.get(0))?;
+                Ok((integrity, count))
+            };
+            ask().while_doing("count")
+        })
+        .unwrap()
     };
     let started = std::time::Instant::now();
     let mut seen = 0;
     while seen < 300 {
-        // Who reads for long may find the log gone, and has to open the database again; a command does so by itself.
-        match calls() {
-            Ok(now) => seen = now,
-            Err(error) => assert_eq!(error.sqlite_error_code(), Some(rusqlite::ErrorCode::ReadOnly)),
-        }
+        let (integrity, now) = calls();
+        assert_eq!(integrity, "ok");
+        seen = now;
         let found = status(&catalog(), &place.settings).unwrap();
         assert_eq!((found.presence, found.position.version), (Presence::Managed, 4));
         assert!(
@@ -226,4 +232,143 @@ fn whoever_looks_beside_a_migration_sees_no_damage() {
             assert!(looks > 2, "{looks} looks");
         });
     }
+}
+
+/// A database in write-ahead mode that nobody has open, with more pages than are copied at a time.
+fn quiet_and_large() -> Place {
+    let place = migrated();
+    let sql = "PRAGMA journal_mode = WAL; CREATE TABLE calls (text TEXT); CREATE INDEX by_text ON calls (text); \
+               WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n LIMIT 10000) \
+               INSERT INTO calls SELECT hex(randomblob(200)) FROM n;";
+    place.open().execute_batch(sql).unwrap();
+    assert!(place.database().metadata().unwrap().len() > 2048 * 4096);
+    place
+}
+
+/// A server wakes up, changes every page and goes to sleep again, which brings its log into the file.
+fn wake_up(place: &Place) {
+    let sql = "PRAGMA synchronous = OFF; UPDATE calls SET text = hex(randomblob(150 + rowid % 100)); \
+               INSERT INTO calls VALUES ('one more')";
+    place.open().execute_batch(sql).unwrap();
+}
+
+/// Wakes a server up while a command shows that it looks, this many times.
+struct Waking<'a> {
+    place: &'a Place,
+    left: AtomicUsize,
+}
+
+impl Observer for Waking<'_> {
+    fn observe(&self, event: &Event) {
+        let is_looking = matches!(event, Event::Progress { done, total, .. } if Some(*done) != *total);
+        if is_looking && self.left.load(Ordering::Relaxed) > 0 {
+            self.left.fetch_sub(1, Ordering::Relaxed);
+            wake_up(self.place);
+        }
+    }
+}
+
+#[test]
+fn a_server_that_wakes_up_in_the_middle_does_not_look_like_damage() {
+    let place = quiet_and_large();
+    let waking = |times| Waking {
+        place: &place,
+        left: AtomicUsize::new(times),
+    };
+    let verify = |observer: &dyn Observer| {
+        verify(
+            &catalog(),
+            &place.settings,
+            VerifyOptions { full: true },
+            observer,
+        )
+        .unwrap()
+    };
+    let undisturbed = verify(&Silent);
+    let observer = waking(2);
+    assert_eq!(verify(&observer), undisturbed);
+    assert_eq!(observer.left.into_inner(), 0, "nobody woke up");
+
+    let observer = waking(1);
+    let created = backup::create(&place.settings, &BackupFacts::default(), &observer).unwrap();
+    assert_eq!(observer.left.into_inner(), 0, "nobody woke up");
+    assert_eq!(
+        backup::verify(&place.settings, &created.backup, true, &Silent).unwrap(),
+        []
+    );
+    let rows = |database: &Path| -> i64 {
+        let count = "SELECT count(*) FROM calls";
+        open_still(database)
+            .unwrap()
+            .query_row(count, [], |row| row.get(0))
+            .unwrap()
+    };
+    assert_eq!(rows(&created.backup.database), rows(&place.database()));
+}
+
+#[test]
+fn what_was_read_of_a_file_that_changed_is_never_an_answer() {
+    let place = quiet_and_large();
+    let patience = Duration::from_secs(5);
+    let count = |reader: &rusqlite::Connection| -> i64 {
+        let count = "SELECT count(*) FROM calls";
+        reader.query_row(count, [], |row| row.get(0)).unwrap()
+    };
+    let mut looks = 0;
+    let seen = with_reader(&place.database(), patience, |reader| {
+        looks += 1;
+        if looks < 3 {
+            wake_up(&place);
+            // Whether this look fails or finds something, it is the next one that counts.
+            let error = || Err(Error::new(ErrorKind::Corrupt, "of two moments"));
+            return if looks == 1 { error() } else { Ok(-1) };
+        }
+        Ok(count(reader))
+    });
+    assert_eq!((looks, seen.unwrap()), (3, count(&place.open())));
+    // One that never stops makes an error, not a wrong answer.
+    let small = migrated();
+    small.open().execute_batch("PRAGMA journal_mode = WAL").unwrap();
+    let never = with_reader(&small.database(), Duration::ZERO, |_| {
+        small
+            .open()
+            .execute_batch("PRAGMA user_version = 1; PRAGMA user_version = 0")
+            .unwrap();
+        Ok(())
+    });
+    assert_eq!(never.unwrap_err().kind(), ErrorKind::Busy);
+}
+
+#[test]
+fn whoever_reads_beside_a_server_reads_one_moment_also_when_it_leaves() {
+    let place = quiet_and_large();
+    let server = std::cell::RefCell::new(Some(place.open()));
+    let write = "INSERT INTO calls SELECT text FROM calls LIMIT 1000; PRAGMA wal_checkpoint";
+    server.borrow().as_ref().unwrap().execute_batch(write).unwrap();
+    let mut looks = 0;
+    let (before, after, integrity) = with_reader(&place.database(), Duration::from_secs(5), |reader| {
+        looks += 1;
+        let moment = reader.unchecked_transaction().unwrap();
+        let count = || -> i64 {
+            moment
+                .query_row("SELECT count(*) FROM calls", [], |row| row.get(0))
+                .unwrap()
+        };
+        let before = count();
+        server.borrow().as_ref().unwrap().execute_batch(write).unwrap();
+        drop(server.take());
+        let integrity: String = moment
+            .query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
+            .unwrap();
+        Ok((before, count(), integrity))
+    })
+    .unwrap();
+    assert_eq!(
+        (looks, before, after, integrity.as_str()),
+        (1, 11_000, 11_000, "ok")
+    );
+    assert_eq!(
+        place.strings("SELECT CAST(count(*) AS TEXT) FROM calls"),
+        ["12000"]
+    );
 }

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bridge_migrate_core::backup::{Backup, State, find, list, verify};
-use bridge_migrate_core::connection::{create_writer, open_reader, open_still, open_writer, with_suffix};
+use bridge_migrate_core::connection::{create_writer, open_still, open_writer, with_reader, with_suffix};
 use bridge_migrate_core::error::{ErrorKind, Result};
 use bridge_migrate_core::event::Silent;
 use bridge_migrate_core::restore::{
@@ -526,7 +526,10 @@ fn a_restore_that_is_killed_leaves_the_old_or_the_new_state_and_can_be_done_agai
             in_the_middle += usize::from(journal.exists() || !no_log(&site.settings.database));
 
             // Looking must not be what repairs it.
-            let seen = counts(&open_reader(&site.settings.database, SERVER_TIMEOUT).unwrap());
+            let seen = with_reader(&site.settings.database, SERVER_TIMEOUT, |reader| {
+                Ok(counts(reader))
+            })
+            .unwrap();
             assert!(
                 seen == old || seen == new,
                 "{mode}, killed at {part}/24: {seen:?}"

@@ -166,14 +166,17 @@ pub(super) fn facts(context: &Context, reason: &str) -> BackupFacts {
 
 /// The manifests of backups that lead back to before a run whose changes are still there.
 fn restore_points(context: &Context) -> Result<Vec<PathBuf>> {
-    let reader = match context.reader() {
-        Ok(reader) => reader,
+    let read = context.read(|reader| {
+        let version = History::read(reader)?.map_or(0, |history| history.version());
+        Ok((version, read_runs(reader)?))
+    });
+    let (version, runs) = match read {
+        Ok(read) => read,
         // A database that is gone has no runs; its backups are all that is left.
         Err(error) if error.kind() == ErrorKind::Missing => return Ok(Vec::new()),
         Err(error) => return Err(error),
     };
-    let version = History::read(&reader)?.map_or(0, |history| history.version());
-    Ok(read_runs(&reader)?
+    Ok(runs
         .into_iter()
         .filter(|run| run.from < version)
         .filter_map(|run| run.backup.map(PathBuf::from))

@@ -16,12 +16,13 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failure> {
-    let reader = context.reader()?;
-    let report = HistoryReport {
-        shows_rollback: arguments.rollback,
-        applied: read_steps(&reader)?,
-        runs: read_runs(&reader)?,
-    };
+    let report = context.read(|reader| {
+        Ok(HistoryReport {
+            shows_rollback: arguments.rollback,
+            applied: read_steps(reader)?,
+            runs: read_runs(reader)?,
+        })
+    })?;
     context.output.report(&report)?;
     Ok(exit_code::DONE)
 }

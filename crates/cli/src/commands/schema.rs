@@ -62,8 +62,7 @@ pub(crate) fn run(context: &Context, action: &Action) -> std::result::Result<u8,
 }
 
 fn show(context: &Context, all: bool) -> std::result::Result<u8, Failure> {
-    let reader = context.reader()?;
-    let schema = read(&reader, all)?;
+    let schema = context.read(|reader| read(reader, all))?;
     let objects = schema
         .iter()
         .map(|object| SchemaObject {
@@ -86,9 +85,8 @@ fn read(reader: &Reader, all: bool) -> Result<Snapshot> {
 }
 
 fn diagram(context: &Context, all: bool) -> std::result::Result<u8, Failure> {
-    let reader = context.reader()?;
-    let schema = read(&reader, all)?;
-    let mermaid = mermaid(&reader, &schema).while_doing("read the schema")?;
+    let mermaid =
+        context.read(|reader| mermaid(reader, &read(reader, all)?).while_doing("read the schema"))?;
     context.output.report(&DiagramReport { mermaid })?;
     Ok(exit_code::DONE)
 }
@@ -98,9 +96,8 @@ fn compare(
     against: Option<&OsString>,
     wants_code: bool,
 ) -> std::result::Result<u8, Failure> {
-    let reader = context.reader()?;
     let catalog = context.catalog()?;
-    let state = State::read(&reader)?;
+    let state = context.read(|reader| State::read(reader))?;
     let (against, other) = match against {
         Some(named) => other_schema(context, &catalog, &state, named)?,
         None => implied_schema(&catalog, &state)?,
@@ -142,8 +139,10 @@ fn other_schema(
         .with_truth("Nothing was changed.")
         .with_hint(Hint::tool(["schema", "diff", "--help"])));
     }
-    let other = connection::open_reader(path, context.settings.busy_timeout)?;
-    Ok((path.to_string_lossy().into_owned(), expected::read(&other)?))
+    let other = connection::with_reader(path, context.settings.busy_timeout, |reader| {
+        expected::read(reader)
+    })?;
+    Ok((path.to_string_lossy().into_owned(), other))
 }
 
 /// What the history implies; for a database without one, the version with the fewest differences.

@@ -39,7 +39,7 @@ pub(crate) fn run(context: &Context, action: &Action) -> Result<u8, Failure> {
                 .map_err(super::after_change(context, added > 0, "The import"))?;
         }
         Action::Verify => {
-            let comparison = compare(&*context.reader()?, &context.settings)?;
+            let comparison = context.read(|reader| compare(reader, &context.settings))?;
             let report = ComparedReport {
                 equal: comparison.is_equal(),
                 comparison,

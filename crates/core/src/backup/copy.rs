@@ -16,7 +16,9 @@ use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, Transaction};
 
 use super::names::lossy_name;
-use crate::connection::{FileState, begin_reading, inspect, open_reader, open_writer, with_suffix};
+use crate::connection::{
+    FileState, begin_reading, has_hot_journal, inspect, open_writer, with_reader, with_suffix,
+};
 use crate::error::{Error, ErrorKind, IoContext, Result, SqliteContext};
 use crate::event::{Activity, Event, Observer};
 use crate::raw_file::{RawFile, read_at};
@@ -39,19 +41,6 @@ pub(super) struct Limits {
     pub(super) hold: Duration,
     /// Bytes that nearly every disk copies in that time.
     pub(super) plain_bytes: u64,
-    /// Whether not one byte of the database or its sidecars may change, not even by SQLite's own recovery or
-    /// checkpoint; writers may have to wait longer for such a copy.
-    pub(super) untouched: bool,
-}
-
-impl Limits {
-    /// Those of a copy for which nothing may change.
-    pub(super) fn untouched() -> Self {
-        Self {
-            untouched: true,
-            ..Self::default()
-        }
-    }
 }
 
 impl Default for Limits {
@@ -59,26 +48,22 @@ impl Default for Limits {
         Self {
             hold: Duration::from_millis(100),
             plain_bytes: 16 * 1024 * 1024,
-            untouched: false,
         }
     }
 }
 
-/// A copy of the database in `folder` that is nobody's backup. Not one byte of the original changes, nor of its sidecars.
+/// A copy of the database in `folder` that is nobody's backup.
 ///
 /// # Errors
 /// When the database cannot be read or `folder` cannot be written.
-pub(crate) fn copy_untouched(
-    settings: &Settings,
-    folder: &Path,
-    observer: &dyn Observer,
-) -> Result<WholeFile> {
+pub(crate) fn copy_into(settings: &Settings, folder: &Path, observer: &dyn Observer) -> Result<WholeFile> {
     let target = WholeFile::create_in(folder)?;
-    copy_database(settings, &target, Limits::untouched(), observer)?;
+    copy_database(settings, &target, Limits::default(), observer)?;
     Ok(target)
 }
 
-/// Copies the database into `target` and says how long its writers had to wait at most.
+/// Copies the database into `target` and says how long its writers had to wait at most. Not one byte of the database
+/// or its sidecars changes, not even by SQLite's own recovery or checkpoint.
 pub(super) fn copy_database(
     settings: &Settings,
     target: &WholeFile,
@@ -86,9 +71,13 @@ pub(super) fn copy_database(
     observer: &dyn Observer,
 ) -> Result<Duration> {
     let database = &settings.database;
-    if limits.untouched && opening_would_write(database)? {
-        let reader = open_reader(database, settings.busy_timeout)?;
-        return copy_pages(&reader, database, target, observer);
+    let copy_read_only = || {
+        with_reader(database, settings.busy_timeout, |reader| {
+            copy_pages(reader, database, target, observer)
+        })
+    };
+    if opening_would_write(database)? {
+        return copy_read_only();
     }
     match open_writer(database, settings.busy_timeout) {
         Ok(connection) => {
@@ -105,10 +94,7 @@ pub(super) fn copy_database(
             }
         }
         // A database that this user may only read: SQLite finds its way past logs and journals.
-        Err(error) if error.kind() == ErrorKind::Permission => {
-            let reader = open_reader(database, settings.busy_timeout)?;
-            copy_pages(&reader, database, target, observer)
-        }
+        Err(error) if error.kind() == ErrorKind::Permission => copy_read_only(),
         Err(error) => Err(error),
     }
 }
@@ -116,9 +102,9 @@ pub(super) fn copy_database(
 /// Whether a connection that may write could change something by opening or closing the database: it rolls a
 /// journal back, and takes a log into the file.
 fn opening_would_write(database: &Path) -> Result<bool> {
-    let journal = with_suffix(database, "-journal");
-    let has_journal = journal.metadata().is_ok_and(|metadata| metadata.len() > 0);
-    Ok(has_journal || inspect(database)? == FileState::Database { wal: true })
+    Ok(has_hot_journal(database)
+        || with_suffix(database, "-wal").exists()
+        || inspect(database)? == FileState::Database { wal: true })
 }
 
 /// A copy of the file's bytes.
@@ -264,6 +250,8 @@ fn copy_pages(
     observer: &dyn Observer,
 ) -> Result<Duration> {
     let doing = || format!("copy {}", database.display());
+    // What an earlier look copied may be of different moments.
+    target.file().set_len(0).on_file("empty", target.path())?;
     let mut copy = open_writer(target.path(), Duration::ZERO)?;
     // Nobody sees the copy before it is complete, so it needs no journal, and it is synced once at the end.
     for (pragma, value) in [("journal_mode", "OFF"), ("synchronous", "OFF")] {
@@ -320,12 +308,10 @@ mod tests {
         Limits {
             hold: Duration::from_secs(2),
             plain_bytes: 0,
-            untouched: false,
         },
         Limits {
             hold: Duration::ZERO,
             plain_bytes: u64::MAX,
-            untouched: false,
         },
     ];
 

@@ -43,7 +43,8 @@ pub struct Created {
     pub lock_held: Duration,
 }
 
-/// Makes a backup of the database and its companion while others read and write them.
+/// Makes a backup of the database and its companion while others read and write them. Not one byte of these changes,
+/// not even by SQLite's own recovery of what a crash left.
 ///
 /// The copy is byte for byte the database of one moment: page size, `user_version`, `application_id` and
 /// auto-vacuum come along, and so does the flag in the header that says write-ahead log.
@@ -56,18 +57,6 @@ pub struct Created {
 /// another process keeps readers out. No file is left behind.
 pub fn create(settings: &Settings, facts: &BackupFacts, observer: &dyn Observer) -> Result<Created> {
     create_with(settings, facts, Limits::default(), observer)
-}
-
-/// As [`create`], and not one byte of the database or its sidecars changes, not even by SQLite's own recovery.
-///
-/// # Errors
-/// As [`create`].
-pub(crate) fn create_untouched(
-    settings: &Settings,
-    facts: &BackupFacts,
-    observer: &dyn Observer,
-) -> Result<Created> {
-    create_with(settings, facts, Limits::untouched(), observer)
 }
 
 pub(super) fn create_with(

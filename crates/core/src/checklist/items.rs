@@ -278,17 +278,12 @@ pub(super) fn journal_mode(look: &Look<'_>) -> Item {
         item: "journal",
         question: "is the journal mode one that the tool keeps",
     };
-    let Some(reader) = &look.reader else {
+    let Some(reader) = look.reader else {
         return asked.ok("there is no database yet");
     };
-    // A reader of a log that nobody has open is told `delete`; the header knows better.
-    let is_wal = matches!(
-        crate::connection::inspect(&look.settings.database),
-        Ok(crate::connection::FileState::Database { wal: true })
-    );
     let encoding: rusqlite::Result<String> = reader.pragma_query_value(None, "encoding", |row| row.get(0));
     let encoding = encoding.unwrap_or_else(|_| "an unknown encoding".to_owned());
-    if is_wal {
+    if reader.is_wal() {
         asked.ok(format!("write-ahead log, {encoding}: it stays so"))
     } else {
         asked.ok(format!(
@@ -314,7 +309,7 @@ pub(super) fn clock(look: &Look<'_>) -> Item {
             }
         }
     };
-    if let Some(reader) = &look.reader {
+    if let Some(reader) = look.reader {
         for run in runs::read_runs(reader).unwrap_or_default() {
             consider(&run.started_at, "the last run");
             consider(run.finished_at.as_deref().unwrap_or_default(), "the last run");

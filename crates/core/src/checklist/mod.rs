@@ -112,7 +112,7 @@ pub(crate) struct Look<'a> {
     pub(crate) settings: &'a Settings,
     pub(crate) status: Result<Status>,
     pub(crate) plan: Result<Plan>,
-    pub(crate) reader: Option<Reader>,
+    pub(crate) reader: Option<&'a Reader>,
 }
 
 /// Goes through the list. What cannot be found out is an item that failed, not an error.
@@ -125,32 +125,38 @@ pub fn checklist(catalog: &Catalog, settings: &Settings, attested: &Attested) ->
         connection::inspect(&settings.database),
         Ok(FileState::Database { .. })
     );
-    let look = Look {
-        catalog,
-        settings,
-        status: status::status(catalog, settings),
-        plan: apply::plan(catalog, settings, PlanOptions::default()),
-        reader: is_database
-            .then(|| connection::open_reader(&settings.database, settings.busy_timeout).ok())
-            .flatten(),
+    let answer = |reader: Option<&Reader>| {
+        let look = Look {
+            catalog,
+            settings,
+            status: status::status(catalog, settings),
+            plan: apply::plan(catalog, settings, PlanOptions::default()),
+            reader,
+        };
+        Checklist {
+            items: vec![
+                items::backup(&look),
+                items::rehearsal(&look, attested.rehearsal.as_ref()),
+                items::contracts(&look, attested.contracts.as_ref()),
+                items::rollback(&look),
+                items::version(&look),
+                items::plan(&look),
+                items::disk(&look),
+                permissions::check(&look),
+                items::lock(&look),
+                items::journal_mode(&look),
+                server_sqlite::check(&look, attested.oldest_server),
+                file_system::check(&look),
+                items::clock(&look),
+            ],
+        }
     };
-    Ok(Checklist {
-        items: vec![
-            items::backup(&look),
-            items::rehearsal(&look, attested.rehearsal.as_ref()),
-            items::contracts(&look, attested.contracts.as_ref()),
-            items::rollback(&look),
-            items::version(&look),
-            items::plan(&look),
-            items::disk(&look),
-            permissions::check(&look),
-            items::lock(&look),
-            items::journal_mode(&look),
-            server_sqlite::check(&look, attested.oldest_server),
-            file_system::check(&look),
-            items::clock(&look),
-        ],
-    })
+    let answered = is_database.then(|| {
+        connection::with_reader(&settings.database, settings.busy_timeout, |reader| {
+            Ok(answer(Some(reader)))
+        })
+    });
+    Ok(answered.and_then(Result::ok).unwrap_or_else(|| answer(None)))
 }
 
 /// What an item asks; the answer is added.

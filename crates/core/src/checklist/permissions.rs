@@ -16,11 +16,10 @@ pub(super) fn check(look: &Look<'_>) -> Item {
         question: "may this user write where the migration writes",
     };
     let settings = look.settings;
-    if settings.database.exists() {
-        // Opening writes nothing, and leaves SQLite's own descriptors and locks to SQLite.
-        if let Err(error) = connection::open_writer(&settings.database, settings.busy_timeout) {
-            return asked.unknown(&error);
-        }
+    if settings.database.exists()
+        && let Err(error) = connection::ask_to_write(&settings.database)
+    {
+        return asked.unknown(&error);
     }
     let folders = [
         ("the folder of the database", folder_of(&settings.database)),

@@ -7,7 +7,7 @@ use rusqlite::types::ValueRef;
 use serde::Serialize;
 
 use crate::catalog::Catalog;
-use crate::connection;
+use crate::connection::{self, Reader};
 use crate::error::{Result, SqliteContext};
 use crate::expected;
 use crate::history;
@@ -161,7 +161,12 @@ pub struct RunFacts {
 /// # Errors
 /// When the database cannot be opened.
 pub(super) fn read(catalog: &Catalog, settings: &Settings) -> Result<DatabaseFacts> {
-    let reader = connection::open_reader(&settings.database, settings.busy_timeout)?;
+    connection::with_reader(&settings.database, settings.busy_timeout, |reader| {
+        Ok(read_facts(catalog, reader))
+    })
+}
+
+fn read_facts(catalog: &Catalog, reader: &Reader) -> DatabaseFacts {
     let pragma = |name| {
         reader
             .pragma_query_value(None, name, |row| row.get::<_, i64>(0))
@@ -174,21 +179,21 @@ pub(super) fn read(catalog: &Catalog, settings: &Settings) -> Result<DatabaseFac
         user_version: pragma("user_version"),
         application_id: pragma("application_id"),
         encoding: reader.pragma_query_value(None, "encoding", |row| row.get(0)).ok(),
-        is_wal: connection::inspect(&settings.database)? == (connection::FileState::Database { wal: true }),
+        is_wal: reader.is_wal(),
         ..DatabaseFacts::default()
     };
     // Each part for itself: a damaged one must not hide the others.
-    let _ = read_schema(catalog, &reader, &mut facts);
-    let _ = read_history(catalog, &reader, &mut facts);
-    facts.releases = rows(&reader, "SELECT version, applied_at FROM schema_version", |row| {
+    let _ = read_schema(catalog, reader, &mut facts);
+    let _ = read_history(catalog, reader, &mut facts);
+    facts.releases = rows(reader, "SELECT version, applied_at FROM schema_version", |row| {
         RecordedRelease {
             release: text(row, 0).as_deref().and_then(known::release),
             applied_at: text(row, 1).as_deref().and_then(known::time),
         }
     });
-    facts.steps = read_steps(catalog, &reader);
-    facts.runs = read_runs(&reader);
-    Ok(facts)
+    facts.steps = read_steps(catalog, reader);
+    facts.runs = read_runs(reader);
+    facts
 }
 
 fn read_schema(catalog: &Catalog, connection: &Connection, facts: &mut DatabaseFacts) -> Result<()> {

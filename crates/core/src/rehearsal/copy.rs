@@ -74,7 +74,7 @@ impl Copy {
             reason: "rehearsal".to_owned(),
             ..BackupFacts::default()
         };
-        let made = backup::create_untouched(&source, &facts, observer)?;
+        let made = backup::create(&source, &facts, observer)?;
         let rename = |from: &Path, to: &Path| std::fs::rename(from, to).on_file("rename", from);
         rename(&made.backup.database, &of_copy.database)?;
         if let Some(companion) = &made.backup.companion {

@@ -24,7 +24,7 @@ use crate::apply::{self, resolved};
 use crate::backup;
 use crate::catalog::Catalog;
 use crate::clock::timestamp;
-use crate::connection::{FileState, inspect, open_reader};
+use crate::connection::{FileState, inspect, open_writer};
 use crate::drift;
 use crate::error::{Error, ErrorKind, Hint, Result};
 use crate::event::{Event, Observer, Stage};
@@ -106,7 +106,7 @@ pub fn rehearse(
     observer.observe(&Event::Rehearsing { stage: Stage::Copy });
     let copy = Copy::make(settings, bytes, &meter::ProgressOnly(observer))?;
     let plan = apply::plan(catalog, &copy.settings, plan_options)?;
-    let subject = Subject::read(&*open_reader(&copy.settings.database, settings.busy_timeout)?)?;
+    let subject = Subject::read(&open_writer(&copy.settings.database, settings.busy_timeout)?)?;
     let seen = Stages::new(catalog, &copy, &plan, plan_options, options.allow_drift, observer)
         .run(options.smoke_test)?;
 

@@ -16,7 +16,7 @@ use crate::apply::{self, resolved};
 use crate::backup::file_name;
 use crate::catalog::Catalog;
 use crate::checklist::{Attestation, ItemState};
-use crate::connection::open_reader;
+use crate::connection::with_reader;
 use crate::digest::hex;
 use crate::error::{Error, ErrorKind, Hint, IoContext, Result};
 use crate::expected;
@@ -271,8 +271,9 @@ fn matching(catalog: &Catalog, settings: &Settings, plan: &Plan) -> Result<Optio
             &target,
         ));
     };
-    let reader = open_reader(&settings.database, settings.busy_timeout)?;
-    let subject = Subject::read(&reader)?;
+    let subject = with_reader(&settings.database, settings.busy_timeout, |reader| {
+        Subject::read(reader)
+    })?;
     let mismatches = receipt.mismatches(catalog, settings, plan, &subject);
     if mismatches.is_empty() {
         return Ok(Some(receipt));

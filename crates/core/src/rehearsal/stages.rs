@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use naming::{Release, Target};
+use rusqlite::Connection;
 
 use super::RunSmokeTest;
 use super::changes::{self, TableChange};
@@ -13,7 +14,7 @@ use super::meter::{Measured, Meter};
 use super::outcome::{SmokeTest, TableShape, shapes};
 use crate::apply::{MigrateOptions, migrate};
 use crate::catalog::Catalog;
-use crate::connection::{Reader, open_reader, open_writer};
+use crate::connection::open_writer;
 use crate::contracts;
 use crate::error::{Error, Result, SqliteContext};
 use crate::event::{Event, Observer, Stage};
@@ -88,7 +89,7 @@ impl<'a> Stages<'a> {
         let Some(restore_point) = self.up(&start)? else {
             return Ok(self.seen);
         };
-        let first = Moment::read(&*self.reader()?)?;
+        let first = Moment::read(&self.reader()?)?;
         let start = match &self.plan.start {
             Start::Adopt(adoption) => start.with_created(&adoption.created),
             Start::Managed | Start::Fresh => start,
@@ -315,7 +316,7 @@ impl<'a> Stages<'a> {
     }
 
     /// What differs in a table's data after the way back.
-    fn explain(&self, reader: &Reader, start: Option<&Path>, rebuilt: &[String], table: &str) -> String {
+    fn explain(&self, reader: &Connection, start: Option<&Path>, rebuilt: &[String], table: &str) -> String {
         let changes = start
             .and_then(|start| changes::compare(self.catalog, reader, Some(start), rebuilt).ok())
             .unwrap_or_default();
@@ -341,8 +342,9 @@ impl<'a> Stages<'a> {
             .collect()
     }
 
-    fn reader(&self) -> Result<Reader> {
-        open_reader(&self.copy.settings.database, self.copy.settings.busy_timeout)
+    /// The copy is nobody else's: there is no server to leave alone.
+    fn reader(&self) -> Result<Connection> {
+        open_writer(&self.copy.settings.database, self.copy.settings.busy_timeout)
     }
 
     fn enter(&self, stage: Stage) {

@@ -111,8 +111,9 @@ pub struct RollbackOutcome {
 pub fn plan(catalog: &Catalog, settings: &Settings, options: RollbackOptions) -> Result<RollbackPlan> {
     let settings = &resolved(catalog, settings)?;
     Unfinished::refuse(settings)?;
-    let reader = connection::open_reader(&settings.database, settings.busy_timeout)?;
-    plan::plan(catalog, settings, &reader, options, Weigh::Every)
+    connection::with_reader(&settings.database, settings.busy_timeout, |reader| {
+        plan::plan(catalog, settings, reader, options, Weigh::Every)
+    })
 }
 
 /// Goes back. `confirm` is shown the plan before anything changes; when something would be lost, it decides.
@@ -138,14 +139,13 @@ pub fn rollback(
         return Err(needs_confirmation(&asked, options));
     }
     let _lock = MigrationLock::take(settings, "rollback", observer)?;
-    let plan = {
-        let reader = connection::open_reader(&settings.database, settings.busy_timeout)?;
+    let plan = connection::with_reader(&settings.database, settings.busy_timeout, |reader| {
         let options = RollbackOptions {
             strategy: asked.strategy,
             ..options
         };
-        plan::plan(catalog, settings, &reader, options, Weigh::OnlyTheAsked)?
-    };
+        plan::plan(catalog, settings, reader, options, Weigh::OnlyTheAsked)
+    })?;
     if plan.from != asked.from || plan.to != asked.to {
         return Err(Error::new(
             ErrorKind::Busy,
@@ -336,9 +336,10 @@ fn half_back(error: Error, settings: &Settings, point: &Backup, note: &Unfinishe
 
 /// Whether the database is untouched by a restore that failed.
 fn is_still_at(settings: &Settings, version: u32) -> bool {
-    connection::open_reader(&settings.database, settings.busy_timeout)
-        .and_then(|reader| History::read(&reader))
-        .is_ok_and(|history| history.is_some_and(|history| history.version() == version))
+    connection::with_reader(&settings.database, settings.busy_timeout, |reader| {
+        History::read(reader)
+    })
+    .is_ok_and(|history| history.is_some_and(|history| history.version() == version))
 }
 
 fn restore_point(

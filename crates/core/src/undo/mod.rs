@@ -109,8 +109,9 @@ pub fn undo(
 ) -> Result<UndoOutcome> {
     let settings = &in_real_place(settings)?;
     if options.dry_run {
-        let reader = connection::open_reader(&settings.database, settings.busy_timeout)?;
-        return Undo::prepare(&reader, version, options)?.preview();
+        return connection::with_reader(&settings.database, settings.busy_timeout, |reader| {
+            Undo::prepare(reader, version, options)?.preview()
+        });
     }
     let _lock = MigrationLock::take(settings, "undo", observer)?;
     Unfinished::refuse(settings)?;

@@ -42,8 +42,9 @@ pub fn prune(
 ) -> Result<Vec<Pruned>> {
     let settings = &in_real_place(settings)?;
     if dry_run {
-        let reader = connection::open_reader(&settings.database, settings.busy_timeout)?;
-        return find(&reader, version);
+        return connection::with_reader(&settings.database, settings.busy_timeout, |reader| {
+            find(reader, version)
+        });
     }
     let _lock = MigrationLock::take(settings, "log prune", observer)?;
     let writer = connection::open_writer(&settings.database, settings.busy_timeout)?;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::backup::{self, State};
-use crate::connection::{FileState, SIDECARS, with_suffix};
+use crate::connection::{FileState, SIDECARS, has_hot_journal, with_suffix};
 use crate::error::{Result, SqliteContext};
 use crate::lock;
 use crate::rollback::unfinished::Unfinished;
@@ -37,7 +37,10 @@ pub(super) fn around(settings: &Settings, state: FileState, report: &mut Report)
         );
     }
     let journal = with_suffix(&settings.database, "-journal");
-    if state == (FileState::Database { wal: true }) && exists(&journal) {
+    if state == (FileState::Database { wal: true })
+        && exists(&journal)
+        && !has_hot_journal(&settings.database)
+    {
         report.add(
             &codes::STALE_SIDECAR,
             name(&journal),

@@ -18,7 +18,7 @@ use rusqlite::Connection;
 use crate::apply::resolved;
 use crate::backup::is_damage;
 use crate::catalog::Catalog;
-use crate::connection::{self, FileState};
+use crate::connection::{self, FileState, Reader};
 use crate::error::{Result, SqliteContext};
 use crate::event::{Activity, Event, Observer};
 use crate::finding::{Finding, Severity};
@@ -61,14 +61,29 @@ pub fn verify(
         report.add(&codes::NOT_MANAGED, "database", "there is nothing in it yet");
         return Ok(report.into_findings());
     }
-    let reader = match connection::open_reader(&settings.database, settings.busy_timeout) {
-        Ok(reader) => reader,
+    let looked = connection::with_reader(&settings.database, settings.busy_timeout, |reader| {
+        let mut report = report.clone();
+        look_inside(catalog, settings, options, reader, &mut report, observer)?;
+        Ok(report)
+    });
+    match looked {
+        Ok(report) => Ok(report.into_findings()),
         Err(error) if is_damage(&error) && matches!(state, FileState::Database { .. }) => {
             report.failure("database", &error);
-            return Ok(report.into_findings());
+            Ok(report.into_findings())
         }
-        Err(error) => return Err(error),
-    };
+        Err(error) => Err(error),
+    }
+}
+
+fn look_inside(
+    catalog: &Catalog,
+    settings: &Settings,
+    options: VerifyOptions,
+    reader: &Reader,
+    report: &mut Report,
+    observer: &dyn Observer,
+) -> Result<()> {
     let is_live = !reader.is_private_copy();
     if !is_live && !report.has(&codes::STALE_SIDECAR) {
         report.add(
@@ -77,8 +92,9 @@ pub fn verify(
             "a crash left a transaction half done beside it; the next program that opens it for writing rolls it back",
         );
     }
-    if is_live && state == (FileState::Database { wal: false }) {
-        let outcome = pages::check_length(&reader, &settings.database, &mut report);
+    let keeps_writers_waiting = is_live && !reader.is_wal();
+    if keeps_writers_waiting {
+        let outcome = pages::check_length(reader, &settings.database, report);
         report.absorb("database", outcome)?;
     }
     let name = settings
@@ -93,22 +109,20 @@ pub fn verify(
         done: 0,
         total: None,
     });
-    let keeps_writers_waiting = is_live && state == (FileState::Database { wal: false });
     let looked = look_at_one_moment(
         catalog,
         settings,
-        &reader,
+        reader,
         options,
         keeps_writers_waiting,
         observer,
-        &mut report,
+        report,
     );
     observer.observe(&Event::ProgressFinished {
         activity: Activity::Check,
         subject: name,
     });
-    looked?;
-    Ok(report.into_findings())
+    looked
 }
 
 /// Looks at everything as of one moment: what a run writes in one transaction agrees with itself only then.

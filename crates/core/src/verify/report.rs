@@ -9,7 +9,7 @@ use crate::finding::Finding;
 use super::codes::{self, Code};
 
 /// Findings, in the order in which they were made.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Report {
     findings: Vec<Finding>,
     /// Two looks at the same damage say the same.

@@ -2,7 +2,9 @@
 //! rollback-journal mode nobody can write meanwhile.
 
 use crate::backup;
-use crate::connection::{Reader, open_still};
+use rusqlite::Connection;
+
+use crate::connection::open_still;
 use crate::disk::place_for_copy;
 use crate::error::{ErrorKind, IoContext, Result};
 use crate::event::{Event, Observer};
@@ -16,7 +18,7 @@ pub(super) const QUICKLY_CHECKED_IN_FULL: u64 = 16 << 20;
 
 /// A copy that stands still. Dropping it removes it.
 pub(super) struct StillCopy {
-    pub(super) reader: Reader,
+    pub(super) reader: Connection,
     // Dropped after the reader: fields are dropped in the order of their declaration.
     _file: WholeFile,
 }
@@ -44,7 +46,7 @@ pub(super) fn copy_if_large(
         }
         Err(error) => return Err(error),
     };
-    let file = match backup::copy_untouched(settings, &folder, observer) {
+    let file = match backup::copy_into(settings, &folder, observer) {
         Ok(file) => file,
         // What is too damaged to be copied is looked at where it is.
         Err(error) if backup::is_damage(&error) => return Ok(None),

@@ -255,8 +255,11 @@ fn look(settings: &Settings, choice: usize) {
         ..UndoOptions::default()
     };
     let _ = undo(settings, 5, &options, &Silent);
-    let reader = connection::open_reader(&settings.database, settings.busy_timeout).unwrap();
-    let _ = (runs::read_steps(&reader), runs::read_runs(&reader));
+    let read = connection::with_reader(&settings.database, settings.busy_timeout, |reader| {
+        let _ = (runs::read_steps(reader), runs::read_runs(reader));
+        Ok(())
+    });
+    read.unwrap();
 }
 
 /// Number, name and checksum of each row with their types, as they stand.

@@ -69,17 +69,17 @@ impl Command {
             }
             Self::Checklist => checklist(&CATALOG, settings, &Attested::default()).map(drop),
             Self::SchemaShow => {
-                let reader = connection::open_reader(&settings.database, settings.busy_timeout)?;
-                let schema = expected::read(&reader)?;
-                mermaid(&reader, &schema)
-                    .map(drop)
-                    .map_err(|error| Error::sqlite("draw the schema", error))
+                connection::with_reader(&settings.database, settings.busy_timeout, |reader| {
+                    let schema = expected::read(reader)?;
+                    mermaid(reader, &schema)
+                        .map(drop)
+                        .map_err(|error| Error::sqlite("draw the schema", error))
+                })
             }
-            Self::History => {
-                let reader = connection::open_reader(&settings.database, settings.busy_timeout)?;
-                runs::read_steps(&reader)?;
-                runs::read_runs(&reader).map(drop)
-            }
+            Self::History => connection::with_reader(&settings.database, settings.busy_timeout, |reader| {
+                runs::read_steps(reader)?;
+                runs::read_runs(reader).map(drop)
+            }),
             Self::Wait => match wait(&CATALOG, settings, Target::Version(1), std::time::Duration::ZERO) {
                 Err(error) if error.kind() == ErrorKind::Timeout => Ok(()),
                 waited => waited.map(drop),

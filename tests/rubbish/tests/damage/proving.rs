@@ -155,8 +155,9 @@ fn check_file(
 }
 
 fn version(path: &Path) -> Option<u32> {
-    let reader = bridge_migrate_core::connection::open_reader(path, Duration::ZERO).ok()?;
-    Some(History::read(&reader).ok()??.version())
+    let history =
+        bridge_migrate_core::connection::with_reader(path, Duration::ZERO, |reader| History::read(reader));
+    Some(history.ok()??.version())
 }
 
 /// Runs on another thread, so that a panic and a hang are answers too.

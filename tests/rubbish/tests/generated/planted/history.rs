@@ -4,7 +4,7 @@
     reason = "a look that writes opens the database in its own way"
 )]
 
-use bridge_migrate_core::connection::open_reader;
+use bridge_migrate_core::connection::with_reader;
 use bridge_migrate_core::finding::Finding;
 use bridge_migrate_core::settings::Settings;
 use rubbish::ground::LATEST;
@@ -16,13 +16,16 @@ use crate::records;
 
 /// What the query finds, as texts.
 fn column(settings: &Settings, sql: &str) -> Vec<String> {
-    let reader = open_reader(&settings.database, settings.busy_timeout).unwrap();
-    let mut select = reader.prepare(sql).unwrap();
-    let rows = select
-        .query_map([], |row| row.get::<_, Option<String>>(0))
-        .unwrap();
-    rows.map(|row| row.unwrap_or_default().unwrap_or_default())
-        .collect()
+    with_reader(&settings.database, settings.busy_timeout, |reader| {
+        let mut select = reader.prepare(sql).unwrap();
+        let rows = select
+            .query_map([], |row| row.get::<_, Option<String>>(0))
+            .unwrap();
+        Ok(rows
+            .map(|row| row.unwrap_or_default().unwrap_or_default())
+            .collect())
+    })
+    .unwrap()
 }
 
 /// A look that counts the rows of the history and asks no further: as many are right, whatever they say.
