@@ -235,7 +235,9 @@ fn single_records_go_back_unless_they_were_edited_since() {
     assert_eq!(bodies(&place), ["a=one", "b=edited", "-=THREE", "d=FOUR"]);
 
     let nobody = UndoOptions {
-        condition: Some("id IS NULL -- the odd ones".to_owned()),
+        condition: Some(
+            "id IS NULL AND EXISTS (WITH one AS (SELECT value FROM json_each('[1]')) SELECT 1 FROM one) -- odd ones".to_owned(),
+        ),
         ..UndoOptions::default()
     };
     assert_eq!(
@@ -269,6 +271,10 @@ fn single_records_go_back_unless_they_were_edited_since() {
 #[test]
 fn conditions_that_do_more_than_read_are_refused() {
     let place = migrated();
+    place
+        .open()
+        .execute_batch("CREATE VIEW careless AS SELECT 1 FROM pragma_optimize(0x10002)")
+        .unwrap();
     for condition in [
         "1); DELETE FROM notes; --",
         "1) OR (SELECT 1",
@@ -279,6 +285,11 @@ fn conditions_that_do_more_than_read_are_refused() {
         "1; SELECT 1",
         "load_extension('x')",
         "1 /*",
+        "\"nosuch\" = 1",
+        "1 = (SELECT count(*) FROM pragma_optimize(0x10002))",
+        "EXISTS (SELECT 1 FROM pragma_user_version)",
+        "EXISTS (SELECT 1 FROM careless)",
+        "EXISTS (SELECT 1 FROM sqlite_schema)",
     ] {
         let options = UndoOptions {
             condition: Some(condition.to_owned()),

@@ -1,5 +1,6 @@
 //! Records of the journal, newest first, compared with the rows they came from.
 
+use rusqlite::config::DbConfig;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::{Connection, params, params_from_iter};
 
@@ -7,7 +8,7 @@ use crate::data::key_text;
 use crate::effects::Writes;
 use crate::error::{Error, ErrorKind, Hint, Result, SqliteContext};
 use crate::quote::identifier;
-use crate::schema::TableDetail;
+use crate::schema::{ObjectKind, TableDetail};
 
 use super::{Conflict, Reverted};
 
@@ -67,20 +68,34 @@ fn check_condition(connection: &Connection, table: &str, condition: &str) -> Res
             None => error,
         }
     };
-    // A copy of the schema in memory: the authorizer needs a connection of its own.
-    let mut scratch = crate::expected::replay(&crate::expected::read(connection)?)?;
+    // A copy of the schema in memory, so that there is nothing to write to, and with an authorizer of its own.
+    let doing = "check the condition";
+    let schema = crate::expected::read(connection)?;
+    let mut scratch = crate::expected::replay(&schema)?;
+    // Otherwise a column that is not there, in double quotes, is a text that is like no value.
     scratch
-        .authorizer(Some(|context: AuthContext<'_>| match context.action {
+        .set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)
+        .while_doing(doing)?;
+    let is_known = move |name: &str| {
+        // Reading a pragma as a table runs it, and `pragma_optimize` writes.
+        [ObjectKind::Table, ObjectKind::View]
+            .into_iter()
+            .any(|kind| schema.get(kind, name).is_some())
+            || ["json_each", "json_tree"].contains(&name)
+    };
+    scratch
+        .authorizer(Some(move |context: AuthContext<'_>| match context.action {
             AuthAction::Function {
                 function_name: "load_extension",
             } => Authorization::Deny,
+            AuthAction::Read { table_name, .. } if !is_known(table_name) => Authorization::Deny,
             AuthAction::Select
             | AuthAction::Read { .. }
             | AuthAction::Function { .. }
             | AuthAction::Recursive => Authorization::Allow,
             _ => Authorization::Deny,
         }))
-        .while_doing("check the condition")?;
+        .while_doing(doing)?;
     // The first form refuses a second statement or an unbalanced parenthesis; a line comment at the end
     // cannot swallow what follows, since what follows stands on a line of its own.
     scratch
