@@ -123,6 +123,64 @@ fn what_was_dropped_is_kept_for_its_owner_only_and_comes_back() {
 }
 
 #[test]
+fn what_is_kept_is_named_and_taken_back_at_any_later_time() {
+    let database = used();
+    let before = rows(&database, &[]);
+    run(&database, "rollback --to 1.1.0 --strategy down --yes").assert_code(0);
+    for command in ["status", "plan", "migrate", "migrate"] {
+        let people = run(&database, command);
+        people.assert_code(0);
+        for part in [
+            "message_revisions: ",
+            "kept by rollback ",
+            "take back with ",
+            " kept reclaim",
+        ] {
+            assert!(people.stdout.contains(part), "{command}: {part}\n{people}");
+        }
+    }
+    for command in ["status", "plan", "migrate"] {
+        let kept = &run(&database, &format!("--json {command}")).json()["kept"];
+        assert!(kept["rows"].as_u64().unwrap() > 0, "{command}: {kept}");
+        assert!(
+            kept["command"].as_str().unwrap().ends_with("kept reclaim"),
+            "{kept}"
+        );
+        for key in [
+            "file", "run", "version", "name", "table", "column", "rows", "left", "problem",
+        ] {
+            assert!(kept["of"][0].get(key).is_some(), "{command}: {key} in {kept}");
+        }
+    }
+    let list = run(&database, "--json kept list").json();
+    assert_eq!(list["others"], serde_json::json!([]));
+    let refused = run(&database, "kept prune");
+    refused.assert_code(1);
+    assert!(refused.stderr.contains("pruning would lose: "), "{refused}");
+    assert!(refused.stderr.contains(" kept prune --yes"), "{refused}");
+
+    let done = run(&database, "--json kept reclaim");
+    done.assert_code(0);
+    let json = done.json();
+    assert_eq!(json["stays"], serde_json::json!([]), "{json}");
+    dump::assert_same(&before, &rows(&database, &[]));
+    let again = run(&database, "kept reclaim");
+    assert_eq!(again.stdout, "nothing is kept that has not come back\n");
+    let status = run(&database, "--json status").json();
+    assert_eq!(status["kept"], serde_json::Value::Null);
+    run(&database, "kept prune").assert_code(0);
+    assert_eq!(
+        run(&database, "--json kept list").json()["kept"],
+        serde_json::json!([])
+    );
+    let logs = std::fs::read_dir(database.root().join("logs")).unwrap();
+    for log in logs {
+        let text = std::fs::read_to_string(log.unwrap().path()).unwrap();
+        assert!(!text.contains("secret"), "{text}");
+    }
+}
+
+#[test]
 fn single_records_go_back_and_a_conflict_is_left() {
     let database = TestDatabase::populated(12);
     let old = database.dump_columns("messages", &["id", "timestamp"]);

@@ -66,7 +66,26 @@ fn cases(seed: u64) -> Vec<Case> {
         run(&copy, &["undo", "5"]);
         rows(&copy, &[])
     };
+    let edited = copy_of(&old);
+    edited.execute(
+        "UPDATE messages SET text = text || '!'; \
+         INSERT INTO reactions SELECT id, 'c', '+1', timestamp FROM messages WHERE id IS NOT NULL",
+    );
+    let with_edits = rows(&edited, &[]);
+    run(
+        &edited,
+        &["rollback", "--to", "1.1.0", "--strategy", "down", "--yes"],
+    );
+    run(&edited, &["migrate"]);
     vec![
+        Case {
+            name: "kept reclaim",
+            arguments: &["kept", "reclaim"],
+            start: edited,
+            rows: with_edits,
+            tokens: tokens.clone(),
+            version: 9,
+        },
         Case {
             name: "rollback by statements and journal",
             arguments: &["rollback", "--to", "1.0.0", "--strategy", "down", "--yes"],

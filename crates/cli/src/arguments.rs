@@ -6,8 +6,8 @@ use bridge_migrate_cli::config_file::Color;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    adopt, backup, checklist, completions, doctor, history, lint, log, man, migrate, plan, rehearse, restore,
-    rollback, schema, status, tokens, undo, verify, wait,
+    adopt, backup, checklist, completions, doctor, history, kept, lint, log, man, migrate, plan, rehearse,
+    restore, rollback, schema, status, tokens, undo, verify, wait,
 };
 
 /// Takes the database of the Claude Multi-Agent Bridge from release to release.
@@ -87,6 +87,8 @@ pub(crate) enum Command {
     Adopt(adopt::Arguments),
     #[command(subcommand)]
     Backup(backup::Action),
+    #[command(subcommand)]
+    Kept(kept::Action),
     Rehearse(rehearse::Arguments),
     Restore(restore::Arguments),
     History(history::Arguments),
@@ -115,6 +117,7 @@ impl Command {
             Self::Undo(_) => "undo",
             Self::Adopt(_) => "adopt",
             Self::Backup(action) => action.name(),
+            Self::Kept(action) => action.name(),
             Self::Rehearse(_) => "rehearse",
             Self::Restore(_) => "restore",
             Self::History(_) => "history",

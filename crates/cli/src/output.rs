@@ -8,7 +8,7 @@ use anstream::adapter::strip_str;
 use anstream::stream::{AsLockedWrite, RawStream};
 use anstream::{AutoStream, ColorChoice};
 use bridge_migrate_cli::config_file::Color;
-use bridge_migrate_core::error::{Error, ErrorKind, Result};
+use bridge_migrate_core::error::{Error, ErrorKind, Hint, Result};
 use serde::Serialize;
 
 use crate::arguments::GlobalOptions;
@@ -148,6 +148,11 @@ impl Output {
         }
     }
 
+    /// The hint as a command to paste into a shell.
+    pub(crate) fn command_line(&self, hint: &Hint) -> String {
+        hint::command_line(hint, &self.given)
+    }
+
     /// Tells what was found, as a failure: people read it now, scripts get it beside the error.
     pub(crate) fn findings(&self, report: &impl Report, error: Error) -> Failure {
         if !self.json
@@ -189,7 +194,7 @@ impl Output {
     /// Tells of a failure, and gives the exit code.
     pub(crate) fn fail(&self, failure: &Failure) -> u8 {
         let error = &failure.error;
-        let hint = hint::command_line(error.hint(), &self.given);
+        let hint = self.command_line(error.hint());
         // What cannot be written is lost: there is no third stream to say so.
         let _ = self.write_aside(&render_error(error, &hint));
         if self.json

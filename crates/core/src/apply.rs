@@ -13,6 +13,7 @@ use crate::error::{Error, ErrorKind, Hint, Reached, Result};
 use crate::event::{Event, Observer};
 use crate::failed_run::with_what_is_left;
 use crate::history::History;
+use crate::kept::{Kept, Reclaimed};
 use crate::lock::{MigrationLock, Taken};
 use crate::plan::{self, Plan, PlanOptions, Start};
 use crate::position::Position;
@@ -26,7 +27,7 @@ use crate::schema_reader::SchemaReader;
 use crate::settings::Settings;
 use crate::state::Progress;
 use crate::step::{StepContext, StepFailure, StepOutcome};
-use crate::{adopt, drift, first_start, import, preconditions};
+use crate::{adopt, drift, first_start, import, kept, preconditions};
 
 /// What a migration is asked for.
 #[derive(Debug, Clone, Copy, Default)]
@@ -37,7 +38,7 @@ pub struct MigrateOptions {
     pub without_backup: bool,
     /// Refuses beforehand when a data step would have to leave a row as it is.
     pub strict: bool,
-    /// Puts back what earlier rollbacks of the same migrations dropped.
+    /// Takes back what earlier rollbacks kept, after the last step.
     pub reclaim: bool,
     /// Refuses unless exactly this was rehearsed, lately and with success.
     pub require_receipt: bool,
@@ -64,6 +65,10 @@ pub struct MigrateOutcome {
     pub run: Option<String>,
     /// Migrations that stay pending: another phase, or beyond the target.
     pub pending: usize,
+    /// What came back of what earlier rollbacks kept, if that was asked for.
+    pub reclaimed: Option<Reclaimed>,
+    /// What earlier rollbacks kept and has not come back.
+    pub kept: Vec<Kept>,
 }
 
 /// Makes the database's plan, reading only.
@@ -94,7 +99,10 @@ pub fn migrate(
 ) -> Result<MigrateOutcome> {
     let settings = &resolved(catalog, settings)?;
     Unfinished::refuse(settings)?;
-    let look = |waited, holds_lock| nothing_to_do(catalog, settings, options.plan, waited, holds_lock);
+    let look = |waited, holds_lock| {
+        let outcome = nothing_to_do(catalog, settings, options.plan, waited, holds_lock)?;
+        Ok(outcome.filter(|outcome| !options.reclaim || outcome.kept.is_empty()))
+    };
     if let Some(outcome) = look(Duration::ZERO, false)? {
         return Ok(outcome);
     }
@@ -214,6 +222,13 @@ fn migrate_locked(
     };
     let rollback_journal = RollbackJournal::keep(&writer);
     let outcome = apply_plan(catalog, settings, &writer, &plan, &run, options.reclaim, &log)
+        .and_then(|applied| {
+            let reclaimed = match options.reclaim {
+                true => Some(reclaim_after(settings, &writer, &plan, &run, &log)?),
+                false => None,
+            };
+            Ok((applied, reclaimed, kept::left(&writer, settings)?))
+        })
         .map_err(|error| with_what_is_left(error, settings, &run, None));
     drop(rollback_journal);
     let reached = match &outcome {
@@ -227,10 +242,11 @@ fn migrate_locked(
         version: reached,
         error: outcome.as_ref().err().map(Error::kind),
     });
+    let (applied, reclaimed, kept) = outcome?;
     Ok(MigrateOutcome {
         from: plan.from,
         to: plan.to,
-        applied: outcome?,
+        applied,
         adopted: match plan.start {
             Start::Adopt(adoption) => Some(*adoption),
             Start::Managed | Start::Fresh => None,
@@ -239,6 +255,33 @@ fn migrate_locked(
         waited: lock.waited(),
         run: Some(run.name),
         pending: pending_after(catalog, plan.to.version),
+        reclaimed,
+        kept,
+    })
+}
+
+/// Takes back what is kept when every step is applied.
+fn reclaim_after(
+    settings: &Settings,
+    writer: &Connection,
+    plan: &Plan,
+    run: &Run,
+    observer: &dyn Observer,
+) -> Result<Reclaimed> {
+    let mut is_begun = false;
+    kept::take_back(settings, writer, &[], run, observer, &mut is_begun).map_err(|error| {
+        if plan.steps.is_empty() && !is_begun {
+            return error;
+        }
+        error
+            .with_truth(format!(
+                "The database is whole, at {}; `kept reclaim` takes back the rest.",
+                plan.to
+            ))
+            .with_reached(Reached {
+                version: plan.to.version,
+                release: plan.to.release,
+            })
     })
 }
 
@@ -323,7 +366,7 @@ fn nothing_to_do(
             return Ok(Some(None));
         }
         connection::with_reader_in_place(path, timeout, |reader| {
-            look_for_work(catalog, reader, options, waited)
+            look_for_work(catalog, settings, reader, options, waited)
         })
     };
     let mut seen = look()?;
@@ -337,6 +380,7 @@ fn nothing_to_do(
 
 fn look_for_work(
     catalog: &Catalog,
+    settings: &Settings,
     reader: &Connection,
     options: PlanOptions,
     waited: Duration,
@@ -364,6 +408,8 @@ fn look_for_work(
         waited,
         run: None,
         pending: pending_after(catalog, version),
+        reclaimed: None,
+        kept: kept::left(reader, settings)?,
     }))
 }
 
@@ -453,6 +499,8 @@ pub fn adopt(
             waited: lock.waited(),
             run: None,
             pending: pending_after(catalog, plan.from.version),
+            reclaimed: None,
+            kept: kept::left(&writer, settings)?,
         });
     };
     let run = Run::begin(settings, "adopt", plan.from.version, plan.from.version);
@@ -468,5 +516,7 @@ pub fn adopt(
         waited: lock.waited(),
         run: Some(run.name),
         pending: pending_after(catalog, plan.from.version),
+        reclaimed: None,
+        kept: kept::left(&writer, settings)?,
     })
 }

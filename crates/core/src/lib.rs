@@ -28,6 +28,7 @@ pub mod foreign_keys;
 pub mod history;
 pub mod import;
 pub mod journal;
+pub mod kept;
 pub mod ledger;
 pub mod lint;
 pub mod lock;

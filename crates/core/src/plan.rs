@@ -10,7 +10,7 @@ use crate::catalog::{Catalog, Migration};
 use crate::drift;
 use crate::effects::{Effects, Forecast, Writes};
 use crate::error::{Error, ErrorKind, Hint, Result, SqliteContext};
-use crate::expected;
+use crate::kept::Kept;
 use crate::ledger::count_rows;
 use crate::position::Position;
 use crate::room::Room;
@@ -19,7 +19,7 @@ use crate::settings::Settings;
 use crate::state::State;
 use crate::step::checks::refuse_written_records;
 use crate::time_zone::TimeZone;
-use crate::tool_tables;
+use crate::{expected, kept, tool_tables};
 
 /// How fast a step that holds the lock reads the rows of a table, in rows per millisecond. Measured at 10,000
 /// for messages of 400 bytes that the page cache holds; a disk that has to be asked is slower.
@@ -67,6 +67,8 @@ pub struct Plan {
     pub managed: Snapshot,
     /// What of the schema differs from what the history implies.
     pub drift: Vec<Difference>,
+    /// What rollbacks kept and has not come back.
+    pub kept: Vec<Kept>,
 }
 
 /// How a database is found.
@@ -285,6 +287,10 @@ pub fn plan(
         room,
         managed,
         drift,
+        kept: match connection {
+            Some(connection) => kept::left(connection, settings)?,
+            None => Vec::new(),
+        },
     })
 }
 

@@ -10,13 +10,14 @@ use crate::backup::{self, Backup};
 use crate::catalog::Catalog;
 use crate::connection::{self, FileState, Reader};
 use crate::error::{ErrorKind, Result, SqliteContext};
+use crate::kept::Kept;
 use crate::lock::{self, Holder};
 use crate::position::Position;
 use crate::runs::{self, RecordedRun};
 use crate::schema::Difference;
 use crate::settings::Settings;
 use crate::state::{Progress, State};
-use crate::{drift, expected};
+use crate::{drift, expected, kept};
 
 /// Where a database stands.
 #[derive(Debug, Clone)]
@@ -39,6 +40,8 @@ pub struct Status {
     pub last_run: Option<RecordedRun>,
     /// The newest complete backup.
     pub last_backup: Option<Backup>,
+    /// What rollbacks kept and has not come back.
+    pub kept: Vec<Kept>,
 }
 
 /// How the tool sees a database.
@@ -110,6 +113,7 @@ fn look(catalog: &Catalog, settings: &Settings) -> Result<Status> {
         lock: None,
         last_run: None,
         last_backup: None,
+        kept: Vec::new(),
     };
     match connection::inspect(&settings.database)? {
         FileState::Missing => Ok(status),
@@ -119,13 +123,18 @@ fn look(catalog: &Catalog, settings: &Settings) -> Result<Status> {
         }),
         FileState::Database { .. } => {
             connection::with_reader(&settings.database, settings.busy_timeout, |reader| {
-                look_inside(catalog, reader, status.clone())
+                look_inside(catalog, settings, reader, status.clone())
             })
         }
     }
 }
 
-fn look_inside(catalog: &Catalog, reader: &Reader, mut status: Status) -> Result<Status> {
+fn look_inside(
+    catalog: &Catalog,
+    settings: &Settings,
+    reader: &Reader,
+    mut status: Status,
+) -> Result<Status> {
     // Of one moment, and with one lock instead of one for each read.
     let moment = reader
         .unchecked_transaction()
@@ -139,6 +148,7 @@ fn look_inside(catalog: &Catalog, reader: &Reader, mut status: Status) -> Result
         status.drift = drift::find(catalog, &moment, &state)?;
         status.last_run = runs::read_runs(&moment)?.pop();
         status.interrupted = state.progress;
+        status.kept = kept::left(&moment, settings)?;
     } else if state.is_fresh() {
         status.presence = Presence::Empty;
     } else {

@@ -18,12 +18,11 @@ use crate::history::History;
 use crate::plan::{Plan, Step};
 use crate::quote::identifier;
 use crate::refinery_step::{self, Mode};
-use crate::rollback::kept;
 use crate::runs::{self, Run, StepMeasures};
 use crate::schema_reader::SchemaReader;
 use crate::settings::Settings;
 use crate::transaction::{WriteTransaction, let_writers_in};
-use crate::{drift, schema_version, tool_tables};
+use crate::{drift, kept, schema_version, tool_tables};
 use checks::{Before, Change};
 
 /// What a step did.
@@ -217,15 +216,13 @@ impl StepContext<'_> {
         Ok(StepOutcome::new(step, measures))
     }
 
-    /// Puts back what an earlier rollback of the migration dropped, if that was asked for.
+    /// Puts back what earlier rollbacks of the migration kept, where that has to come before an import. The rest comes
+    /// back after the last step, within the lock budget.
     fn reclaim(&self, migration: &Migration) -> Result<u64> {
-        if !self.reclaim {
+        if !self.reclaim || migration.import.is_none() {
             return Ok(0);
         }
-        match kept::newest(self.settings, migration.version)? {
-            Some(file) => kept::reclaim(self.connection, &file, migration.version, &migration.name),
-            None => Ok(0),
-        }
+        kept::take_back_at_once(self.settings, self.connection, migration.version)
     }
 
     /// Takes the write lock and makes sure that the database is still where the plan left it.

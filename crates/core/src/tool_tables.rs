@@ -23,11 +23,14 @@ pub const PROGRESS: &str = "migration_progress";
 pub const ACCEPTED: &str = "migration_accepted_objects";
 /// Old values of records that data steps changed.
 pub const JOURNAL: &str = "migration_affected_records";
-
 /// Drift that an operator let a run pass over, with the name of the run.
 pub const ALLOWED: &str = "migration_allowed_drift";
+/// What rollbacks dropped and kept. Made by the first rollback that keeps something.
+pub const KEPT: &str = "migration_kept";
+/// Which of it came back.
+pub const KEPT_BACK: &str = "migration_kept_back";
 
-const OWN: [&str; 8] = [
+const OWN: [&str; 10] = [
     HISTORY,
     SCHEMA_VERSION,
     RUNS,
@@ -36,6 +39,8 @@ const OWN: [&str; 8] = [
     ACCEPTED,
     JOURNAL,
     ALLOWED,
+    KEPT,
+    KEPT_BACK,
 ];
 
 /// Whether the tool owns the table.
@@ -119,7 +124,14 @@ const CREATE_HISTORY: &str = "CREATE TABLE IF NOT EXISTS refinery_schema_history
 
 /// The tables as the tool makes them.
 static AS_MADE: LazyLock<Snapshot> = LazyLock::new(|| {
-    [CREATE, crate::journal::CREATE, CREATE_ALLOWED, CREATE_HISTORY]
+    let scripts = [
+        CREATE,
+        crate::journal::CREATE,
+        crate::kept::CREATE,
+        CREATE_ALLOWED,
+        CREATE_HISTORY,
+    ];
+    scripts
         .iter()
         .flat_map(|script| script.split_inclusive(';'))
         .map(|statement| {
@@ -170,6 +182,7 @@ pub(crate) fn create_all(scratch: &Connection) -> Result<()> {
     create_allowed(scratch)?;
     scratch
         .execute_batch(CREATE_HISTORY)
+        .and_then(|()| scratch.execute_batch(crate::kept::CREATE))
         .while_doing("create the tool's own tables")
 }
 

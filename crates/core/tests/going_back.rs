@@ -7,6 +7,8 @@
 )]
 
 mod common;
+#[path = "going_back/kept.rs"]
+mod kept_rows;
 
 use bridge_migrate_core::apply::{MigrateOptions, migrate};
 use bridge_migrate_core::catalog::Catalog;

@@ -184,7 +184,7 @@ fn restore_points(context: &Context) -> Result<Vec<PathBuf>> {
 }
 
 /// A number and a unit: `30d`, `12h`, `90m`, `4w`.
-fn parse_age(text: &str) -> std::result::Result<chrono::Duration, String> {
+pub(super) fn parse_age(text: &str) -> std::result::Result<chrono::Duration, String> {
     let wrong = || "give a number and a unit: 30d, 12h, 90m or 4w".to_owned();
     let unit = text.chars().next_back().ok_or_else(wrong)?;
     let number: i64 = text

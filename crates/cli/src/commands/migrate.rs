@@ -14,6 +14,7 @@ use crate::failure::Failure;
 use crate::progress::SkippedRow;
 use crate::render::adoption::AdoptionReport;
 use crate::render::backup::BackupFiles;
+use crate::render::kept::{KeptWaiting, ReclaimedReport};
 use crate::render::migrate::MigrateReport;
 
 /// Takes the database to the target: locks, adopts if needed, backs up, applies, verifies, records
@@ -32,7 +33,7 @@ pub(crate) struct Arguments {
     /// Refuses beforehand when a value cannot be converted, instead of leaving it as it is
     #[arg(long)]
     strict: bool,
-    /// Puts back what earlier rollbacks of the same migrations dropped
+    /// Also takes back what earlier rollbacks kept, as `kept reclaim` does
     #[arg(long)]
     reclaim: bool,
     /// Refuses unless `rehearse` left a receipt for exactly this, with success and within seven days
@@ -86,6 +87,11 @@ pub(super) fn report(context: &Context, outcome: &MigrateOutcome, skipped: Vec<S
         waited_ms: super::milliseconds(outcome.waited),
         run: outcome.run.clone(),
         pending: outcome.pending,
+        reclaimed: outcome
+            .reclaimed
+            .clone()
+            .map(|outcome| ReclaimedReport { outcome }),
+        kept: KeptWaiting::new(outcome.kept.clone(), &context.output),
         skipped,
         log: log_of(context, outcome),
     }

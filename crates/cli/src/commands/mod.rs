@@ -6,6 +6,7 @@ pub(crate) mod checklist;
 pub(crate) mod completions;
 pub(crate) mod doctor;
 pub(crate) mod history;
+pub(crate) mod kept;
 pub(crate) mod lint;
 pub(crate) mod log;
 pub(crate) mod man;
@@ -45,6 +46,7 @@ pub(crate) fn run(context: &Context, command: Command) -> Result<u8, Failure> {
         Command::History(arguments) => history::run(context, &arguments),
         Command::Log(arguments) => log::run(context, &arguments),
         Command::Wait(arguments) => wait::run(context, &arguments),
+        Command::Kept(action) => kept::run(context, &action),
         Command::Tokens(action) => tokens::run(context, &action),
         Command::Schema(action) => schema::run(context, &action),
         Command::Verify(arguments) => verify::run(context, &arguments),

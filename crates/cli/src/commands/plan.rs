@@ -8,6 +8,7 @@ use crate::context::Context;
 use crate::exit_code;
 use crate::failure::Failure;
 use crate::render::adoption::AdoptionReport;
+use crate::render::kept::KeptWaiting;
 use crate::render::plan::{PlanReport, PlannedStep};
 use crate::render::status::Drift;
 
@@ -96,6 +97,7 @@ fn report(context: &Context, plan: Plan, shows_sql: bool) -> PlanReport {
         disk_needed_bytes: plan.room.total(),
         backup_dir: backs_up.then(|| context.settings.backup_dir.to_string_lossy().into_owned()),
         lock_budget_ms: super::milliseconds(context.settings.lock_budget),
+        kept: KeptWaiting::new(plan.kept, &context.output),
         path: plan.database,
     }
 }

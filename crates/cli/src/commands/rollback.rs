@@ -15,7 +15,7 @@ use crate::render::rollback::{RollbackPlanReport, RollbackReport};
 /// Takes the database back to an earlier version, in the way that loses least
 ///
 /// Says beforehand what each way would lose. When something would be lost, a terminal is asked; without one,
-/// --yes is needed. What is dropped is kept in a file beside the backups, from which `migrate --reclaim` takes
+/// --yes is needed. What is dropped is kept in a file beside the backups, from which `kept reclaim` takes
 /// it back.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {

@@ -8,6 +8,7 @@ use crate::exit_code;
 use crate::failure::Failure;
 use crate::render::adoption::AdoptionReport;
 use crate::render::backup::BackupEntry;
+use crate::render::kept::KeptWaiting;
 use crate::render::status::{Interrupted, PendingMigration, Presence, StatusReport};
 
 /// Shows release, version, what is pending, drift, the lock, the last run and the last backup
@@ -22,7 +23,7 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failure> {
     let status = status::status(&context.catalog()?, &context.settings)?;
-    let report = report(status);
+    let report = report(context, status);
     context.output.report(&report)?;
     if arguments.exit_code && !report.pending.is_empty() {
         return Ok(exit_code::PENDING);
@@ -30,7 +31,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failur
     Ok(exit_code::DONE)
 }
 
-fn report(status: Status) -> StatusReport {
+fn report(context: &Context, status: Status) -> StatusReport {
     let (presence, adoptable, unrecognized) = match &status.presence {
         Found::Missing => (Presence::Missing, None, None),
         Found::Empty => (Presence::Empty, None, None),
@@ -50,6 +51,7 @@ fn report(status: Status) -> StatusReport {
         interrupted: status.interrupted.as_ref().map(interrupted),
         lock: status.lock,
         last_run: status.last_run,
+        kept: KeptWaiting::new(status.kept, &context.output),
         last_backup: status.last_backup.as_ref().map(BackupEntry::from),
     }
 }

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::adoption::AdoptionReport;
 use super::backup::BackupFiles;
+use super::kept::{KeptWaiting, ReclaimedReport};
 use super::{CAUTION, STRONG, count, counted, line, safe, styled, version};
 use crate::json::{Position, optional_path};
 use crate::output::{Report, shown};
@@ -25,6 +26,10 @@ pub(crate) struct MigrateReport {
     pub(crate) run: Option<String>,
     /// How many migrations stay pending.
     pub(crate) pending: usize,
+    /// What came back of what earlier rollbacks kept, with `--reclaim`.
+    pub(crate) reclaimed: Option<ReclaimedReport>,
+    /// What has not come back.
+    pub(crate) kept: Option<KeptWaiting>,
     /// The first rows that were left as they are.
     pub(crate) skipped: Vec<SkippedRow>,
     #[serde(serialize_with = "optional_path")]
@@ -46,6 +51,12 @@ impl Report for MigrateReport {
             line(&mut page, &format!("nothing to do: database is at {place}{rest}"));
         } else {
             line(&mut page, &format!("database is at {place}{rest}"));
+        }
+        if let Some(reclaimed) = &self.reclaimed {
+            page.push_str(&reclaimed.render());
+        }
+        if let Some(kept) = &self.kept {
+            kept.fields(&mut page);
         }
         page
     }
@@ -105,6 +116,8 @@ mod tests {
             waited_ms: 0,
             run: Some("5f2c01aa".to_owned()),
             pending: 0,
+            reclaimed: None,
+            kept: None,
             skipped: ["m-17", "m-\u{1b}x"]
                 .map(|key| SkippedRow {
                     version: 5,

@@ -8,6 +8,7 @@ pub(crate) mod error;
 pub(crate) mod events;
 pub(crate) mod findings;
 pub(crate) mod history;
+pub(crate) mod kept;
 pub(crate) mod log;
 pub(crate) mod migrate;
 pub(crate) mod plan;

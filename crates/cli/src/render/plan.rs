@@ -6,6 +6,7 @@ use bridge_migrate_core::disk::size;
 use serde::Serialize;
 
 use super::adoption::AdoptionReport;
+use super::kept::KeptWaiting;
 use super::status::Drift;
 use super::table::{Column, table};
 use super::{CAUTION, STRONG, count, counted, duration, field, line, safe, safe_lines, styled, version};
@@ -37,6 +38,8 @@ pub(crate) struct PlanReport {
     /// Where the backup goes that `migrate` begins with.
     pub(crate) backup_dir: Option<String>,
     pub(crate) lock_budget_ms: u64,
+    /// What rollbacks kept and has not come back.
+    pub(crate) kept: Option<KeptWaiting>,
 }
 
 /// A migration that would be applied.
@@ -61,7 +64,11 @@ pub(crate) struct PlannedStep {
 impl Report for PlanReport {
     fn render(&self) -> String {
         if self.steps.is_empty() && self.adopts.is_none() {
-            return format!("nothing to do: {} is at {}\n", shown(&self.path), self.from);
+            let mut page = format!("nothing to do: {} is at {}\n", shown(&self.path), self.from);
+            if let Some(kept) = &self.kept {
+                kept.fields(&mut page);
+            }
+            return page;
         }
         let mut page = String::new();
         field(&mut page, "database", &shown(&self.path));
@@ -91,6 +98,9 @@ impl Report for PlanReport {
             for object in &adoption.created {
                 field(&mut page, "creates", &safe(object));
             }
+        }
+        if let Some(kept) = &self.kept {
+            kept.fields(&mut page);
         }
         if !self.steps.is_empty() {
             line(&mut page, "");
@@ -298,6 +308,7 @@ mod tests {
             disk_needed_bytes: 117_440_512,
             backup_dir: Some("data".to_owned()),
             lock_budget_ms: 250,
+            kept: None,
         }
     }
 

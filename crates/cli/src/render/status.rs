@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::adoption::AdoptionReport;
 use super::backup::BackupEntry;
+use super::kept::KeptWaiting;
 use super::table::{Column, table};
 use super::{CAUTION, STRONG, counted, field, line, safe, safe_lines, styled, time, version};
 use crate::json::Position;
@@ -34,6 +35,8 @@ pub(crate) struct StatusReport {
     pub(crate) lock: Option<Holder>,
     pub(crate) last_run: Option<RecordedRun>,
     pub(crate) last_backup: Option<BackupEntry>,
+    /// What rollbacks kept and has not come back.
+    pub(crate) kept: Option<KeptWaiting>,
 }
 
 /// How the tool sees a database.
@@ -120,6 +123,9 @@ impl Report for StatusReport {
             None => "none".to_owned(),
         };
         field(&mut page, "last backup", &backup);
+        if let Some(kept) = &self.kept {
+            kept.fields(&mut page);
+        }
         if let Some(why) = &self.unrecognized {
             line(&mut page, "");
             line(&mut page, &safe_lines(why));
@@ -285,6 +291,7 @@ mod tests {
                 allowed_drift: Vec::new(),
             }),
             last_backup: None,
+            kept: None,
         }
     }
 

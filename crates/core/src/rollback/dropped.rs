@@ -22,6 +22,13 @@ impl Dropped {
             Self::Table(table) | Self::Column { table, .. } => table,
         }
     }
+
+    pub(crate) fn column(&self) -> Option<&str> {
+        match self {
+            Self::Column { column, .. } => Some(column),
+            Self::Table(_) => None,
+        }
+    }
 }
 
 /// Compares the schemas before and after.

@@ -2,7 +2,7 @@
 
 mod dropped;
 mod execute;
-pub(crate) mod kept;
+mod kept;
 mod losses;
 mod plan;
 mod point;

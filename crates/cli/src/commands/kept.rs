@@ -1,0 +1,102 @@
+//! `kept list`, `reclaim` and `prune`: what rollbacks dropped and kept.
+
+use bridge_migrate_core::apply::resolved;
+use bridge_migrate_core::kept::{self, PruneOptions};
+
+use super::backup::parse_age;
+use crate::context::Context;
+use crate::exit_code;
+use crate::failure::Failure;
+use crate::render::kept::{KeptListReport, KeptPrunedReport, ReclaimedReport};
+
+/// Lists, takes back and removes what rollbacks dropped and kept
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Action {
+    /// Lists what was kept, newest first, and how much of it has not come back
+    List,
+    /// Takes back what fits; rows that no longer fit are listed with the reason and stay kept
+    ///
+    /// Nothing that was written since is overwritten. Running it again is harmless.
+    Reclaim {
+        /// Only from these files, as `kept list` names them, also of no rollback on record [default: all on record]
+        files: Vec<String>,
+        /// How long to wait for another process that is migrating [default: 300]
+        #[arg(long, value_name = "SECONDS")]
+        lock_timeout: Option<u32>,
+    },
+    /// Removes the files of which everything has come back; with --yes the others, too
+    Prune {
+        /// Only these files, as `kept list` names them
+        files: Vec<String>,
+        /// Only those kept longer ago, such as 30d, 12h or 90m
+        #[arg(long, value_name = "AGE", value_parser = parse_age)]
+        older_than: Option<chrono::Duration>,
+        /// Also loses what has not come back
+        #[arg(long)]
+        yes: bool,
+        /// Only says what would be removed
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+impl Action {
+    /// The command's name.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::List => "kept list",
+            Self::Reclaim { .. } => "kept reclaim",
+            Self::Prune { .. } => "kept prune",
+        }
+    }
+}
+
+pub(crate) fn run(context: &Context, action: &Action) -> Result<u8, Failure> {
+    match action {
+        Action::List => {
+            let list = kept::list(&context.settings)?;
+            let backup_dir = resolved(&context.catalog()?, &context.settings)?.backup_dir;
+            context.output.report(&KeptListReport { backup_dir, list })?;
+        }
+        Action::Reclaim { files, lock_timeout } => {
+            let mut settings = context.settings.clone();
+            if let Some(seconds) = lock_timeout {
+                settings.lock_timeout = std::time::Duration::from_secs((*seconds).into());
+            }
+            let console = context.console();
+            let outcome = kept::reclaim(&settings, files, &console)?;
+            drop(console);
+            let changed = outcome.run.is_some();
+            context
+                .output
+                .report_done(&ReclaimedReport { outcome })
+                .map_err(super::after_change(context, changed, "Taking back"))?;
+        }
+        Action::Prune {
+            files,
+            older_than,
+            yes,
+            dry_run,
+        } => {
+            let options = PruneOptions {
+                files: files.clone(),
+                older_than: *older_than,
+                lose: *yes,
+                dry_run: *dry_run,
+            };
+            let console = context.console();
+            let pruned = kept::prune(&context.settings, &options, &console)?;
+            drop(console);
+            let changed = pruned.run.is_some();
+            let report = KeptPrunedReport {
+                dry_run: *dry_run,
+                pruned,
+            };
+            context
+                .output
+                .report_run(&report, *dry_run)
+                .map_err(super::after_change(context, changed, "The pruning"))?;
+        }
+    }
+    Ok(exit_code::DONE)
+}

@@ -1,0 +1,225 @@
+//! What rollbacks dropped and kept.
+
+use std::path::PathBuf;
+
+use bridge_migrate_core::error::Hint;
+use bridge_migrate_core::kept::{Kept, KeptList, Pruned, Reclaimed};
+use serde::Serialize;
+
+use super::table::{Column, table};
+use super::{CAUTION, COMMAND, STRONG, count, counted, field, line, safe, styled, time};
+use crate::json::path;
+use crate::output::{Output, Report, shown};
+
+/// How many rows people see.
+const SHOWN: usize = 20;
+
+/// What has not come back, as other commands name it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct KeptWaiting {
+    /// Rows and values in all.
+    pub(crate) rows: u64,
+    pub(crate) of: Vec<Kept>,
+    /// The command that takes them back.
+    pub(crate) command: String,
+}
+
+impl KeptWaiting {
+    /// `None` when nothing waits.
+    pub(crate) fn new(kept: Vec<Kept>, output: &Output) -> Option<Self> {
+        (!kept.is_empty()).then(|| Self {
+            rows: kept.iter().map(|kept| kept.left).sum(),
+            of: kept,
+            command: output.command_line(&Hint::tool(["kept", "reclaim"])),
+        })
+    }
+
+    /// Adds a line for each table and column, and the command.
+    pub(crate) fn fields(&self, page: &mut String) {
+        let mut label = "kept";
+        for kept in &self.of {
+            field(page, label, &styled(CAUTION, &left(kept)));
+            label = "";
+        }
+        field(
+            page,
+            "",
+            &format!("take back with {}", styled(COMMAND, &self.command)),
+        );
+    }
+}
+
+/// `message_revisions: 3 rows kept by rollback 5f2c01aa; V009 is not applied`.
+fn left(kept: &Kept) -> String {
+    let problem = match &kept.problem {
+        Some(problem) => format!("; {}", safe(problem)),
+        None => String::new(),
+    };
+    let rollback = match kept.run.as_str() {
+        "" => "a rollback that is not on record".to_owned(),
+        run => format!("rollback {}", safe(run)),
+    };
+    format!(
+        "{}: {} kept by {rollback}{problem}",
+        safe(&kept.subject()),
+        counted(kept.left, noun(kept.column.is_some())),
+    )
+}
+
+fn noun(is_column: bool) -> &'static str {
+    if is_column { "value" } else { "row" }
+}
+
+/// The answer of `kept list`.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct KeptListReport {
+    #[serde(serialize_with = "path")]
+    pub(crate) backup_dir: PathBuf,
+    #[serde(flatten)]
+    pub(crate) list: KeptList,
+}
+
+impl Report for KeptListReport {
+    fn render(&self) -> String {
+        let mut page = String::new();
+        if self.list.kept.is_empty() {
+            line(&mut page, "no rollback of this database kept anything");
+        } else {
+            let columns = [
+                Column::Left("KEPT"),
+                Column::Left("OF"),
+                Column::Right("ROWS"),
+                Column::Right("NOT BACK"),
+                Column::Left("ROLLBACK"),
+                Column::Left("FILE"),
+            ];
+            let rows = self.list.kept.iter().map(|kept| {
+                vec![
+                    time(&kept.kept_at),
+                    kept.subject(),
+                    count(kept.rows),
+                    count(kept.left),
+                    kept.run.clone(),
+                    kept.file.clone(),
+                ]
+            });
+            page.push_str(&table(&columns, rows));
+            for kept in self.list.kept.iter().filter(|kept| kept.left > 0) {
+                if let Some(problem) = &kept.problem {
+                    let text = format!("{}: {}", safe(&kept.subject()), safe(problem));
+                    line(&mut page, &styled(CAUTION, &text));
+                }
+            }
+        }
+        if !self.list.others.is_empty() {
+            line(
+                &mut page,
+                "made by no rollback on record here (interrupted, or undone by a restore):",
+            );
+            for file in &self.list.others {
+                line(&mut page, &format!("  {}", safe(file)));
+            }
+        }
+        if !self.list.kept.is_empty() || !self.list.others.is_empty() {
+            line(
+                &mut page,
+                &format!("the files are in {}", shown(&self.backup_dir)),
+            );
+        }
+        page
+    }
+}
+
+/// The answer of `kept reclaim`, and a part of `migrate --reclaim`'s.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct ReclaimedReport {
+    #[serde(flatten)]
+    pub(crate) outcome: Reclaimed,
+}
+
+impl Report for ReclaimedReport {
+    fn render(&self) -> String {
+        let outcome = &self.outcome;
+        let mut page = String::new();
+        if outcome.run.is_none() {
+            return "nothing is kept that has not come back\n".to_owned();
+        }
+        for back in &outcome.back {
+            let rows = counted(back.rows, noun(back.subject.contains('.')));
+            line(
+                &mut page,
+                &format!("{}: {rows} back", styled(STRONG, &safe(&back.subject))),
+            );
+        }
+        if outcome.already > 0 {
+            line(
+                &mut page,
+                &format!("there already: {}", counted(outcome.already, "row")),
+            );
+        }
+        if outcome.stay_count > 0 {
+            let stays = format!(
+                "kept, for they do not fit: {}",
+                counted(outcome.stay_count, "row")
+            );
+            line(&mut page, &styled(CAUTION, &stays));
+            let mut named = 0;
+            for row in outcome.stays.iter().take(SHOWN) {
+                let which = match &row.key {
+                    Some(key) => safe(key),
+                    None => format!("all {} left", count(row.rows)),
+                };
+                named += row.rows;
+                line(
+                    &mut page,
+                    &format!("  {} {which}: {}", safe(&row.subject), safe(&row.why)),
+                );
+            }
+            if outcome.stay_count > named {
+                line(
+                    &mut page,
+                    &format!("  and {} more", count(outcome.stay_count - named)),
+                );
+            }
+        }
+        page
+    }
+}
+
+/// The answer of `kept prune`.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct KeptPrunedReport {
+    pub(crate) dry_run: bool,
+    #[serde(flatten)]
+    pub(crate) pruned: Pruned,
+}
+
+impl Report for KeptPrunedReport {
+    fn render(&self) -> String {
+        let mut page = String::new();
+        let (removed, lost) = match self.dry_run {
+            true => ("would be removed", "would be lost"),
+            false => ("removed", "lost"),
+        };
+        for file in &self.pruned.removed {
+            line(&mut page, &format!("{} {removed}", safe(file)));
+        }
+        for loss in &self.pruned.loses {
+            line(
+                &mut page,
+                &styled(CAUTION, &format!("{lost}: {}", safe(&loss.to_string()))),
+            );
+        }
+        for file in &self.pruned.stay {
+            let text = format!(
+                "{} stays: not all of it has come back; --yes gives it up",
+                safe(file)
+            );
+            line(&mut page, &text);
+        }
+        if page.is_empty() {
+            line(&mut page, "nothing to prune");
+        }
+        page
+    }
+}

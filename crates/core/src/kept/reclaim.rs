@@ -1,0 +1,464 @@
+//! Takes back what rollbacks kept: what fits comes back, what no longer fits is listed and stays.
+
+use std::path::PathBuf;
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, params};
+use serde::Serialize;
+
+use crate::apply::in_real_place;
+use crate::clock::timestamp;
+use crate::connection::{self, with_suffix};
+use crate::data::key_text;
+use crate::error::{Error, ErrorKind, Hint, Result, SqliteContext};
+use crate::event::{Activity, Event, Observer};
+use crate::failed_run::with_what_is_left;
+use crate::lock::MigrationLock;
+use crate::pace::Pace;
+use crate::position::Position;
+use crate::rollback::unfinished::Unfinished;
+use crate::rollback_journal::RollbackJournal;
+use crate::room::Room;
+use crate::run_log::RunLog;
+use crate::runs::Run;
+use crate::settings::Settings;
+use crate::transaction::WriteTransaction;
+
+use super::file::{KeptFile, contents};
+use super::place::{Fate, Place};
+use super::{Kept, left, path_of, read, record, require_files};
+
+/// Rows that an outcome lists; more are only counted.
+const LISTED: usize = 1000;
+
+/// What came back of a table or column.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Back {
+    /// The table, or the column as `table.column`.
+    pub subject: String,
+    /// How many rows or values.
+    pub rows: u64,
+}
+
+/// A row, or all that is left of a file, that does not fit and stays kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Stays {
+    /// The file.
+    pub file: String,
+    /// The table, or the column as `table.column`.
+    pub subject: String,
+    /// The row's key; `None` for all that is left.
+    pub key: Option<String>,
+    /// How many rows or values.
+    pub rows: u64,
+    /// Why.
+    pub why: String,
+}
+
+/// What taking back did.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Reclaimed {
+    /// The run's name; `None` when there was nothing to take back.
+    pub run: Option<String>,
+    /// What was written.
+    pub back: Vec<Back>,
+    /// Rows and values that were there already, as they were.
+    pub already: u64,
+    /// The first thousand rows that stay.
+    pub stays: Vec<Stays>,
+    /// How many rows and values stay.
+    pub stay_count: u64,
+}
+
+impl Reclaimed {
+    /// How many rows and values were written.
+    pub fn back_count(&self) -> u64 {
+        self.back.iter().map(|back| back.rows).sum()
+    }
+
+    fn note_back(&mut self, kept: &Kept, rows: u64) {
+        let subject = kept.subject();
+        match self.back.iter_mut().find(|back| back.subject == subject) {
+            Some(back) => back.rows += rows,
+            None if rows > 0 => self.back.push(Back { subject, rows }),
+            None => {}
+        }
+    }
+
+    fn note_stay(&mut self, kept: &Kept, key: Option<String>, rows: u64, why: String) {
+        self.stay_count += rows;
+        if self.stays.len() < LISTED {
+            self.stays.push(Stays {
+                file: kept.file.clone(),
+                subject: kept.subject(),
+                key,
+                rows,
+                why,
+            });
+        }
+    }
+}
+
+/// Takes back everything that is kept, or only what is in these files, which need not be on record.
+///
+/// # Errors
+/// [`ErrorKind::Usage`] when a file is not there; and what SQLite refuses, but for rows that do not fit.
+pub fn reclaim(settings: &Settings, files: &[String], observer: &dyn Observer) -> Result<Reclaimed> {
+    let settings = &in_real_place(settings)?;
+    Unfinished::refuse(settings)?;
+    require_files(settings, files)?;
+    let nothing_left =
+        |connection: &Connection| Ok::<_, Error>(files.is_empty() && left(connection, settings)?.is_empty());
+    let is_done = connection::with_reader(&settings.database, settings.busy_timeout, |reader| {
+        nothing_left(reader)
+    })?;
+    // A journal beside it is what a run left that was killed after it had taken everything back.
+    if is_done && !with_suffix(&settings.database, "-journal").exists() {
+        return Ok(Reclaimed::default());
+    }
+    let _lock = MigrationLock::take(settings, "kept reclaim", observer)?;
+    let writer = connection::open_writer(&settings.database, settings.busy_timeout)?;
+    let rollback_journal = RollbackJournal::keep(&writer);
+    if nothing_left(&writer)? {
+        return Ok(Reclaimed::default());
+    }
+    let at = Position::read(&writer)?;
+    let run = Run::begin(settings, "kept reclaim", at.version, at.version);
+    let log = RunLog::create(settings, &run, observer);
+    log.observe(&Event::RunStarted {
+        run: run.name.clone(),
+        command: run.command.clone(),
+        from: run.from,
+        to: run.to,
+        time_zone: settings.time_zone.to_string(),
+    });
+    let mut is_begun = false;
+    let outcome = take_back(settings, &writer, files, &run, &log, &mut is_begun)
+        .map_err(|error| with_what_is_left(error, settings, &run, is_begun.then_some(at)));
+    drop(rollback_journal);
+    log.observe(&Event::RunFinished {
+        run: run.name.clone(),
+        version: at.version,
+        error: outcome.as_ref().err().map(Error::kind),
+    });
+    outcome
+}
+
+/// What [`reclaim`] does, under the lock that the caller holds and as a part of its run. Sets `is_begun` once a part
+/// is committed.
+pub(crate) fn take_back(
+    settings: &Settings,
+    writer: &Connection,
+    files: &[String],
+    run: &Run,
+    observer: &dyn Observer,
+    is_begun: &mut bool,
+) -> Result<Reclaimed> {
+    let at = Position::read(writer)?.version;
+    let bytes: u64 = left(writer, settings)?
+        .iter()
+        .filter_map(|kept| path_of(settings, &kept.file))
+        .collect::<std::collections::BTreeSet<PathBuf>>()
+        .iter()
+        .filter_map(|path| path.metadata().ok())
+        .map(|metadata| metadata.len())
+        .sum();
+    Room {
+        // What comes back, its indexes, and the journal of a batch.
+        beside_database: bytes.saturating_mul(3).saturating_add(1 << 20),
+        backup: 0,
+    }
+    .require(settings, "taking back what was kept")?;
+    let mut pass = Pass {
+        settings,
+        writer,
+        at,
+        outcome: Reclaimed::default(),
+    };
+    let mut pace = Pace::new(&settings.database, settings.lock_budget);
+    let total = wanted(writer, settings, files)?
+        .iter()
+        .map(|kept| kept.left)
+        .sum();
+    let mut visited = 0;
+    loop {
+        let before = pass.progress();
+        let mut has_orphans = false;
+        (pass.outcome.stays, pass.outcome.stay_count) = (Vec::new(), 0);
+        for kept in wanted(writer, settings, files)? {
+            // Checked as a whole before the write lock is taken.
+            let file = KeptFile::open(settings, &kept);
+            let mut next = Some(i64::MIN);
+            while let Some(first) = next {
+                let transaction = WriteTransaction::begin(writer, settings.busy_timeout)?;
+                let done = pass.batch(&kept, &file, first, pace.rows())?;
+                run.record(writer, settings, at)?;
+                let held = transaction.commit()?;
+                *is_begun = true;
+                visited += done.visited;
+                has_orphans |= done.orphans > 0;
+                next = done.next;
+                observer.observe(&Event::Progress {
+                    activity: Activity::Rows,
+                    subject: kept.subject(),
+                    done: visited.min(total),
+                    total: Some(total),
+                });
+                if next.is_some() {
+                    pace.after_batch(writer, held)?;
+                }
+            }
+            observer.observe(&Event::ProgressFinished {
+                activity: Activity::Rows,
+                subject: kept.subject(),
+            });
+        }
+        // What a row refers to may have come back after it.
+        if !has_orphans || pass.progress() == before {
+            break;
+        }
+    }
+    let mut outcome = pass.outcome;
+    outcome.run = (*is_begun).then(|| run.name.clone());
+    Ok(outcome)
+}
+
+/// Takes back what is kept of one migration, in the transaction that the caller has begun. Returns how many rows.
+pub(crate) fn take_back_at_once(settings: &Settings, writer: &Connection, version: u32) -> Result<u64> {
+    let mut pass = Pass {
+        settings,
+        writer,
+        at: version,
+        outcome: Reclaimed::default(),
+    };
+    for kept in left(writer, settings)?
+        .iter()
+        .filter(|kept| kept.version == version)
+    {
+        pass.batch(kept, &KeptFile::open(settings, kept), i64::MIN, u64::MAX)?;
+    }
+    Ok(pass.outcome.back_count())
+}
+
+/// What is to be taken back: all that is on record, or what the named files hold, recorded or not.
+fn wanted(writer: &Connection, settings: &Settings, files: &[String]) -> Result<Vec<Kept>> {
+    if files.is_empty() {
+        return left(writer, settings);
+    }
+    let all = read(writer, settings)?;
+    let mut wanted = Vec::new();
+    for file in files {
+        if all.iter().any(|kept| kept.file == *file) {
+            wanted.extend(
+                all.iter()
+                    .filter(|kept| kept.file == *file && kept.left > 0)
+                    .cloned(),
+            );
+            continue;
+        }
+        let held = contents(settings, file).map_err(|why| {
+            Error::new(
+                ErrorKind::BackupInvalid,
+                format!("{file} is not a kept file: {why}"),
+            )
+            .with_hint(Hint::tool(["kept", "list"]))
+        })?;
+        let kept_at = timestamp(settings.clock.now());
+        wanted.extend(held.into_iter().map(|kept| Kept {
+            kept_at: kept_at.clone(),
+            ..kept
+        }));
+    }
+    Ok(wanted)
+}
+
+/// One way through what is kept, in the transactions of the caller.
+struct Pass<'a> {
+    settings: &'a Settings,
+    writer: &'a Connection,
+    at: u32,
+    outcome: Reclaimed,
+}
+
+struct Batch {
+    /// Where the next one begins; `None` at the end.
+    next: Option<i64>,
+    visited: u64,
+    orphans: u64,
+}
+
+impl Pass<'_> {
+    fn progress(&self) -> u64 {
+        self.outcome.back_count() + self.outcome.already
+    }
+
+    /// Puts up to `limit` rows back, from `first` on, and records which came back.
+    fn batch(
+        &mut self,
+        kept: &Kept,
+        file: &std::result::Result<KeptFile, String>,
+        first: i64,
+        limit: u64,
+    ) -> Result<Batch> {
+        // What was dropped is what triggers had made of it: they must not do so again.
+        self.triggers(false)?;
+        let done = self.batch_without_triggers(kept, file, first, limit);
+        self.triggers(true)?;
+        done
+    }
+
+    fn triggers(&self, on: bool) -> Result<()> {
+        self.writer
+            .set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, on)
+            .map(drop)
+            .while_doing("take back what was kept")
+    }
+
+    fn batch_without_triggers(
+        &mut self,
+        kept: &Kept,
+        file: &std::result::Result<KeptFile, String>,
+        first: i64,
+        limit: u64,
+    ) -> Result<Batch> {
+        let mut batch = Batch {
+            next: None,
+            visited: 0,
+            orphans: 0,
+        };
+        // As the database is now, under the write lock.
+        let now = Position::read(self.writer)?.version;
+        if now != self.at {
+            return Err(Error::new(
+                ErrorKind::Busy,
+                format!("another program changed the history: it is at V{now:03}"),
+            )
+            .with_hint(Hint::tool(["kept", "list"])));
+        }
+        // A file that no rollback on record made goes on record when somebody asks for it.
+        if kept.run.is_empty() {
+            record(self.writer, kept)?;
+        }
+        let on_record = read(self.writer, self.settings)?
+            .into_iter()
+            .find(|other| (&other.file, &other.data) == (&kept.file, &kept.data));
+        let Some(kept) = on_record else {
+            // Somebody else pruned it.
+            return Ok(batch);
+        };
+        let file = match (&kept.problem, file) {
+            (None, Ok(file)) => Ok(file),
+            (Some(why), _) | (None, Err(why)) => Err(why.clone()),
+        };
+        let (place, file) = match file.and_then(|file| Ok((Place::find(self.writer, &kept, file)?, file))) {
+            Ok(found) => found,
+            Err(why) => {
+                self.outcome.note_stay(&kept, None, kept.left, why);
+                return Ok(batch);
+            }
+        };
+        let doing = || format!("take back {}", kept.subject());
+        let changes = self.writer.total_changes();
+        let (mut written, mut already) = (0, 0);
+        let mut came_back: Vec<(i64, i64)> = Vec::new();
+        let returned = self.returned(&kept)?;
+        let is_back = |at: i64| {
+            let next = returned.partition_point(|(first, _)| *first <= at);
+            next.checked_sub(1)
+                .and_then(|index| returned.get(index))
+                .is_some_and(|(_, last)| at <= *last)
+        };
+        file.each_from(first, |at, row| -> Result<bool, rusqlite::Error> {
+            if batch.visited == limit {
+                batch.next = Some(at);
+                return Ok(false);
+            }
+            batch.visited += 1;
+            if is_back(at) {
+                return Ok(true);
+            }
+            let why = match place.put_back(row)? {
+                Fate::Back => {
+                    written += 1;
+                    None
+                }
+                Fate::Already => {
+                    already += 1;
+                    None
+                }
+                Fate::Stays(why) => Some(why),
+                Fate::Orphan(parent) => {
+                    batch.orphans += 1;
+                    Some(format!("it refers to a row of {parent} that is not there"))
+                }
+            };
+            if let Some(why) = why {
+                let key = key_of(row, file.keys);
+                self.outcome.note_stay(&kept, Some(key), 1, why);
+                return Ok(true);
+            }
+            match came_back.last_mut() {
+                Some((_, last)) if *last + 1 == at => *last = at,
+                _ => came_back.push((at, at)),
+            }
+            Ok(true)
+        })
+        .while_doing(doing())?;
+        // Nothing else may have changed: what a constraint or a rule of the table would replace is not ours to give.
+        let changed = self.writer.total_changes() - changes - batch.orphans;
+        if changed != written {
+            return Err(Error::new(
+                ErrorKind::ConservationViolated,
+                format!(
+                    "taking back {written} rows of {} changed {changed}",
+                    kept.subject()
+                ),
+            )
+            .with_truth("The transaction was rolled back.")
+            .with_hint(Hint::tool(["kept", "list"])));
+        }
+        let mut insert = self
+            .writer
+            .prepare_cached(
+                "INSERT INTO migration_kept_back (file, data, first, last) VALUES (?1, ?2, ?3, ?4)",
+            )
+            .while_doing(doing())?;
+        for (first, last) in came_back {
+            insert
+                .execute(params![kept.file, kept.data, first, last])
+                .while_doing(doing())?;
+        }
+        self.outcome.note_back(&kept, written);
+        self.outcome.already += already;
+        Ok(batch)
+    }
+
+    /// The rows of the file that came back before, as ranges in their order.
+    fn returned(&self, kept: &Kept) -> Result<Vec<(i64, i64)>> {
+        self.writer
+            .prepare_cached(
+                "SELECT first, last FROM migration_kept_back WHERE file = ?1 AND data = ?2 ORDER BY first",
+            )
+            .and_then(|mut select| {
+                select
+                    .query_map(params![kept.file, kept.data], |row| {
+                        Ok((row.get(0)?, row.get(1)?))
+                    })?
+                    .collect()
+            })
+            .while_doing("read what came back before")
+    }
+}
+
+/// The key of a row in the file, as text.
+fn key_of(row: &rusqlite::Row<'_>, keys: usize) -> String {
+    let rowid = row.get(1).unwrap_or_default();
+    let parts: Vec<String> = (2..keys + 2)
+        .filter_map(|index| row.get_ref(index).ok())
+        .map(|value| key_text(value, rowid))
+        .collect();
+    match parts.is_empty() {
+        true => format!("row {rowid}"),
+        false => parts.join(", "),
+    }
+}
