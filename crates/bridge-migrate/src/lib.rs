@@ -14,11 +14,13 @@
 
 pub mod authoring;
 mod catalog;
+mod neighbours;
 pub mod timestamps;
 pub mod tokens;
 
 pub use bridge_migrate_core as engine;
 pub use catalog::{SCHEMA_VERSION, catalog};
+pub use neighbours::neighbours;
 
 use engine::apply::{MigrateOptions, MigrateOutcome, migrate};
 use engine::event::Silent;

@@ -56,6 +56,9 @@ pub(crate) struct GlobalOptions {
     /// local]
     #[arg(long, global = true, value_name = "ZONE")]
     pub(crate) timezone: Option<String>,
+    /// How long to wait for another process that migrates, or that keeps the database locked [default: 300]
+    #[arg(long, global = true, value_name = "SECONDS")]
+    pub(crate) lock_timeout: Option<u32>,
     /// A bridge-migrate.toml with these options as keys; paths in it are relative to its folder
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,

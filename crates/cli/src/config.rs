@@ -8,6 +8,7 @@ use bridge_migrate_core::error::{Error, ErrorKind, Hint, Result, shell_quote};
 use bridge_migrate_core::regular_file;
 
 use crate::arguments::GlobalOptions;
+use crate::database_url::database_path;
 
 /// The Bridge's own variable for its database.
 pub(crate) const DATABASE_VARIABLE: &str = "DATABASE_PATH";
@@ -57,7 +58,9 @@ impl Config {
             (None, Some(value)) => Some(value.to_string_lossy().into_owned()),
             (None, None) => file.timezone,
         };
-        let database = path(&flags.db, DATABASE_VARIABLE, file.db);
+        let database = path(&flags.db, DATABASE_VARIABLE, file.db)
+            .map(database_path)
+            .transpose()?;
         Ok(Self {
             is_default_database: database.is_none(),
             database: database.unwrap_or_else(|| PathBuf::from(DEFAULT_DATABASE)),
@@ -83,10 +86,11 @@ fn read(path: &Path) -> Result<ConfigFile> {
     let text = regular_file::read(path, MAX_BYTES)
         .and_then(|bytes| String::from_utf8(bytes).map_err(std::io::Error::other))
         .map_err(|source| refused(format!("cannot read {}", path.display())).with_source(source))?;
-    let file = ConfigFile::parse(&text).map_err(|ConfigFileError { line, why }| {
+    let mut file = ConfigFile::parse(&text).map_err(|ConfigFileError { line, why }| {
         let line = line.map_or(String::new(), |line| format!(", line {line}"));
         refused(format!("{}{line}: {why}", path.display()))
     })?;
+    file.db = file.db.map(database_path).transpose()?;
     Ok(file.relative_to(path.parent().unwrap_or(Path::new(""))))
 }
 

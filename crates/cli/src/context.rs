@@ -1,11 +1,13 @@
 //! What every command works with: settings for the engine, and streams.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use bridge_migrate_core::apply::resolved;
 use bridge_migrate_core::catalog::Catalog;
 use bridge_migrate_core::connection::{self, Reader};
-use bridge_migrate_core::error::{Error, ErrorKind, Hint, Result};
+use bridge_migrate_core::error::{Error, ErrorKind, Hint, Result, shell_quote};
 use bridge_migrate_core::history::History;
 use bridge_migrate_core::position::Position;
 use bridge_migrate_core::regular_file::make_folder;
@@ -14,6 +16,7 @@ use bridge_migrate_core::time_zone::TimeZone;
 
 use crate::arguments::{Command, GlobalOptions};
 use crate::config::Config;
+use crate::hint::PROGRAM;
 use crate::output::Output;
 use crate::progress::Console;
 
@@ -40,6 +43,9 @@ impl Context {
                     .with_hint(Hint::tool(["plan", "--timezone", "UTC"]))
             })?;
         }
+        if let Some(seconds) = global.lock_timeout {
+            settings.limit_waiting(Duration::from_secs(seconds.into()));
+        }
         let output = Output::new(&config, command.name(), given(global));
         settings.companion = config.tokens.unwrap_or(settings.companion);
         settings.backup_dir = config.backup_dir.unwrap_or(settings.backup_dir);
@@ -54,6 +60,37 @@ impl Context {
     /// Whether `migrate` makes the database's folder: only where the Bridge keeps it by default.
     pub(crate) fn would_make_folder(&self) -> bool {
         self.is_default_database && !folder_of(&self.settings.database).exists()
+    }
+
+    /// Refuses to make the database at the default place, which nobody named, beside another one of the Bridge.
+    pub(crate) fn refuse_beside_another(&self) -> Result<()> {
+        let others = self.others();
+        let Some(other) = others.first() else {
+            return Ok(());
+        };
+        let database = self.settings.database.display();
+        Err(Error::new(
+            ErrorKind::Missing,
+            format!(
+                "there is no database at {database}; the Bridge's seems to be {}",
+                other.display()
+            ),
+        )
+        .with_truth(format!(
+            "Nothing was made. To make a new one all the same, name it: --db {database}"
+        ))
+        .with_hint(Hint::shell(format!(
+            "{PROGRAM} --db {} status",
+            shell_quote(other)
+        ))))
+    }
+
+    /// Databases of the Bridge near the default place while there is none.
+    pub(crate) fn others(&self) -> Vec<PathBuf> {
+        match self.is_default_database {
+            true => bridge_migrate::neighbours(&self.settings),
+            false => Vec::new(),
+        }
     }
 
     /// Makes the database's folder.

@@ -7,6 +7,7 @@ mod arguments;
 mod commands;
 mod config;
 mod context;
+mod database_url;
 mod exit_code;
 mod failure;
 mod glance;

@@ -14,6 +14,7 @@ use serde::Serialize;
 use crate::arguments::GlobalOptions;
 use crate::config::{Config, DATABASE_VARIABLE, DEFAULT_DATABASE};
 use crate::context::given;
+use crate::database_url::without_password;
 use crate::failure::Failure;
 use crate::json::{self, DatabaseKey};
 use crate::render::error::render_error;
@@ -90,7 +91,7 @@ impl Output {
     pub(crate) fn for_scripts(command: String, database: PathBuf) -> Self {
         Self {
             command,
-            database: database.to_string_lossy().into_owned(),
+            database: without_password(&database.to_string_lossy()),
             given: Vec::new(),
             json: true,
             quiet: false,

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 
 use bridge_migrate_core::error::{Error, ErrorKind, Hint};
+use bridge_migrate_core::lock::with_who_locks;
 use clap::Parser;
 use clap::error::ErrorKind as ClapErrorKind;
 
@@ -32,7 +33,10 @@ fn execute(arguments: Arguments) -> u8 {
     };
     match commands::run(&context, command) {
         Ok(code) => code,
-        Err(failure) => context.output.fail(&failure),
+        Err(mut failure) => {
+            failure.error = with_who_locks(failure.error, &context.settings);
+            context.output.fail(&failure)
+        }
     }
 }
 

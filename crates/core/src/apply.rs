@@ -44,6 +44,8 @@ pub struct MigrateOptions {
     pub require_receipt: bool,
     /// Passes over a schema that somebody changed, and puts on record what differed.
     pub allow_drift: bool,
+    /// Refuses to make a database, and to fill an empty one.
+    pub must_exist: bool,
 }
 
 /// What a migration did.
@@ -53,6 +55,8 @@ pub struct MigrateOutcome {
     pub from: Position,
     /// Where it stands now.
     pub to: Position,
+    /// Whether there was no database, so that this run made it.
+    pub created: bool,
     /// How it came under management, if this run did that.
     pub adopted: Option<Adoption>,
     /// The steps that this run applied.
@@ -99,21 +103,34 @@ pub fn migrate(
 ) -> Result<MigrateOutcome> {
     let settings = &resolved(catalog, settings)?;
     Unfinished::refuse(settings)?;
-    let look = |waited, holds_lock| {
+    if options.must_exist
+        && !matches!(
+            connection::inspect(&settings.database)?,
+            FileState::Database { .. }
+        )
+    {
+        return Err(not_there(settings));
+    }
+    let look = |settings: &Settings, waited, holds_lock| -> Result<_> {
         let outcome = nothing_to_do(catalog, settings, options.plan, waited, holds_lock)?;
         Ok(outcome.filter(|outcome| !options.reclaim || outcome.kept.is_empty()))
     };
-    if let Some(outcome) = look(Duration::ZERO, false)? {
+    let waiting_since = std::time::Instant::now();
+    let glance = settings.for_a_glance();
+    let done_by_another = || match look(&glance, waiting_since.elapsed(), false) {
+        // Whoever has the migration lock may keep everybody out for long. Then it is the lock that tells.
+        Err(error) if error.kind() == ErrorKind::Busy => Ok(None),
+        found => found,
+    };
+    if let Some(outcome) = done_by_another()? {
         return Ok(outcome);
     }
-    let waiting_since = std::time::Instant::now();
-    let done_by_another = || look(waiting_since.elapsed(), false);
     let lock = match MigrationLock::take_unless(settings, "migrate", observer, done_by_another)? {
         Taken::Lock(lock) => lock,
         Taken::Needless(outcome) => return Ok(outcome),
     };
     // Whoever held the lock before may have done the work, or may have been killed in the middle of it.
-    if let Some(outcome) = look(lock.waited(), true)? {
+    if let Some(outcome) = look(settings, lock.waited(), true)? {
         return Ok(outcome);
     }
     let began = std::time::Instant::now();
@@ -152,6 +169,9 @@ fn migrate_locked(
     let plan = plan::plan(catalog, settings, writer.as_ref(), options.plan)?;
     if !options.allow_drift {
         drift::refuse(&plan)?;
+    }
+    if options.must_exist && plan.start == Start::Fresh {
+        return Err(not_there(settings));
     }
     if options.strict
         && let Some(connection) = &writer
@@ -218,7 +238,15 @@ fn migrate_locked(
         .map(|created| created.backup.manifest_path.clone());
     let writer = match writer {
         Some(writer) => writer,
-        None => connection::create_writer(&settings.database, settings.busy_timeout)?,
+        None => {
+            let writer = connection::create_writer(&settings.database, settings.busy_timeout)?;
+            if state == FileState::Missing {
+                log.observe(&Event::DatabaseCreated {
+                    database: settings.database.clone(),
+                });
+            }
+            writer
+        }
     };
     let rollback_journal = RollbackJournal::keep(&writer);
     let outcome = apply_plan(catalog, settings, &writer, &plan, &run, options.reclaim, &log)
@@ -247,6 +275,7 @@ fn migrate_locked(
         from: plan.from,
         to: plan.to,
         applied,
+        created: state == FileState::Missing,
         adopted: match plan.start {
             Start::Adopt(adoption) => Some(*adoption),
             Start::Managed | Start::Fresh => None,
@@ -283,6 +312,19 @@ fn reclaim_after(
                 release: plan.to.release,
             })
     })
+}
+
+/// What was to be migrated, and not made, is not there or empty.
+fn not_there(settings: &Settings) -> Error {
+    Error::new(
+        ErrorKind::Missing,
+        format!(
+            "there is no database with tables at {}",
+            settings.database.display()
+        ),
+    )
+    .with_truth("It must exist (--must-exist); nothing was made.")
+    .with_hint(Hint::tool(["status"]))
 }
 
 fn apply_plan(
@@ -402,6 +444,7 @@ fn look_for_work(
     Ok(Some(MigrateOutcome {
         from: position,
         to: position,
+        created: false,
         adopted: None,
         applied: Vec::new(),
         backup: None,
@@ -493,6 +536,7 @@ pub fn adopt(
         return Ok(MigrateOutcome {
             from: plan.from,
             to: plan.from,
+            created: false,
             adopted: None,
             applied: Vec::new(),
             backup: None,
@@ -510,6 +554,7 @@ pub fn adopt(
     Ok(MigrateOutcome {
         from: plan.from,
         to: plan.from,
+        created: false,
         adopted: Some(*adoption.clone()),
         applied: Vec::new(),
         backup: None,

@@ -69,6 +69,12 @@ pub enum Event {
         /// What a timestamp without an offset means in this run.
         time_zone: String,
     },
+    /// There was no database: a new one was made.
+    DatabaseCreated {
+        /// Where.
+        #[serde(serialize_with = "as_text")]
+        database: PathBuf,
+    },
     /// An unversioned database matched the schema of a version and was taken into management.
     Adopted {
         /// The version it matched.

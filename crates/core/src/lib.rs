@@ -29,6 +29,7 @@ pub mod history;
 pub mod import;
 pub mod journal;
 pub mod kept;
+mod kernel_locks;
 pub mod ledger;
 pub mod lint;
 pub mod lock;

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::timestamp;
 use crate::error::{Error, ErrorKind, Hint, IoContext, Result};
 use crate::event::{Event, Observer};
+use crate::kernel_locks;
 use crate::regular_file::{foreign_file, give_to_owner_of_folder, look_at_ours, open_ours};
 use crate::settings::Settings;
 
@@ -113,7 +114,7 @@ impl MigrationLock {
                 last_asked = Some((holder.clone(), Instant::now()));
             }
             if started.elapsed() >= settings.lock_timeout {
-                return Err(locked(settings, holder));
+                return Err(locked(settings.lock_timeout, holder));
             }
             let pause = started.elapsed() / PAUSES_IN_A_WAIT;
             std::thread::sleep(pause.clamp(SHORTEST_PAUSE, LONGEST_PAUSE));
@@ -166,11 +167,56 @@ pub fn current_holder(database: &Path) -> Option<Holder> {
     match file.try_lock_shared() {
         // Dropping the file frees the shared lock.
         Ok(()) => None,
-        Err(_) => Some(read_holder(&file).unwrap_or_else(unknown_holder)),
+        Err(_) => Some(read_holder(&file).unwrap_or_else(|| {
+            // Stopped before it could say who it is, or killed while it did.
+            let pid = kernel_locks::holders(&path).first().copied();
+            Holder {
+                pid: pid.unwrap_or_default(),
+                ..unknown_holder()
+            }
+        })),
     }
 }
 
-fn locked(settings: &Settings, holder: Option<Holder>) -> Error {
+/// A failure because the database is locked, with who keeps it so: another process that migrates, or whoever holds
+/// SQLite's own lock. Other failures stay as they are.
+pub fn with_who_locks(error: Error, settings: &Settings) -> Error {
+    if error.kind() != ErrorKind::Busy || error.reached().is_some() {
+        return error;
+    }
+    let database = settings
+        .database
+        .canonicalize()
+        .unwrap_or_else(|_| settings.database.clone());
+    match current_holder(&database) {
+        Some(holder) => locked(settings.busy_timeout, Some(holder)).with_source(error),
+        None => match kernel_locks::holders(&database).as_slice() {
+            [] => error,
+            [pid, ..] => {
+                let truth = format!("Process {pid} keeps the database locked; this process changed nothing.");
+                error
+                    .with_truth(truth)
+                    .with_hint(Hint::shell(format!("ps -fp {pid}")))
+            }
+        },
+    }
+}
+
+/// Who migrates the database, or keeps it locked otherwise, as a sentence.
+pub(crate) fn who_is_in_the_way(database: &Path, is_locked: bool) -> String {
+    match current_holder(database) {
+        Some(holder) => format!(
+            "Process {} on {} is migrating since {}.",
+            holder.pid, holder.host, holder.since
+        ),
+        None => match kernel_locks::holders(database).first().filter(|_| is_locked) {
+            Some(pid) => format!("Process {pid} keeps the database locked."),
+            None => "No process holds the migration lock.".to_owned(),
+        },
+    }
+}
+
+fn locked(waited: Duration, holder: Option<Holder>) -> Error {
     let holder = holder.unwrap_or_else(unknown_holder);
     let error = Error::new(
         ErrorKind::Locked,
@@ -181,7 +227,7 @@ fn locked(settings: &Settings, holder: Option<Holder>) -> Error {
     )
     .with_truth(format!(
         "Waited {} s; this process changed nothing.",
-        settings.lock_timeout.as_secs()
+        waited.as_secs()
     ));
     if holder.pid == 0 {
         error.with_hint(Hint::tool(["status"]))

@@ -42,6 +42,11 @@ pub const DEFAULT_LOCK_TIMEOUT: Duration = Duration::from_secs(300);
 /// How long to wait for SQLite's own lock unless told otherwise.
 pub const DEFAULT_BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// How long to wait for SQLite's own lock however little is wanted: a server's transaction takes moments.
+const SHORTEST_BUSY_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long a look may wait whose answer is not needed.
+const GLANCE: Duration = Duration::from_millis(250);
+
 impl Settings {
     /// Settings for `database` with its companion and its backups beside it.
     pub fn new(database: impl Into<PathBuf>) -> Self {
@@ -59,6 +64,21 @@ impl Settings {
             busy_timeout: DEFAULT_BUSY_TIMEOUT,
             clock: Arc::new(SystemClock),
             tool: concat!("bridge-migrate ", env!("CARGO_PKG_VERSION")).to_owned(),
+        }
+    }
+
+    /// Waits for no lock longer than `limit`: neither for the migration lock nor for SQLite's own, which a server may
+    /// hold for a second in any case.
+    pub fn limit_waiting(&mut self, limit: Duration) {
+        self.lock_timeout = limit;
+        self.busy_timeout = self.busy_timeout.min(limit.max(SHORTEST_BUSY_TIMEOUT));
+    }
+
+    /// The same settings for a look that must not take long, whoever keeps the database locked.
+    pub(crate) fn for_a_glance(&self) -> Self {
+        Self {
+            busy_timeout: self.busy_timeout.min(GLANCE),
+            ..self.clone()
         }
     }
 }

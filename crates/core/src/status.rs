@@ -17,7 +17,7 @@ use crate::runs::{self, RecordedRun};
 use crate::schema::Difference;
 use crate::settings::Settings;
 use crate::state::{Progress, State};
-use crate::{drift, expected, kept};
+use crate::{drift, expected, kept, kernel_locks};
 
 /// Where a database stands.
 #[derive(Debug, Clone)]
@@ -57,6 +57,8 @@ pub enum Presence {
     Unrecognized(String),
     /// It is managed.
     Managed,
+    /// Another program keeps everybody out: nothing in it is known. Which process, if the kernel tells.
+    Locked(Option<u32>),
 }
 
 /// A migration that is not applied.
@@ -85,12 +87,21 @@ pub fn status(catalog: &Catalog, settings: &Settings) -> Result<Status> {
             settings.clone()
         }
         Err(error) => return Err(error),
-    };
+    }
+    // Whoever asks wants to know now, and be it who is in the way.
+    .for_a_glance();
     let lock = lock::current_holder(&settings.database);
     let last_backup = backup::list(settings)?
         .into_iter()
         .find(|backup| backup.state == backup::State::Complete);
-    let found = look(catalog, settings)?;
+    let found = match look(catalog, settings) {
+        Err(error) if error.kind() == ErrorKind::Busy => Status {
+            presence: Presence::Locked(kernel_locks::holders(&settings.database).first().copied()),
+            pending: Vec::new(),
+            ..unseen(catalog, settings)
+        },
+        found => found?,
+    };
     Ok(Status {
         lock,
         last_backup,
@@ -98,9 +109,9 @@ pub fn status(catalog: &Catalog, settings: &Settings) -> Result<Status> {
     })
 }
 
-/// What the database itself tells.
-fn look(catalog: &Catalog, settings: &Settings) -> Result<Status> {
-    let status = Status {
+/// What is true of a database that is not there.
+fn unseen(catalog: &Catalog, settings: &Settings) -> Status {
+    Status {
         database: settings.database.clone(),
         presence: Presence::Missing,
         position: Position {
@@ -114,7 +125,12 @@ fn look(catalog: &Catalog, settings: &Settings) -> Result<Status> {
         last_run: None,
         last_backup: None,
         kept: Vec::new(),
-    };
+    }
+}
+
+/// What the database itself tells.
+fn look(catalog: &Catalog, settings: &Settings) -> Result<Status> {
+    let status = unseen(catalog, settings);
     match connection::inspect(&settings.database)? {
         FileState::Missing => Ok(status),
         FileState::Empty => Ok(Status {

@@ -12,6 +12,7 @@ use crate::tool_tables;
 #[must_use = "a transaction that is dropped is rolled back"]
 pub(crate) struct WriteTransaction<'a> {
     connection: &'a Connection,
+    timeout: Duration,
     locked_at: Instant,
     open: bool,
 }
@@ -29,6 +30,7 @@ impl<'a> WriteTransaction<'a> {
                 Ok(()) => {
                     let transaction = Self {
                         connection,
+                        timeout,
                         locked_at: Instant::now(),
                         open: true,
                     };
@@ -68,7 +70,7 @@ impl<'a> WriteTransaction<'a> {
                 // Readers of a rollback-journal database hold a commit up; the transaction stays whole.
                 Err(error)
                     if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
-                        && started.elapsed() < Duration::from_secs(30) =>
+                        && started.elapsed() < self.timeout =>
                 {
                     std::thread::sleep(Duration::from_millis(5));
                 }

@@ -23,7 +23,11 @@ const POLL: Duration = Duration::from_millis(100);
 pub fn wait(catalog: &Catalog, settings: &Settings, target: Target, timeout: Duration) -> Result<Position> {
     let started = Instant::now();
     loop {
-        let history = read(settings)?;
+        let left = timeout.saturating_sub(started.elapsed());
+        let (history, is_locked) = match read(settings, left) {
+            Err(error) if error.kind() == ErrorKind::Busy => (None, true),
+            history => (history?, false),
+        };
         let version = history.as_ref().map_or(0, History::version);
         if let Some(history) = &history {
             history.check(catalog)?;
@@ -42,42 +46,43 @@ pub fn wait(catalog: &Catalog, settings: &Settings, target: Target, timeout: Dur
             return Ok(Position::of(catalog, version));
         }
         if started.elapsed() >= timeout {
-            let mut truth = lock::current_holder(&settings.database).map_or_else(
-                || "No process holds the migration lock.".to_owned(),
-                |holder| {
+            let error = Error::new(
+                ErrorKind::Timeout,
+                if is_locked {
                     format!(
-                        "Process {} on {} is migrating since {}.",
-                        holder.pid, holder.host, holder.since
+                        "after {} s the database is still locked: whether it is at {} is not known",
+                        timeout.as_secs(),
+                        Position::of(catalog, wanted)
+                    )
+                } else {
+                    format!(
+                        "after {} s the database is at {}, not at {}",
+                        timeout.as_secs(),
+                        Position::of(catalog, version),
+                        Position::of(catalog, wanted)
                     )
                 },
             );
-            if status(catalog, settings).is_ok_and(|status| !status.drift.is_empty()) {
+            let mut truth = lock::who_is_in_the_way(&settings.database, is_locked);
+            if !is_locked && status(catalog, settings).is_ok_and(|status| !status.drift.is_empty()) {
                 truth.push_str(" The schema was changed by hand, which `migrate` refuses.");
             }
-            return Err(Error::new(
-                ErrorKind::Timeout,
-                format!(
-                    "after {} s the database is at {}, not at {}",
-                    timeout.as_secs(),
-                    Position::of(catalog, version),
-                    Position::of(catalog, wanted)
-                ),
-            )
-            .with_truth(truth)
-            .with_hint(Hint::tool(["status"])));
+            return Err(error.with_truth(truth).with_hint(Hint::tool(["status"])));
         }
         std::thread::sleep(POLL.min(timeout.saturating_sub(started.elapsed())));
     }
 }
 
 /// The history as it is now; `None` while there is no managed database.
-fn read(settings: &Settings) -> Result<Option<History>> {
+fn read(settings: &Settings, at_most: Duration) -> Result<Option<History>> {
     let settings = match in_real_place(settings) {
         Ok(settings) => settings,
         Err(error) if error.kind() == ErrorKind::Missing => return Ok(None),
         Err(error) => return Err(error),
     };
-    let (path, timeout) = (&settings.database, settings.busy_timeout);
+    // However little time is left, a server that is just writing does not keep the answer back.
+    let timeout = at_most.clamp(settings.for_a_glance().busy_timeout, settings.busy_timeout);
+    let path = &settings.database;
     match connection::inspect(path)? {
         FileState::Missing | FileState::Empty => Ok(None),
         FileState::Database { .. } => connection::with_reader(path, timeout, |reader| History::read(reader)),

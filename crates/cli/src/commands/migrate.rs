@@ -1,7 +1,6 @@
 //! `migrate`: lock, adopt if needed, back up, apply, verify, record.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use bridge_migrate_core::apply::{self, MigrateOptions, MigrateOutcome};
 use bridge_migrate_core::error::Error;
@@ -27,9 +26,6 @@ pub(crate) struct Arguments {
     /// Makes no backup first
     #[arg(long)]
     no_backup: bool,
-    /// How long to wait for another process that is migrating [default: 300]
-    #[arg(long, value_name = "SECONDS")]
-    lock_timeout: Option<u32>,
     /// Refuses beforehand when a value cannot be converted, instead of leaving it as it is
     #[arg(long)]
     strict: bool,
@@ -42,15 +38,16 @@ pub(crate) struct Arguments {
     /// Passes over a schema that somebody changed by hand, and puts on record what differed
     #[arg(long)]
     allow_drift: bool,
+    /// Refuses to make a new database when there is none at the path
+    #[arg(long)]
+    must_exist: bool,
 }
 
 pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failure> {
     let catalog = context.catalog()?;
-    let mut settings = context.settings.clone();
-    if let Some(seconds) = arguments.lock_timeout {
-        settings.lock_timeout = Duration::from_secs(seconds.into());
-    }
-    if context.would_make_folder() {
+    let settings = &context.settings;
+    context.refuse_beside_another()?;
+    if context.would_make_folder() && !arguments.must_exist {
         // Nothing is made for a target that does not exist.
         catalog.resolve(arguments.way.to, 0)?;
         context.make_folder()?;
@@ -62,9 +59,10 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failur
         reclaim: arguments.reclaim,
         require_receipt: arguments.require_receipt,
         allow_drift: arguments.allow_drift,
+        must_exist: arguments.must_exist,
     };
     let console = context.console();
-    let outcome = apply::migrate(&catalog, &settings, options, &console)?;
+    let outcome = apply::migrate(&catalog, settings, options, &console)?;
     let report = report(context, &outcome, console.into_skipped());
     context
         .output
@@ -78,6 +76,7 @@ pub(super) fn report(context: &Context, outcome: &MigrateOutcome, skipped: Vec<S
     MigrateReport {
         from: outcome.from.into(),
         to: outcome.to.into(),
+        created: outcome.created,
         adopted: outcome.adopted.as_ref().map(AdoptionReport::from),
         applied: outcome.applied.clone(),
         backup: outcome

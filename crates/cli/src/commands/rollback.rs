@@ -1,7 +1,6 @@
 //! `rollback`: goes back, and says beforehand what each way would lose.
 
 use std::io::{BufRead as _, IsTerminal as _};
-use std::time::Duration;
 
 use bridge_migrate_core::Target;
 use bridge_migrate_core::rollback::{self, RollbackOptions, RollbackPlan, Strategy};
@@ -31,9 +30,6 @@ pub(crate) struct Arguments {
     /// Goes back without asking, also when something is lost
     #[arg(long)]
     yes: bool,
-    /// How long to wait for another process that is migrating [default: 300]
-    #[arg(long, value_name = "SECONDS")]
-    lock_timeout: Option<u32>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -57,16 +53,13 @@ impl From<Way> for Strategy {
 
 pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failure> {
     let catalog = context.catalog()?;
-    let mut settings = context.settings.clone();
-    if let Some(seconds) = arguments.lock_timeout {
-        settings.lock_timeout = Duration::from_secs(seconds.into());
-    }
+    let settings = &context.settings;
     let options = RollbackOptions {
         target: arguments.to,
         strategy: arguments.strategy.into(),
     };
     if arguments.dry_run {
-        let plan = rollback::plan(&catalog, &settings, options)?;
+        let plan = rollback::plan(&catalog, settings, options)?;
         context.output.report(&planned(context, &plan))?;
         return Ok(exit_code::DONE);
     }
@@ -75,7 +68,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failur
         context.output.say(planned(context, plan).render().trim_end());
         arguments.yes || (!plan.loses.is_empty() && ask(context))
     };
-    let outcome = rollback::rollback(&catalog, &settings, options, &mut confirm, &console)?;
+    let outcome = rollback::rollback(&catalog, settings, options, &mut confirm, &console)?;
     drop(console);
     context
         .output

@@ -9,14 +9,14 @@ use crate::failure::Failure;
 use crate::render::adoption::AdoptionReport;
 use crate::render::backup::BackupEntry;
 use crate::render::kept::KeptWaiting;
-use crate::render::status::{Interrupted, PendingMigration, Presence, StatusReport};
+use crate::render::status::{Interrupted, PendingMigration, Presence, StatusReport, Unseen};
 
 /// Shows release, version, what is pending, drift, the lock, the last run and the last backup
 ///
 /// Opens the database for reading only: not one byte of it or its folder changes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Ends with 10 when migrations are pending
+    /// Ends with 10 when migrations are pending, with 4 when that is not known because the database is locked
     #[arg(long)]
     exit_code: bool,
 }
@@ -24,6 +24,14 @@ pub(crate) struct Arguments {
 pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failure> {
     let status = status::status(&context.catalog()?, &context.settings)?;
     let report = report(context, status);
+    if report.presence == Presence::Locked {
+        context.output.report(&Unseen(report))?;
+        return Ok(if arguments.exit_code {
+            exit_code::LOCKED
+        } else {
+            exit_code::DONE
+        });
+    }
     context.output.report(&report)?;
     if arguments.exit_code && !report.pending.is_empty() {
         return Ok(exit_code::PENDING);
@@ -36,6 +44,7 @@ fn report(context: &Context, status: Status) -> StatusReport {
         Found::Missing => (Presence::Missing, None, None),
         Found::Empty => (Presence::Empty, None, None),
         Found::Managed => (Presence::Managed, None, None),
+        Found::Locked(_) => (Presence::Locked, None, None),
         Found::Adoptable(adoption) => (Presence::Adoptable, Some(AdoptionReport::from(&**adoption)), None),
         Found::Unrecognized(why) => (Presence::Unrecognized, None, Some(why.clone())),
     };
@@ -44,6 +53,15 @@ fn report(context: &Context, status: Status) -> StatusReport {
         position: status.position.into(),
         managed: status.presence == Found::Managed,
         presence,
+        locked_by: match status.presence {
+            Found::Locked(pid) => pid,
+            _ => None,
+        },
+        others: context
+            .others()
+            .iter()
+            .map(|path| path.to_string_lossy().into_owned())
+            .collect(),
         adoptable,
         unrecognized,
         pending: status.pending.into_iter().map(pending).collect(),

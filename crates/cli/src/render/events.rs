@@ -8,6 +8,9 @@ use crate::output::shown;
 /// What a run did: a line of its story. `None` for what has no place in it.
 pub(crate) fn line(event: &Event, verbose: bool) -> Option<String> {
     Some(match event {
+        Event::DatabaseCreated { database } => {
+            format!("made a new database at {}", styled(STRONG, &shown(database)))
+        }
         Event::Adopted {
             version: number,
             release,

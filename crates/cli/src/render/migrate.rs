@@ -18,6 +18,8 @@ use crate::progress::SkippedRow;
 pub(crate) struct MigrateReport {
     pub(crate) from: Position,
     pub(crate) to: Position,
+    /// Whether there was no database before.
+    pub(crate) created: bool,
     pub(crate) adopted: Option<AdoptionReport>,
     pub(crate) applied: Vec<StepOutcome>,
     pub(crate) backup: Option<BackupFiles>,
@@ -101,6 +103,7 @@ mod tests {
             release: Some(release.to_owned()),
         };
         MigrateReport {
+            created: false,
             from: position(1, "1.0.0"),
             to: position(9, "1.2.0"),
             adopted: None,

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use bridge_migrate_core::lock::Holder;
 use bridge_migrate_core::runs::RecordedRun;
 use bridge_migrate_core::schema::Difference;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
+use serde_json::Value;
 
 use super::adoption::AdoptionReport;
 use super::backup::BackupEntry;
@@ -25,6 +26,10 @@ pub(crate) struct StatusReport {
     pub(crate) position: Position,
     pub(crate) managed: bool,
     pub(crate) presence: Presence,
+    /// The process that keeps the database locked, when nothing of it could be read.
+    pub(crate) locked_by: Option<u32>,
+    /// Other databases of the Bridge nearby, when there is none at the default place.
+    pub(crate) others: Vec<String>,
     /// How `migrate` would adopt it.
     pub(crate) adoptable: Option<AdoptionReport>,
     /// Why it is not recognised.
@@ -48,6 +53,26 @@ pub(crate) enum Presence {
     Adoptable,
     Unrecognized,
     Managed,
+    Locked,
+}
+
+/// As a status without a look into the database: the same keys, `null` where nothing is known.
+pub(crate) struct Unseen(pub(crate) StatusReport);
+
+impl Serialize for Unseen {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut value = serde_json::to_value(&self.0).map_err(serde::ser::Error::custom)?;
+        for key in ["release", "version", "managed", "pending", "drift"] {
+            value[key] = Value::Null;
+        }
+        value.serialize(serializer)
+    }
+}
+
+impl Report for Unseen {
+    fn render(&self) -> String {
+        self.0.render()
+    }
 }
 
 /// A migration that is not applied.
@@ -91,6 +116,10 @@ impl Report for StatusReport {
         let mut page = String::new();
         field(&mut page, "database", &shown(&self.path));
         field(&mut page, "release", &self.release());
+        for other in &self.others {
+            let text = format!("{} seems to be the Bridge's: name it with --db", safe(other));
+            field(&mut page, "beside it", &styled(CAUTION, &text));
+        }
         field(&mut page, "pending", &self.pending_summary());
         if let Some(adoption) = &self.adoptable {
             for object in &adoption.kept {
@@ -159,11 +188,19 @@ impl StatusReport {
                 None => "not managed yet".to_owned(),
             },
             Presence::Managed => styled(STRONG, &self.position.to_string()),
+            Presence::Locked => {
+                let who = match self.locked_by {
+                    Some(pid) => format!("process {pid}"),
+                    None => "another program".to_owned(),
+                };
+                styled(CAUTION, &format!("unknown: {who} keeps the database locked"))
+            }
         }
     }
 
     fn pending_summary(&self) -> String {
         match self.pending.last() {
+            None if self.presence == Presence::Locked => "unknown".to_owned(),
             None => "nothing".to_owned(),
             Some(last) => format!(
                 "{}, to {} ({})",
@@ -199,7 +236,12 @@ impl StatusReport {
 
     fn last_run(&self) -> String {
         let Some(run) = &self.last_run else {
-            return "none".to_owned();
+            return if self.presence == Presence::Locked {
+                "unknown"
+            } else {
+                "none"
+            }
+            .to_owned();
         };
         let end = match &run.finished_at {
             Some(_) => String::new(),
@@ -271,6 +313,8 @@ mod tests {
             position: position(9, Some("1.2.0")),
             managed: true,
             presence: Presence::Managed,
+            locked_by: None,
+            others: Vec::new(),
             adoptable: None,
             unrecognized: None,
             pending: Vec::new(),
@@ -401,6 +445,34 @@ mod tests {
         VERSION  NAME              RELEASE  PHASE
         V002     room_preferences  1.1.0    expand
         ");
+    }
+
+    #[test]
+    fn what_another_program_keeps_locked_is_not_guessed() {
+        let report = Unseen(StatusReport {
+            position: position(0, None),
+            managed: false,
+            presence: Presence::Locked,
+            locked_by: Some(4711),
+            last_run: None,
+            ..current()
+        });
+        insta::assert_snapshot!(strip_str(&report.render()).to_string(), @"
+        database     data/collab.db
+        release      unknown: process 4711 keeps the database locked
+        pending      unknown
+        lock         free
+        last run     unknown
+        last backup  none
+        ");
+        let value = serde_json::to_value(&report).unwrap();
+        let told = serde_json::to_value(current()).unwrap();
+        for (key, _) in told.as_object().unwrap() {
+            assert!(value.get(key).is_some(), "{key}");
+        }
+        for key in ["release", "version", "managed", "pending", "drift"] {
+            assert!(value[key].is_null(), "{key}");
+        }
     }
 
     #[test]

@@ -44,9 +44,10 @@ pub struct LogLine {
 }
 
 /// Events that a log holds, and which of their keys hold numbers.
-const EVENTS: [(&str, &[&str]); 10] = [
+const EVENTS: [(&str, &[&str]); 11] = [
     ("waiting", &[]),
     ("run_started", &["from", "to"]),
+    ("database_created", &[]),
     ("adopted", &["version"]),
     ("backed_up", &[]),
     ("step_started", &["version", "down", "resumed"]),
