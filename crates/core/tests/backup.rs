@@ -7,6 +7,7 @@
     reason = "a test ends so"
 )]
 
+mod other_process;
 mod support;
 
 use std::collections::BTreeSet;
@@ -20,7 +21,8 @@ use bridge_migrate_core::connection::{create_writer, open_still, open_writer};
 use bridge_migrate_core::error::ErrorKind;
 use bridge_migrate_core::event::Silent;
 use bridge_migrate_core::settings::Settings;
-use support::{SERVER_TIMEOUT, Server, Site, StopOnDrop, child, child_value, counts, counts_of};
+use other_process::other_process;
+use support::{SERVER_TIMEOUT, Server, Site, StopOnDrop, counts, counts_of};
 
 fn problems(backup: &Backup) -> Vec<ProblemKind> {
     let problems = verify(&Settings::new("collab.db"), backup, false, &Silent).unwrap();
@@ -130,26 +132,15 @@ fn a_backup_leaves_the_locks_of_its_own_process_alone() {
         .unwrap();
     transaction.execute("DELETE FROM notes", []).unwrap();
     site.backup();
-    let path = site.settings.database.to_str().unwrap();
-    let status = child("child_that_tries_to_write", path).wait().unwrap();
+    let path = &site.settings.database;
+    let status = other_process("write", path).wait().unwrap();
     assert!(
         !status.success(),
         "another process got the lock that is held here"
     );
     transaction.commit().unwrap();
-    let status = child("child_that_tries_to_write", path).wait().unwrap();
+    let status = other_process("write", path).wait().unwrap();
     assert!(status.success());
-}
-
-#[test]
-#[ignore = "runs in a process of its own"]
-fn child_that_tries_to_write() {
-    if let Some(path) = child_value() {
-        open_writer(path.as_ref(), Duration::ZERO)
-            .unwrap()
-            .execute_batch("BEGIN IMMEDIATE; INSERT INTO notes VALUES ('child', ''); COMMIT")
-            .unwrap();
-    }
 }
 
 #[test]

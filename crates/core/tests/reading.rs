@@ -7,6 +7,7 @@
 )]
 
 mod common;
+mod other_process;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -24,6 +25,7 @@ use bridge_migrate_core::rusqlite;
 use bridge_migrate_core::status::{Presence, status};
 use bridge_migrate_core::verify::{VerifyOptions, verify};
 use common::{Place, catalog, to};
+use other_process::other_process;
 
 fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     std::fs::read_dir(folder)
@@ -146,12 +148,7 @@ fn servers_that_come_and_go_do_not_look_like_damage() {
     let sql =
         "PRAGMA journal_mode = WAL; CREATE TABLE calls (text TEXT); CREATE INDEX by_text ON calls (text)";
     place.open().execute_batch(sql).unwrap();
-    let mut server = std::process::Command::new(std::env::current_exe().unwrap())
-        .args(["a_server_in_a_process_of_its_own", "--exact", "--ignored"])
-        .env("BM_TEST_SERVED", place.folder.path())
-        .stdout(std::process::Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut server = other_process("serve", place.folder.path());
     let calls = || -> (String, u64) {
         with_reader(&place.database(), Duration::from_secs(5), |reader| {
             let ask = || {
@@ -178,23 +175,6 @@ fn servers_that_come_and_go_do_not_look_like_damage() {
     }
     std::fs::write(place.folder.path().join("stop"), "").unwrap();
     assert!(server.wait().unwrap().success(), "the server saw an error");
-}
-
-#[test]
-#[ignore = "part of another test"]
-fn a_server_in_a_process_of_its_own() {
-    let Some(folder) = std::env::var_os("BM_TEST_SERVED").map(std::path::PathBuf::from) else {
-        return;
-    };
-    // A connection for each call: closing it, the last one, removes the log.
-    while folder.is_dir() && !folder.join("stop").exists() {
-        let connection =
-            bridge_migrate_core::connection::open_writer(&folder.join("notes.db"), Duration::from_secs(5))
-                .unwrap();
-        connection
-            .execute_batch("INSERT INTO calls VALUES (hex(randomblob(600)))")
-            .unwrap();
-    }
 }
 
 /// Each step changes the schema and its records in one transaction, and so must whoever compares them read both.

@@ -7,6 +7,7 @@
     reason = "a test ends so"
 )]
 
+mod other_process;
 mod support;
 
 use std::os::unix::fs::PermissionsExt;
@@ -22,8 +23,8 @@ use bridge_migrate_core::restore::{
     CompanionChange, Placement, RestoreOptions, RestoreOutcome, Secured, TableRows, restore,
 };
 use bridge_migrate_core::rusqlite::Connection;
-use bridge_migrate_core::settings::Settings;
-use support::{SERVER_TIMEOUT, Server, Site, StopOnDrop, child, child_value, counts, counts_of};
+use other_process::other_process;
+use support::{SERVER_TIMEOUT, Server, Site, StopOnDrop, counts, counts_of};
 
 fn put_back(site: &Site, backup: &Backup) -> Result<RestoreOutcome> {
     restore(&site.settings, backup, &RestoreOptions::default(), &Silent)
@@ -506,9 +507,13 @@ fn a_restore_that_is_killed_leaves_the_old_or_the_new_state_and_can_be_done_agai
             .unwrap();
         let old = (30_000, 30_000);
         let new = (40_000, 40_000);
-        let argument = backup.database.to_str().unwrap();
         let started = Instant::now();
-        assert!(child("child_that_restores", argument).wait().unwrap().success());
+        assert!(
+            other_process("restore", &backup.database)
+                .wait()
+                .unwrap()
+                .success()
+        );
         let whole_run = started.elapsed();
         assert_eq!(counts(&site.open()), new);
 
@@ -518,7 +523,7 @@ fn a_restore_that_is_killed_leaves_the_old_or_the_new_state_and_can_be_done_agai
                 .execute_batch("BEGIN; DELETE FROM notes WHERE rowid > 30000; DELETE FROM twins WHERE rowid > 30000; COMMIT")
                 .unwrap();
             std::fs::write(&site.settings.companion, "later").unwrap();
-            let mut restoring = child("child_that_restores", argument);
+            let mut restoring = other_process("restore", &backup.database);
             std::thread::sleep(whole_run * part / 24);
             restoring.kill().unwrap();
             restoring.wait().unwrap();
@@ -561,14 +566,4 @@ fn a_restore_that_is_killed_leaves_the_old_or_the_new_state_and_can_be_done_agai
             "no kill met the restore in the middle ({mode})"
         );
     }
-}
-
-#[test]
-#[ignore = "runs in a process of its own"]
-fn child_that_restores() {
-    let Some(backup) = child_value() else { return };
-    let folder = Path::new(&backup).parent().unwrap();
-    let settings = Settings::new(folder.join("collab.db"));
-    let backup = find(&settings, backup.as_ref()).unwrap();
-    restore(&settings, &backup, &RestoreOptions::default(), &Silent).unwrap();
 }

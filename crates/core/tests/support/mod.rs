@@ -8,7 +8,6 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -172,21 +171,4 @@ impl Server {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.join().expect("the server saw no error")
     }
-}
-
-/// Runs the test `name` of this very program in another process, which finds `value` in `BM_TEST_CHILD`.
-pub fn child(name: &str, value: &str) -> Child {
-    Command::new(std::env::current_exe().unwrap())
-        .args([name, "--exact", "--ignored", "--nocapture"])
-        .env("BM_TEST_CHILD", value)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap()
-}
-
-/// What [`child`] gave to this process.
-pub fn child_value() -> Option<String> {
-    std::env::var("BM_TEST_CHILD").ok()
 }

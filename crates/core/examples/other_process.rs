@@ -1,0 +1,45 @@
+//! What tests of the engine have another process do: `write`, `serve` or `restore`, and a path.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "what goes wrong is seen by the test that started it"
+)]
+
+use std::path::Path;
+use std::time::Duration;
+
+use bridge_migrate_core::backup::find;
+use bridge_migrate_core::connection::open_writer;
+use bridge_migrate_core::event::Silent;
+use bridge_migrate_core::restore::{RestoreOptions, restore};
+use bridge_migrate_core::settings::Settings;
+
+fn main() {
+    let mut arguments = std::env::args().skip(1);
+    let (what, path) = (arguments.next().unwrap(), arguments.next().unwrap());
+    let path = Path::new(&path);
+    match what.as_str() {
+        "write" => open_writer(path, Duration::ZERO)
+            .unwrap()
+            .execute_batch("BEGIN IMMEDIATE; INSERT INTO notes VALUES ('child', ''); COMMIT")
+            .unwrap(),
+        "serve" => serve(path),
+        "restore" => {
+            let settings = Settings::new(path.parent().unwrap().join("collab.db"));
+            let backup = find(&settings, path.as_os_str()).unwrap();
+            restore(&settings, &backup, &RestoreOptions::default(), &Silent).unwrap();
+        }
+        other => panic!("nobody knows how to {other}"),
+    }
+}
+
+/// A server that opens the database for each call, until the folder holds a file `stop`: closing it, the last one, removes
+/// the log.
+fn serve(folder: &Path) {
+    while folder.is_dir() && !folder.join("stop").exists() {
+        open_writer(&folder.join("notes.db"), Duration::from_secs(5))
+            .unwrap()
+            .execute_batch("INSERT INTO calls VALUES (hex(randomblob(600)))")
+            .unwrap();
+    }
+}
