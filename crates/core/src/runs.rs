@@ -290,7 +290,7 @@ pub fn read_steps(connection: &Connection) -> Result<Vec<RecordedStep>> {
 
 /// What SQLite gives but is not what the tool wrote, such as text of another type or encoding, is damage of the
 /// history; what SQLite refuses is told by its own code.
-fn unreadable(doing: &str, source: rusqlite::Error) -> Error {
+pub(crate) fn unreadable(doing: &str, source: rusqlite::Error) -> Error {
     if source.sqlite_error_code().is_some() {
         return Error::sqlite(doing, source);
     }

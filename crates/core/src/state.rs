@@ -6,7 +6,7 @@ use crate::error::{Result, SqliteContext};
 use crate::expected;
 use crate::history::History;
 use crate::schema::Snapshot;
-use crate::{schema_version, tool_tables};
+use crate::{runs, schema_version, tool_tables};
 
 /// A database as one consistent read found it.
 #[derive(Debug, Clone)]
@@ -118,7 +118,7 @@ impl Progress {
                     })
                     .optional()
             })
-            .while_doing("read where an interrupted step stopped")
+            .map_err(|source| runs::unreadable("read where an interrupted step stopped", source))
     }
 
     pub(crate) fn write(&self, connection: &Connection, now: &str) -> Result<()> {
@@ -154,5 +154,25 @@ impl Progress {
             .execute("DELETE FROM migration_progress WHERE version = ?1", [version])
             .while_doing("record that the step is complete")?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connection::open_scratch;
+    use crate::error::ErrorKind;
+
+    #[test]
+    fn progress_that_the_tool_did_not_write_is_damage() {
+        let connection = open_scratch().unwrap();
+        tool_tables::create(&connection).unwrap();
+        connection
+            .execute_batch(
+                "INSERT INTO migration_progress VALUES (4, 'n', '1.1.0', 'down', 'up', 'scan 0', X'00', 1, 1, 0, '')",
+            )
+            .unwrap();
+        let error = Progress::read(&connection).err().unwrap();
+        assert_eq!(error.kind(), ErrorKind::HistoryDamaged, "{error:?}");
     }
 }
