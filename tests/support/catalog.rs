@@ -68,10 +68,12 @@ fn since_taken_out(text: &str, names: &[String], releases: &[String]) -> String 
     }
     // A table that had only rows of later migrations goes, too, with the empty line above it.
     let is_empty = |index: usize| lines.get(index).is_none_or(String::is_empty);
-    let is_heading = |index: usize| lines[index].starts_with("VERSION ") && is_empty(index + 1);
-    let kept = (0..lines.len()).filter(|&index| {
-        !is_heading(index) && !(is_empty(index) && index + 1 < lines.len() && is_heading(index + 1))
-    });
+    let is_heading = |index: usize| {
+        let line = lines.get(index);
+        line.is_some_and(|line| line.starts_with("VERSION ")) && is_empty(index + 1)
+    };
+    let goes = |index: usize| is_heading(index) || (is_empty(index) && is_heading(index + 1));
+    let kept = (0..lines.len()).filter(|&index| !goes(index));
     kept.map(|index| lines[index].as_str())
         .collect::<Vec<_>>()
         .join("\n")
