@@ -211,7 +211,7 @@ mod tests {
     #[test]
     fn a_new_migration_must_be_filled_in() {
         let project = TestProject::finished();
-        let release = Some(Release::new(1, 1, 0));
+        let release = Some(Release::new(1, 2, 0));
         new_migration(
             &project,
             &Request {
@@ -223,8 +223,18 @@ mod tests {
         .unwrap();
         assert_eq!(
             codes(&project),
-            ["XT201", "XT302", "XT402", "XT404", "XT405", "XT502"]
+            ["XT201", "XT302", "XT402", "XT404", "XT405", "XT502", "XT604"]
         );
+    }
+
+    #[test]
+    fn a_migration_of_a_closed_release_is_found_also_when_it_was_made_by_hand() {
+        let project = TestProject::finished();
+        let text = project.text("migrations/V002__b.rs");
+        project.write("migrations/V003__c.rs", &text);
+        assert_eq!(codes(&project), ["XT201", "XT206", "XT301", "XT501"]);
+        project.write("migrations/V003__c.rs", &text.replace("1.1.0", "1.2.0"));
+        assert_eq!(codes(&project), ["XT201", "XT301", "XT501", "XT601"]);
     }
 
     #[test]

@@ -44,7 +44,18 @@ pub(crate) fn sealing(subject: &Subject<'_>) -> Result<Vec<Finding>, Error> {
             }]);
         }
     };
-    Ok(seals::differences(&sealed, &present)
+    let differences = seals::differences(&sealed.seals, &present);
+    let closed = seal::closed(subject.project, &sealed, &differences);
+    let closed = closed.iter().map(|(name, release, last)| Finding {
+        code: "XT206".into(),
+        subject: subject.project.show(&subject.project.migration(name)),
+        message: format!(
+            "belongs to {release}, which is closed: its last migration, {}, is sealed",
+            last.label()
+        ),
+        fix: format!("give it a later release, or, while no database but your own has all of {release}: cargo xtask seal --open {release}"),
+    });
+    Ok(differences
         .iter()
         .map(|found| Finding {
             code: match found {
@@ -61,6 +72,7 @@ pub(crate) fn sealing(subject: &Subject<'_>) -> Result<Vec<Finding>, Error> {
                 _ => "undo the change and write a new migration instead".to_owned(),
             },
         })
+        .chain(closed)
         .collect())
 }
 

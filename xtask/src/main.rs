@@ -31,6 +31,7 @@ use xtask::project::Project;
 
 use crate::check::Extent;
 use crate::new_migration::Request;
+use crate::seal::Turn;
 
 /// The developers' commands of bridge-migrate.
 #[derive(Parser)]
@@ -46,7 +47,7 @@ enum Command {
     NewMigration {
         /// What it does, as `add_room_topic`, `addRoomTopic` or "Add room topic"
         name: String,
-        /// The release that it belongs to, as 1.2.0 [default: that of the newest migration]
+        /// The release that it belongs to, as 1.2.0 [default: the newest migration's, or the next if that is closed]
         #[arg(long, value_parser = Release::parse)]
         release: Option<Release>,
         /// Which servers may run meanwhile: expand, backfill or contract
@@ -61,6 +62,12 @@ enum Command {
         /// Seal this migration anew although it was changed; dangerous once a database has applied it
         #[arg(long, value_name = "VNNN", value_parser = parse_migration)]
         unseal: Vec<u32>,
+        /// Let this release, the newest, have more migrations although some of it are sealed
+        #[arg(long, value_name = "RELEASE", value_parser = Release::parse, conflicts_with_all = ["check", "close"])]
+        open: Option<Release>,
+        /// The open release is done: nothing is added to it any more
+        #[arg(long, conflicts_with = "check")]
+        close: bool,
     },
     /// Checks the migrations: names, seals, documentation, log, version, formatting, SQL, up and down
     Check {
@@ -105,9 +112,21 @@ fn run(command: Command) -> Result<ExitCode, Error> {
             new_migration::new_migration(&project, &Request { name, release, phase })?
         }
         Command::Seal { check: true, .. } => seal::compare(&project)?,
-        Command::Seal { check: false, unseal } => match seal::linted(&project)? {
+        Command::Seal {
+            check: false,
+            unseal,
+            open,
+            close,
+        } => match seal::linted(&project)? {
             Some(refused) => refused,
-            None => seal::seal(&project, &unseal)?,
+            None => {
+                let turn = match (open, close) {
+                    (Some(release), _) => Turn::Open(release),
+                    (None, true) => Turn::Close,
+                    (None, false) => Turn::Keep,
+                };
+                seal::seal(&project, &unseal, turn)?
+            }
         },
         Command::Check { bless, text_only, db } => {
             let extent = match (bless, text_only) {

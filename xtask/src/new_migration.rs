@@ -7,6 +7,7 @@ use naming::{MigrationName, Phase, Release};
 
 use crate::current_version;
 use crate::migration_log;
+use crate::seal;
 use crate::source;
 use crate::template;
 use xtask::Report;
@@ -95,16 +96,39 @@ fn choose_release(
         }
         None => None,
     };
+    let lock = seal::sealed(project)?;
+    let closed_by = |release| lock.closed_by(release, |name| seal::release_of(project, name));
     match (asked, known) {
         (Some(asked), Some((known, newest))) if asked < known => Err(Error::new(format!(
             "release {asked} is older than {known}, to which migrations/{newest} belongs"
         ))
         .hint(format!("use --release {known} or a later one"))),
-        (Some(asked), _) => Ok((asked, "as asked".to_owned())),
-        (None, Some((known, newest))) => Ok((
-            known,
-            format!("that of {}; choose another with --release", newest.label()),
-        )),
+        (Some(asked), _) => match closed_by(asked) {
+            None => Ok((asked, "as asked".to_owned())),
+            Some(last) => Err(Error::new(format!(
+                "release {asked} is closed: its last migration, {}, is sealed\n{}",
+                last.label(),
+                seal::WHY_CLOSED
+            ))
+            .hint(format!(
+                "use --release {} or another later one; only when no database but your own has all of {asked}: \
+                 cargo xtask seal --open {asked}",
+                after(asked)
+            ))),
+        },
+        (None, Some((known, newest))) => Ok(match closed_by(known) {
+            None => (
+                known,
+                format!("that of {}; choose another with --release", newest.label()),
+            ),
+            Some(last) => (
+                after(known),
+                format!(
+                    "{known} is closed, since {} is sealed; choose another with --release",
+                    last.label()
+                ),
+            ),
+        }),
         (None, None) => {
             let why = newest.map_or_else(
                 || "there is no migration to take the release from".to_owned(),
@@ -113,6 +137,11 @@ fn choose_release(
             Err(Error::new(why).hint("name the release, as in --release 1.1.0"))
         }
     }
+}
+
+/// The release that adds something to `release`.
+fn after(release: Release) -> Release {
+    Release::new(release.major, release.minor.saturating_add(1), 0)
 }
 
 /// The newest release before `release` that a migration belongs to; 0.0.0, which no server has, when there is none.
@@ -188,7 +217,7 @@ mod tests {
         let report = new_migration(&project, &request("Add room topic-index")).unwrap();
         let migration = project.text("migrations/V003__add_room_topic_index.rs");
         assert!(
-            migration.contains("Definition::new(\"1.1.0\", Phase::Expand)"),
+            migration.contains("Definition::new(\"1.2.0\", Phase::Expand)"),
             "{migration}"
         );
         assert_eq!(
@@ -196,7 +225,7 @@ mod tests {
             "-- PENDING: run cargo xtask check --bless\n"
         );
         assert!(project.text("MIGRATIONS.md").contains(
-            "### V003 add_room_topic_index\n\nRelease 1.1.0, expand. PENDING: what changes, and what operators \
+            "### V003 add_room_topic_index\n\nRelease 1.2.0, expand. PENDING: what changes, and what operators \
              should know.\n\n## Support"
         ));
         assert_eq!(
@@ -204,8 +233,10 @@ mod tests {
             [
                 "made migrations/V003__add_room_topic_index.rs",
                 "made migrations/golden/V003__add_room_topic_index.sql",
+                "made contracts/1.2.0.sql",
                 "added V003 to MIGRATIONS.md",
-                "it belongs to release 1.1.0 (that of V002; choose another with --release), phase expand",
+                "it belongs to release 1.2.0 (1.1.0 is closed, since V002 is sealed; choose another with --release), \
+                 phase expand",
                 "",
                 "next:",
                 "  replace all that says PENDING in these files",
@@ -249,8 +280,20 @@ mod tests {
     }
 
     #[test]
+    fn a_release_that_is_open_or_has_nothing_sealed_is_proposed_again() {
+        let project = TestProject::finished();
+        seal::seal(&project, &[], seal::Turn::Open(Release::new(1, 1, 0))).unwrap();
+        new_migration(&project, &request("c")).unwrap();
+        assert!(project.text("migrations/V003__c.rs").contains("\"1.1.0\""));
+        let project = TestProject::finished();
+        new_migration(&project, &request("c")).unwrap();
+        new_migration(&project, &request("d")).unwrap();
+        assert!(project.text("migrations/V004__d.rs").contains("\"1.2.0\""));
+    }
+
+    #[test]
     fn a_contract_migration_is_told_to_name_the_servers_that_it_ends() {
-        for (release, before) in [(None, "1.0.0"), (Some(Release::new(1, 2, 0)), "1.1.0")] {
+        for (release, before) in [(None, "1.1.0"), (Some(Release::new(2, 0, 0)), "1.1.0")] {
             let project = TestProject::finished();
             let request = Request {
                 release,
@@ -320,6 +363,13 @@ mod tests {
                     ..request("c")
                 },
                 "release 1.0.9 is older than 1.1.0",
+            ),
+            (
+                Request {
+                    release: Some(Release::new(1, 1, 0)),
+                    ..request("c")
+                },
+                "release 1.1.0 is closed: its last migration, V002, is sealed",
             ),
         ] {
             let project = TestProject::finished();

@@ -1,8 +1,9 @@
 //! `cargo xtask seal`: records what the migrations are, and refuses to record that a sealed one has changed.
 
 use crate::lint_check;
-use crate::seals::{self, Difference, Seal};
+use crate::seals::{self, Difference, Lock};
 use crate::source;
+use naming::{MigrationName, Release};
 use xtask::Report;
 use xtask::error::Error;
 use xtask::project::{self, Project};
@@ -11,14 +12,29 @@ use xtask::project::{self, Project};
 pub(crate) const WHY_SEALED: &str = "a database that has applied it keeps what it was and would be called \
                                      divergent; new databases would get something else";
 
-/// The seals in the lock file; none when there is no such file.
+/// Why nothing is added to a release that is closed.
+pub(crate) const WHY_CLOSED: &str = "a database that has all of it says that it is complete, and older programs \
+                                     agree; with one more migration it would not be";
+
+/// What becomes of the release that is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// It stays so until a later one begins.
+    Keep,
+    /// This one is open from now on.
+    Open(Release),
+    /// It is done.
+    Close,
+}
+
+/// What the lock file holds; nothing when there is no such file.
 ///
 /// # Errors
 /// When the file cannot be read or was changed by something other than `seal`.
-pub(crate) fn sealed(project: &Project) -> Result<Vec<Seal>, Error> {
+pub(crate) fn sealed(project: &Project) -> Result<Lock, Error> {
     let path = project.seals();
     let Some(text) = project::read_if_there(&path)? else {
-        return Ok(Vec::new());
+        return Ok(Lock::default());
     };
     seals::parse(&text).map_err(|problem| {
         Error::new(format!("{}: {problem}", project.show(&path))).hint(
@@ -30,7 +46,7 @@ pub(crate) fn sealed(project: &Project) -> Result<Vec<Seal>, Error> {
 /// Says what differs from the seals, and writes nothing.
 pub(crate) fn compare(project: &Project) -> Result<Report, Error> {
     let present = seals::present(project, &project.migrations()?)?;
-    let found = seals::differences(&sealed(project)?, &present);
+    let found = seals::differences(&sealed(project)?.seals, &present);
     let mut lines: Vec<String> = found.iter().map(sentence).collect();
     if found.is_empty() {
         lines.push(format!("all {} migrations are as sealed", present.len()));
@@ -64,10 +80,11 @@ pub(crate) fn linted(project: &Project) -> Result<Option<Report>, Error> {
 /// # Errors
 /// When a sealed migration was changed and not named, one was named that is as sealed, or one to be sealed
 /// is still unfinished; then nothing is written.
-pub(crate) fn seal(project: &Project, unseal: &[u32]) -> Result<Report, Error> {
+pub(crate) fn seal(project: &Project, unseal: &[u32], turn: Turn) -> Result<Report, Error> {
     let names = project.migrations()?;
     let present = seals::present(project, &names)?;
-    let found = seals::differences(&sealed(project)?, &present);
+    let mut lock = sealed(project)?;
+    let found = seals::differences(&lock.seals, &present);
 
     if let Some(version) = unseal
         .iter()
@@ -90,20 +107,88 @@ pub(crate) fn seal(project: &Project, unseal: &[u32]) -> Result<Report, Error> {
         )));
     }
     refuse_unfinished(project, &found)?;
+    let before = lock.clone();
+    let newest = names.last().and_then(|name| release_of(project, name));
+    let mut said = Vec::new();
+    match turn {
+        Turn::Open(release) if newest != Some(release) => {
+            return Err(Error::new(format!(
+                "only the newest migration's release can be open, and that is not {release}"
+            )));
+        }
+        Turn::Open(release) => {
+            if lock
+                .closed_by(release, |name| release_of(project, name))
+                .is_some()
+            {
+                said.push(format!(
+                    "{release} was closed and is open again as asked; mind that {WHY_CLOSED}"
+                ));
+            }
+            lock.open = Some(release);
+        }
+        Turn::Close => lock.open = None,
+        // Where a later release has begun, nothing is added to the one before.
+        Turn::Keep => lock.open = lock.open.filter(|open| newest == Some(*open)),
+    }
+    refuse_closed(project, &lock, &found)?;
 
     let mut lines: Vec<String> = found.iter().map(sentence).collect();
     if !unseal.is_empty() {
         lines.push(format!("sealed anew as asked; mind that {WHY_SEALED}"));
     }
-    if !found.is_empty() || project::read_if_there(&project.seals())?.is_none() {
-        project::replace(&project.seals(), &seals::render(&present))?;
+    lines.extend(said);
+    lock.seals = present;
+    if lock != before || project::read_if_there(&project.seals())?.is_none() {
+        project::replace(&project.seals(), &seals::render(&lock))?;
     }
     lines.push(format!(
         "{} migrations are sealed in {}",
-        present.len(),
+        lock.seals.len(),
         project.show(&project.seals())
     ));
+    lines.extend(lock.open.map(|release| {
+        format!("{release} is open: it can get more migrations; `cargo xtask seal --close` when it is done")
+    }));
     Ok(Report { lines, passed: true })
+}
+
+/// The release that a migration's file names.
+pub(crate) fn release_of(project: &Project, name: &MigrationName) -> Option<Release> {
+    source::release(&project::read(&project.migration(name)).ok()?)
+}
+
+/// Additions to closed releases: the migration, its release, and the sealed migration that closed it.
+pub(crate) fn closed<'a>(
+    project: &Project,
+    lock: &'a Lock,
+    found: &'a [Difference],
+) -> Vec<(&'a MigrationName, Release, &'a MigrationName)> {
+    found
+        .iter()
+        .filter_map(|difference| match difference {
+            Difference::Added(name) => {
+                let release = release_of(project, name)?;
+                let last = lock.closed_by(release, |name| release_of(project, name))?;
+                Some((name, release, last))
+            }
+            _ => None,
+        })
+        .collect()
+}
+
+fn refuse_closed(project: &Project, lock: &Lock, found: &[Difference]) -> Result<(), Error> {
+    match closed(project, lock, found).first() {
+        None => Ok(()),
+        Some((name, release, last)) => Err(Error::new(format!(
+            "{name} belongs to {release}, which is closed: its last migration, {}, is sealed\n{WHY_CLOSED}",
+            last.label()
+        ))
+        .hint(format!(
+            "give it a later release; only when no database but your own has all of {release}: cargo xtask seal \
+             --open {release}"
+        ))),
+    }
 }
 
 /// A stub that is sealed could not be finished without breaking its seal.
@@ -141,7 +226,7 @@ mod tests {
     fn sealing_twice_changes_nothing() {
         let project = TestProject::finished();
         let before = project.snapshot();
-        seal(&project, &[]).unwrap();
+        seal(&project, &[], Turn::Keep).unwrap();
         assert_eq!(project.snapshot(), before);
         let report = compare(&project).unwrap();
         assert!(report.passed);
@@ -155,7 +240,7 @@ mod tests {
         let report = compare(&project).unwrap();
         assert!(!report.passed);
         assert_eq!(lines(report), "V003__c.rs was added and is not sealed");
-        seal(&project, &[]).unwrap();
+        seal(&project, &[], Turn::Keep).unwrap();
         assert!(compare(&project).unwrap().passed);
     }
 
@@ -164,20 +249,20 @@ mod tests {
         let project = TestProject::finished();
         project.write("migrations/V002__b.rs", "fn other() {}\n");
         let before = project.snapshot();
-        let error = seal(&project, &[]).unwrap_err().to_string();
+        let error = seal(&project, &[], Turn::Keep).unwrap_err().to_string();
         assert!(
             error.starts_with("V002__b.rs was edited after it was sealed\na database that has"),
             "{error}"
         );
         assert!(error.ends_with("cargo xtask seal --unseal V002"), "{error}");
         assert!(
-            seal(&project, &[1])
+            seal(&project, &[1], Turn::Keep)
                 .unwrap_err()
                 .to_string()
                 .starts_with("V001 is not a sealed migration that")
         );
         assert_eq!(project.snapshot(), before);
-        let report = lines(seal(&project, &[2]).unwrap());
+        let report = lines(seal(&project, &[2], Turn::Keep).unwrap());
         assert!(
             report.contains("mind that a database that has applied it"),
             "{report}"
@@ -186,10 +271,51 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_added_to_a_closed_release_unless_it_is_opened() {
+        let project = TestProject::finished();
+        let add = |stem: &str, release: &str| {
+            let text = project.text("migrations/V002__b.rs").replace("1.1.0", release);
+            project.write(&format!("migrations/{stem}.rs"), &text);
+        };
+        add("V003__c", "1.1.0");
+        let before = project.snapshot();
+        let error = seal(&project, &[], Turn::Keep).unwrap_err().to_string();
+        assert!(
+            error.starts_with(
+                "V003__c.rs belongs to 1.1.0, which is closed: its last migration, V002, is sealed"
+            ),
+            "{error}"
+        );
+        assert!(error.ends_with("cargo xtask seal --open 1.1.0"), "{error}");
+        assert_eq!(project.snapshot(), before);
+        assert!(seal(&project, &[], Turn::Open(Release::new(1, 0, 0))).is_err());
+        assert_eq!(project.snapshot(), before);
+        let report = lines(seal(&project, &[], Turn::Open(Release::new(1, 1, 0))).unwrap());
+        assert!(report.contains("1.1.0 was closed and is open again"), "{report}");
+        // Of an open release each migration is sealed as it is done.
+        add("V004__d", "1.1.0");
+        seal(&project, &[], Turn::Keep).unwrap();
+        seal(&project, &[], Turn::Close).unwrap();
+        add("V005__e", "1.1.0");
+        assert!(seal(&project, &[], Turn::Keep).is_err());
+        // A release of which nothing is sealed is sealed as a whole, and is closed then.
+        add("V005__e", "1.2.0");
+        add("V006__f", "1.2.0");
+        seal(&project, &[], Turn::Keep).unwrap();
+        add("V007__g", "1.2.0");
+        assert!(seal(&project, &[], Turn::Keep).is_err());
+        // A later release closes the open one.
+        seal(&project, &[], Turn::Open(Release::new(1, 2, 0))).unwrap();
+        add("V008__h", "1.3.0");
+        seal(&project, &[], Turn::Keep).unwrap();
+        assert_eq!(sealed(&project).unwrap().open, None);
+    }
+
+    #[test]
     fn a_removed_migration_is_refused() {
         let project = TestProject::finished();
         project.remove("migrations/V002__b.rs");
-        let error = seal(&project, &[]).unwrap_err().to_string();
+        let error = seal(&project, &[], Turn::Keep).unwrap_err().to_string();
         assert!(error.starts_with("V002__b.rs was sealed and is gone"), "{error}");
     }
 
@@ -206,7 +332,7 @@ mod tests {
     fn a_stub_is_not_sealed() {
         let project = TestProject::finished();
         project.write("migrations/V003__c.rs", "//! # Why\n//! PENDING: why\n");
-        let error = seal(&project, &[]).unwrap_err().to_string();
+        let error = seal(&project, &[], Turn::Keep).unwrap_err().to_string();
         assert!(
             error.starts_with("migrations/V003__c.rs is unfinished"),
             "{error}"
@@ -218,7 +344,7 @@ mod tests {
         let project = TestProject::finished();
         project.write("migrations/migrations.lock", "<<<<<<< HEAD\n");
         let before = project.snapshot();
-        let error = seal(&project, &[]).unwrap_err().to_string();
+        let error = seal(&project, &[], Turn::Keep).unwrap_err().to_string();
         assert!(
             error.starts_with("migrations/migrations.lock: line 1 cannot be read\nhint: take the"),
             "{error}"

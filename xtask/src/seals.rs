@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use naming::MigrationName;
+use naming::{MigrationName, Release};
 use sha2::{Digest, Sha256};
 
 use xtask::error::Error;
@@ -42,9 +42,45 @@ pub(crate) fn present(project: &Project, names: &[MigrationName]) -> Result<Vec<
         .collect()
 }
 
+/// What the lock file holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Lock {
+    pub(crate) seals: Vec<Seal>,
+    /// The release that gets more migrations although some of it are sealed. Every other that has a sealed one is
+    /// closed: a migration that is added to it would leave older programs and databases with another opinion of when
+    /// it is complete.
+    pub(crate) open: Option<Release>,
+}
+
+impl Lock {
+    fn lines(&self) -> String {
+        let seals = self.seals.iter().map(Seal::line);
+        seals
+            .chain(self.open.map(|release| format!("{OPEN}{release}\n")))
+            .collect()
+    }
+
+    /// The last sealed migration of a closed release; none of one that is open or has none sealed. `release_of` tells
+    /// the release of a migration.
+    pub(crate) fn closed_by(
+        &self,
+        release: Release,
+        release_of: impl Fn(&MigrationName) -> Option<Release>,
+    ) -> Option<&MigrationName> {
+        if self.open == Some(release) {
+            return None;
+        }
+        let names = self.seals.iter().rev().map(|seal| &seal.name);
+        names.into_iter().find(|name| release_of(name) == Some(release))
+    }
+}
+
+/// How the line of the open release begins.
+const OPEN: &str = "open ";
+
 /// The text of the lock file.
-pub(crate) fn render(seals: &[Seal]) -> String {
-    let lines: String = seals.iter().map(Seal::line).collect();
+pub(crate) fn render(lock: &Lock) -> String {
+    let lines = lock.lines();
     format!("{HEADER}{lines}total sha256:{}\n", digest(&lines))
 }
 
@@ -53,8 +89,9 @@ pub(crate) fn render(seals: &[Seal]) -> String {
 /// # Errors
 /// A sentence on what is wrong, when a line cannot be read, the lines are out of order, or the total does not
 /// fit them: a merge or an edit by hand has changed what was sealed.
-pub(crate) fn parse(text: &str) -> Result<Vec<Seal>, String> {
-    let mut seals: Vec<Seal> = Vec::new();
+pub(crate) fn parse(text: &str) -> Result<Lock, String> {
+    let mut lock = Lock::default();
+    let seals = &mut lock.seals;
     let mut total = None;
     for (index, line) in text.lines().enumerate() {
         let unreadable = || format!("line {} cannot be read", index + 1);
@@ -63,6 +100,10 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Seal>, String> {
         }
         if total.is_some() {
             return Err(format!("line {} comes after the total", index + 1));
+        }
+        if let Some(release) = line.trim_end().strip_prefix(OPEN) {
+            lock.open = Some(Release::parse(release).map_err(|_| unreadable())?);
+            continue;
         }
         let (subject, digest) = line.trim_end().split_once(" sha256:").ok_or_else(unreadable)?;
         if digest.len() != 64 || !digest.bytes().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f')) {
@@ -87,11 +128,11 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Seal>, String> {
             digest: digest.to_owned(),
         });
     }
-    let lines: String = seals.iter().map(Seal::line).collect();
+    let lines = lock.lines();
     match total {
         None => Err("its last line, the total, is missing".to_owned()),
         Some(total) if total != digest(&lines) => Err("its total does not fit its lines".to_owned()),
-        Some(_) => Ok(seals),
+        Some(_) => Ok(lock),
     }
 }
 
@@ -208,9 +249,15 @@ mod tests {
     #[test]
     fn what_is_rendered_is_read_back() {
         let seals = [seal("V001__a.rs", "one"), seal("V002__b.rs", "two")];
-        assert_eq!(parse(&render(&seals)).unwrap(), seals);
-        assert_eq!(parse(&render(&seals).replace('\n', "\r\n")).unwrap(), seals);
-        assert_eq!(parse(&render(&[])).unwrap(), []);
+        for open in [None, Some(Release::new(1, 3, 0))] {
+            let lock = Lock {
+                seals: seals.to_vec(),
+                open,
+            };
+            assert_eq!(parse(&render(&lock)).unwrap(), lock);
+            assert_eq!(parse(&render(&lock).replace('\n', "\r\n")).unwrap(), lock);
+        }
+        assert_eq!(parse(&render(&Lock::default())).unwrap(), Lock::default());
     }
 
     #[test]
@@ -225,7 +272,10 @@ mod tests {
 
     #[test]
     fn a_lock_file_that_was_changed_by_hand_is_refused() {
-        let text = render(&[seal("V001__a.rs", "one"), seal("V002__b.rs", "two")]);
+        let text = render(&Lock {
+            seals: vec![seal("V001__a.rs", "one"), seal("V002__b.rs", "two")],
+            open: None,
+        });
         let lines: Vec<&str> = text.lines().collect();
         let without_first = [lines[0], lines[1], lines[3], lines[4]].join("\n");
         let swapped = [lines[0], lines[1], lines[3], lines[2], lines[4]].join("\n");
@@ -239,6 +289,11 @@ mod tests {
             (format!("{text}{}\n", lines[3]), "line 6 comes after the total"),
             (text.replace("V001__a", "<<<<<<< HEAD"), "line 3 cannot be read"),
             (text.replace("sha256:", "md5:"), "line 3 cannot be read"),
+            (
+                text.replace("total", "open 1.0.0\ntotal"),
+                "its total does not fit its lines",
+            ),
+            (text.replace("total", "open soon\ntotal"), "line 5 cannot be read"),
         ] {
             assert_eq!(parse(&changed).unwrap_err(), message, "{changed}");
         }

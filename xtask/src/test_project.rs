@@ -49,7 +49,7 @@ impl TestProject {
             log.push_str(&format!("\n### {}\n\nDone.\n", stem.replace("__", " ")));
         }
         test.write("MIGRATIONS.md", &(log + "\n## Support\n\nAsk.\n"));
-        crate::seal::seal(&test, &[]).unwrap();
+        crate::seal::seal(&test, &[], crate::seal::Turn::Keep).unwrap();
         test
     }
 
