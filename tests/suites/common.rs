@@ -114,6 +114,7 @@ pub(crate) fn assert_output(name: &str, output: &CommandOutput) {
         (r"≈ (\d+ ms|\[DURATION\])", "[DURATION]"),
         (r"\b(lock_us|duration_ms|max_lock_ms)=\d+", "$1=[DURATION]"),
         (r"([Pp])rocess \d+ on \S+", "${1}rocess [PID] on [HOST]"),
+        (r"\bhost=\S+", "host=[HOST]"),
         (r"ps -fp \d+", "ps -fp [PID]"),
         (r"bridge-migrate \d+\.\d+\.\d+", "bridge-migrate [VERSION]"),
         (r" {3,}", "  "),

@@ -134,3 +134,59 @@ fn the_environment_names_the_database_as_it_does_for_the_server() {
     output.assert_code(0);
     assert_eq!(output.json()["database"], database.path().to_str().unwrap());
 }
+
+#[test]
+fn a_step_is_running_while_its_run_holds_the_lock_and_interrupted_afterwards() {
+    let database = TestDatabase::populated(116);
+    database.execute("UPDATE messages SET timestamp = '2026-02-22T10:00:00Z'");
+    database.execute(
+        "CREATE TRIGGER guard BEFORE UPDATE OF timestamp ON messages WHEN NEW.rowid = 300
+         BEGIN SELECT RAISE(ABORT, 'no'); END;",
+    );
+    run(&database, &["migrate", "--to", "V004"]);
+    let failed = BridgeMigrate::new(&database).arg("migrate").run();
+    failed.assert_code(3);
+    let lock = fs::File::options()
+        .read(true)
+        .write(true)
+        .open(format!("{}.migrate.lock", database.path().display()))
+        .unwrap();
+    let hold = |command: &str| {
+        lock.lock().unwrap();
+        let holder = value!({
+            "pid": 1, "host": "here", "since": "2020-01-01T00:00:00.000000Z", "command": command, "tool": "x"
+        });
+        fs::write(
+            format!("{}.migrate.lock", database.path().display()),
+            holder.to_string(),
+        )
+        .unwrap();
+        let answer = json(&database, &["status"]);
+        let told = run(&database, &["status"]).stdout;
+        lock.unlock().unwrap();
+        (answer, told)
+    };
+    let step = value!({"version": 5, "down": false, "rows_visited": 256});
+    let (answer, told) = hold("migrate");
+    assert_eq!(
+        (&answer["running"], &answer["interrupted"]),
+        (&step, &Value::Null)
+    );
+    assert!(
+        told.contains("running      applying V005, 256 rows so far"),
+        "{told}"
+    );
+    assert!(!told.contains("stopped"), "{told}");
+    // Whoever prunes backups is not at work on the step.
+    let (answer, told) = hold("backup prune");
+    assert_eq!(
+        (&answer["running"], &answer["interrupted"]),
+        (&Value::Null, &step)
+    );
+    assert!(told.contains("stopped at V004"), "{told}");
+    let answer = json(&database, &["status"]);
+    assert_eq!(
+        (&answer["running"], &answer["interrupted"]),
+        (&Value::Null, &step)
+    );
+}

@@ -67,3 +67,30 @@ fn what_can_never_come_is_not_waited_for() {
     }
     assert!(started.elapsed() < Duration::from_secs(60));
 }
+
+#[test]
+fn of_a_database_that_is_not_managed_it_says_what_status_says() {
+    let said = |database: &TestDatabase, target: &str| {
+        let error = refused(database, &["wait", "--for", target, "--timeout", "0"], 4);
+        assert!(error["hint"].as_str().unwrap().ends_with(" migrate"), "{error}");
+        error["message"].as_str().unwrap().to_owned()
+    };
+    let database = TestDatabase::populated(133);
+    assert_eq!(
+        said(&database, "latest"),
+        "after 0 s the database is not managed yet: it looks like 1.0.0 (V001), and 1.2.0 (V009) was waited for"
+    );
+    assert_eq!(
+        said(&database, "0"),
+        "after 0 s the database is not managed yet: it looks like 1.0.0 (V001), and V000 was waited for"
+    );
+    database.execute("ALTER TABLE rooms ADD COLUMN odd");
+    assert_eq!(
+        said(&database, "0"),
+        "after 0 s the database is not managed, and its schema is that of no version; V000 was waited for"
+    );
+    assert_eq!(
+        said(&TestDatabase::nothing(), "0"),
+        "after 0 s the database is not there yet; V000 was waited for"
+    );
+}

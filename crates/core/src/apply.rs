@@ -11,7 +11,6 @@ use crate::catalog::Catalog;
 use crate::connection::{self, FileState};
 use crate::error::{Error, ErrorKind, Hint, Reached, Result};
 use crate::event::{Event, Observer};
-use crate::failed_run::with_what_is_left;
 use crate::history::History;
 use crate::kept::{Kept, Reclaimed};
 use crate::lock::{MigrationLock, Taken};
@@ -22,7 +21,7 @@ use crate::rollback::unfinished::Unfinished;
 use crate::rollback_journal::RollbackJournal;
 use crate::room::Room;
 use crate::run_log::RunLog;
-use crate::runs::Run;
+use crate::runs::{self, Run};
 use crate::schema_reader::SchemaReader;
 use crate::settings::Settings;
 use crate::state::Progress;
@@ -159,7 +158,7 @@ fn migrate_locked(
     lock: &MigrationLock,
 ) -> Result<MigrateOutcome> {
     let state = connection::inspect(&settings.database)?;
-    let mut writer = match state {
+    let writer = match state {
         FileState::Missing | FileState::Empty => None,
         FileState::Database { .. } => Some(connection::open_writer(
             &settings.database,
@@ -200,15 +199,26 @@ fn migrate_locked(
     };
     room.require(settings, "the migration")?;
 
-    let mut run = Run::begin(settings, "migrate", plan.from.version, plan.to.version);
-    let log = RunLog::create(settings, &run, observer);
-    log.observe(&Event::RunStarted {
-        run: run.name.clone(),
-        command: run.command.clone(),
-        from: run.from,
-        to: run.to,
-        time_zone: settings.time_zone.to_string(),
-    });
+    let run = Run::begin(settings, "migrate", plan.from.version, plan.to.version);
+    run.with_log(settings, observer, |run, log| {
+        let outcome = run_plan(catalog, settings, options, writer, &plan, run, log)?;
+        Ok(MigrateOutcome {
+            waited: lock.waited(),
+            ..outcome
+        })
+    })
+}
+
+fn run_plan(
+    catalog: &Catalog,
+    settings: &Settings,
+    options: MigrateOptions,
+    mut writer: Option<Connection>,
+    plan: &Plan,
+    run: &mut Run,
+    log: &RunLog<'_>,
+) -> Result<MigrateOutcome> {
+    let state = connection::inspect(&settings.database)?;
     for difference in &plan.drift {
         let difference = difference.to_string();
         log.observe(&Event::Warning {
@@ -216,10 +226,10 @@ fn migrate_locked(
         });
         run.allowed_drift.push(difference);
     }
-    import::warn_of_missing_file(catalog, settings, &plan, &log);
+    import::warn_of_missing_file(catalog, settings, plan, log);
     if let (true, Some(connection)) = (options.without_backup, &mut writer) {
         // A backup would have found damage; without one somebody has to look.
-        preconditions::refuse_damaged(connection, settings, &log)?;
+        preconditions::refuse_damaged(connection, settings, log)?;
     }
     let backup = match &writer {
         Some(_) if !options.without_backup && plan.start != Start::Fresh => {
@@ -229,7 +239,7 @@ fn migrate_locked(
                 run: Some(run.name.clone()),
                 reason: "before migrate".to_owned(),
             };
-            Some(backup::create(settings, &facts, &log)?)
+            Some(backup::create(settings, &facts, log)?)
         }
         _ => None,
     };
@@ -248,44 +258,27 @@ fn migrate_locked(
             writer
         }
     };
-    let rollback_journal = RollbackJournal::keep(&writer);
-    let outcome = apply_plan(catalog, settings, &writer, &plan, &run, options.reclaim, &log)
-        .and_then(|applied| {
-            let reclaimed = match options.reclaim {
-                true => Some(reclaim_after(settings, &writer, &plan, &run, &log)?),
-                false => None,
-            };
-            Ok((applied, reclaimed, kept::left(&writer, settings)?))
-        })
-        .map_err(|error| with_what_is_left(error, settings, &run, None));
-    drop(rollback_journal);
-    let reached = match &outcome {
-        Ok(_) => plan.to.version,
-        Err(error) => error
-            .reached()
-            .map_or(plan.from.version, |reached| reached.version),
+    let _rollback_journal = RollbackJournal::keep(&writer);
+    let applied = apply_plan(catalog, settings, &writer, plan, run, options.reclaim, log)?;
+    let reclaimed = match options.reclaim {
+        true => Some(reclaim_after(settings, &writer, plan, run, log)?),
+        false => None,
     };
-    log.observe(&Event::RunFinished {
-        run: run.name.clone(),
-        version: reached,
-        error: outcome.as_ref().err().map(Error::kind),
-    });
-    let (applied, reclaimed, kept) = outcome?;
     Ok(MigrateOutcome {
         from: plan.from,
         to: plan.to,
         applied,
         created: state == FileState::Missing,
-        adopted: match plan.start {
-            Start::Adopt(adoption) => Some(*adoption),
+        adopted: match &plan.start {
+            Start::Adopt(adoption) => Some(*adoption.clone()),
             Start::Managed | Start::Fresh => None,
         },
         backup,
-        waited: lock.waited(),
-        run: Some(run.name),
+        waited: Duration::ZERO,
+        run: Some(run.name.clone()),
         pending: pending_after(catalog, plan.to.version),
         reclaimed,
-        kept,
+        kept: kept::left(&writer, settings)?,
     })
 }
 
@@ -297,9 +290,8 @@ fn reclaim_after(
     run: &Run,
     observer: &dyn Observer,
 ) -> Result<Reclaimed> {
-    let mut is_begun = false;
-    kept::take_back(settings, writer, &[], run, observer, &mut is_begun).map_err(|error| {
-        if plan.steps.is_empty() && !is_begun {
+    kept::take_back(settings, writer, &[], run, observer).map_err(|error| {
+        if plan.steps.is_empty() && run.committed_at.get().is_none() {
             return error;
         }
         error
@@ -336,7 +328,6 @@ fn apply_plan(
     reclaim: bool,
     observer: &dyn Observer,
 ) -> Result<Vec<StepOutcome>> {
-    let mut applied: Vec<StepOutcome> = Vec::new();
     let mut wrote = false;
     if let Start::Adopt(adoption) = &plan.start {
         adopt::write(catalog, settings, connection, adoption, run)?;
@@ -354,9 +345,27 @@ fn apply_plan(
         reclaim,
     };
     if plan.start == Start::Fresh {
-        return context.apply_together(&plan.steps);
+        let applied = context.apply_together(&plan.steps)?;
+        amend_steps(&context, &applied);
+        return Ok(applied);
     }
-    for step in &plan.steps {
+    let mut applied = Vec::new();
+    let outcome = apply_steps(&context, wrote, &mut applied);
+    amend_steps(&context, &applied);
+    outcome.map(|()| applied)
+}
+
+/// What a step measured of itself in its transaction lacks the commit.
+fn amend_steps(context: &StepContext<'_>, applied: &[StepOutcome]) {
+    if let Err(error) = runs::amend_steps(context.connection, context.settings, context.run, applied) {
+        context.observer.observe(&Event::Warning {
+            message: format!("the durations in the history lack the commits: {error}"),
+        });
+    }
+}
+
+fn apply_steps(context: &StepContext<'_>, wrote: bool, applied: &mut Vec<StepOutcome>) -> Result<()> {
+    for step in &context.plan.steps {
         match context.apply(step) {
             Ok(outcome) => applied.push(outcome),
             Err(StepFailure {
@@ -368,7 +377,7 @@ fn apply_plan(
                     return Err(error);
                 }
                 // As far as this run knows; what it left is looked at where all failed runs are.
-                let reached = Position::of(catalog, step.version - 1);
+                let reached = Position::of(context.catalog, step.version - 1);
                 let mut truth = format!("The database is whole, at {reached}.");
                 if committed_batches {
                     truth.push_str(&format!(
@@ -389,7 +398,7 @@ fn apply_plan(
             }
         }
     }
-    Ok(applied)
+    Ok(())
 }
 
 /// The outcome of a run that finds the database where it should be; `None` when there is work.
@@ -548,9 +557,12 @@ pub fn adopt(
         });
     };
     let run = Run::begin(settings, "adopt", plan.from.version, plan.from.version);
-    adopt::write(catalog, settings, &writer, adoption, &run)
-        .map_err(|error| with_what_is_left(error, settings, &run, None))?;
-    observer.observe(&adopt::event(adoption));
+    let name = run.name.clone();
+    run.with_log(settings, observer, |run, log| {
+        adopt::write(catalog, settings, &writer, adoption, run)?;
+        log.observe(&adopt::event(adoption));
+        Ok(())
+    })?;
     Ok(MigrateOutcome {
         from: plan.from,
         to: plan.from,
@@ -559,7 +571,7 @@ pub fn adopt(
         applied: Vec::new(),
         backup: None,
         waited: lock.waited(),
-        run: Some(run.name),
+        run: Some(name),
         pending: pending_after(catalog, plan.from.version),
         reclaimed: None,
         kept: kept::left(&writer, settings)?,

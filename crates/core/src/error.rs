@@ -109,6 +109,15 @@ pub struct Reached {
     pub release: Option<naming::Release>,
 }
 
+/// Where in the data a failure happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The table.
+    pub table: String,
+    /// The row's id and its key as text, where one row is to blame.
+    pub row: Option<(i64, String)>,
+}
+
 /// A failure of the engine.
 #[derive(Debug)]
 pub struct Error(Box<Parts>);
@@ -120,6 +129,7 @@ struct Parts {
     truth: Option<String>,
     hint: Hint,
     reached: Option<Reached>,
+    place: Option<Place>,
     source: Option<Box<dyn std::error::Error + Send + Sync + 'static>>,
 }
 
@@ -132,6 +142,7 @@ impl Error {
             truth: None,
             hint: Hint::tool(["status"]),
             reached: None,
+            place: None,
             source: None,
         }))
     }
@@ -164,6 +175,16 @@ impl Error {
         self
     }
 
+    /// Says in which table, and at which row, it happened; what is known already stays.
+    #[must_use]
+    pub fn at(mut self, table: &str, row: Option<(i64, String)>) -> Self {
+        self.0.place.get_or_insert_with(|| Place {
+            table: table.to_owned(),
+            row,
+        });
+        self
+    }
+
     /// What went wrong.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
@@ -187,6 +208,11 @@ impl Error {
     /// Where the database stands, if steps had been committed before the failure.
     pub fn reached(&self) -> Option<&Reached> {
         self.0.reached.as_ref()
+    }
+
+    /// Where in the data it happened, where that is known.
+    pub fn place(&self) -> Option<&Place> {
+        self.0.place.as_ref()
     }
 
     /// A failure of a file operation, told apart by what the operating system said.

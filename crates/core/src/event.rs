@@ -62,12 +62,19 @@ pub enum Event {
         run: String,
         /// What the run does: `migrate`, `rollback`, …
         command: String,
+        /// The database that it is about.
+        #[serde(serialize_with = "as_text")]
+        database: PathBuf,
         /// The version it starts from.
         from: u32,
         /// The version it goes to.
         to: u32,
         /// What a timestamp without an offset means in this run.
         time_zone: String,
+        /// The machine.
+        host: String,
+        /// The program.
+        tool: String,
     },
     /// There was no database: a new one was made.
     DatabaseCreated {
@@ -115,6 +122,14 @@ pub enum Event {
         /// The manifest.
         #[serde(serialize_with = "as_text")]
         manifest: PathBuf,
+        /// Whether an earlier run made it of exactly this state.
+        reused: bool,
+    },
+    /// An old backup is removed.
+    BackupRemoved {
+        /// The copy of the database.
+        #[serde(serialize_with = "as_text")]
+        database: PathBuf,
     },
     /// A step began.
     StepStarted {
@@ -182,6 +197,9 @@ pub enum Event {
         version: u32,
         /// The kind of the error that ended it, if one did.
         error: Option<crate::error::ErrorKind>,
+        /// Why it failed, if it did.
+        #[serde(flatten)]
+        cause: Option<crate::cause::Cause>,
     },
 }
 

@@ -14,17 +14,9 @@ use crate::settings::Settings;
 const A_PART: &str = "A part is done; run the same command again to go on.";
 
 /// Adds to the error of `run` where the database stands, if the run changed it and the error does not say so yet.
-///
-/// `begun_at` is where a run that committed a part already knows the database to be: nothing can be looked up on a
-/// disk that gives up in the middle.
-pub(crate) fn with_what_is_left(
-    error: Error,
-    settings: &Settings,
-    run: &Run,
-    begun_at: Option<Position>,
-) -> Error {
+pub(crate) fn with_what_is_left(error: Error, settings: &Settings, run: &Run) -> Error {
     let known = error.reached().map(|reached| reached.version);
-    match (look(settings, run), begun_at) {
+    match (look(settings, run), run.committed_at.get()) {
         (Ok(Some((position, recorded))), _) if known != Some(position.version) => {
             stands(error, position, &what_next(run, recorded, position.version))
         }

@@ -10,6 +10,7 @@ use crate::event::{Event, Observer};
 use crate::history::History;
 use crate::lock::MigrationLock;
 use crate::plan::{Plan, Start};
+use crate::runs::Run;
 use crate::schema::{Difference, ObjectKind};
 use crate::schema_reader::SchemaReader;
 use crate::settings::Settings;
@@ -62,20 +63,29 @@ pub fn import_again(catalog: &Catalog, settings: &Settings, observer: &dyn Obser
         let what = "somebody put triggers on the tables that are filled";
         return Err(drift::refusal(what, &strangers, &settings.database));
     }
-    let mut added = 0;
-    for import in imports {
-        let rows = import.read(settings)?;
-        let transaction = WriteTransaction::begin(&writer, settings.busy_timeout)?;
-        let writes = Writes::Statements {
-            sql: "",
-            fills: import.tables(),
-        };
-        added += conserving(&writer, &SchemaReader::new(&writer), "the import", writes, || {
-            add_missing(&writer, &rows)
-        })?;
-        transaction.commit()?;
-    }
-    Ok(added)
+    let version = history.version();
+    let run = Run::begin(settings, "tokens import", version, version);
+    run.with_log(settings, observer, |run, _| {
+        let mut added = 0;
+        for import in imports {
+            let rows = import.read(settings)?;
+            let transaction = WriteTransaction::begin(&writer, settings.busy_timeout)?;
+            let writes = Writes::Statements {
+                sql: "",
+                fills: import.tables(),
+            };
+            let new = conserving(&writer, &SchemaReader::new(&writer), "the import", writes, || {
+                add_missing(&writer, &rows)
+            })?;
+            // Where nothing was missing, the database stays as it is; the log has the run.
+            if new > 0 {
+                run.record(&writer, settings, version)?;
+                transaction.commit()?;
+            }
+            added += new;
+        }
+        Ok(added)
+    })
 }
 
 /// A path with a slip in it looks like an application that never had the file: it must not pass in silence.

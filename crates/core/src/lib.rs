@@ -8,6 +8,7 @@ pub mod adoption;
 pub mod apply;
 pub mod backup;
 pub mod catalog;
+pub mod cause;
 pub mod checklist;
 pub mod clock;
 pub mod connection;

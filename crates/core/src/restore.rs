@@ -31,6 +31,7 @@ use crate::failed_run::after_replacing;
 use crate::regular_file::make_folder;
 use crate::rollback::unfinished::Unfinished;
 use crate::room::Room;
+use crate::runs::{self, Run};
 use crate::schema::{ObjectKind, Snapshot};
 use crate::settings::{Settings, folder_of};
 use crate::state::State;
@@ -144,15 +145,26 @@ pub fn restore(
     options: &RestoreOptions,
     observer: &dyn Observer,
 ) -> Result<RestoreOutcome> {
-    let outcome = put_back(settings, backup, options, observer)?;
-    if !options.dry_run {
+    if options.dry_run {
+        return put_back(settings, backup, options, observer);
+    }
+    let version = runs::version_of(settings);
+    Run::begin(settings, "restore", version, version).with_log(settings, observer, |run, log| {
+        let mut options = options.clone();
+        options.present.run = Some(run.name.clone());
+        let outcome = put_back(settings, backup, &options, log)?;
+        if let Secured::Backup { backup } = &outcome.secured {
+            run.backup = Some(backup.manifest_path.clone());
+        }
+        run.to = runs::version_of(settings);
         // Whatever a rollback was restoring, this content is wanted now.
         Unfinished::forget(settings).map_err(|error| {
             let rest = "The note of an interrupted rollback may still be there. Run the restore again.";
             after_replacing(error, settings, &backup.database, rest).with_hint(again(&backup.database))
         })?;
-    }
-    Ok(outcome)
+        run.record_afterwards(settings, log);
+        Ok(outcome)
+    })
 }
 
 /// Refuses a backup of another application's database: of one with another history, or with none of the tables.

@@ -2,21 +2,26 @@
 
 use std::cell::RefCell;
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
+use crate::cause::Cause;
 use crate::clock::{Clock, timestamp};
 use crate::error::{Error, ErrorKind, Hint, IoContext, Result};
 use crate::event::{Event, Observer};
-use crate::regular_file::{create_new, make_folder, refuse_strange_link};
-use crate::runs::Run;
+use crate::regular_file::{self, create_new, make_folder, refuse_strange_link};
+use crate::runs::{RecordedRun, Run};
 use crate::settings::Settings;
 
 /// Length of `migration_YYYYMMDD_HHMMSS`.
 const STAMPED: usize = 25;
+/// More than the first or the last line of a log takes.
+const LINE_BYTES: u64 = 256 * 1024;
 
 /// Writes every event of a run to its log and hands it on.
 pub(crate) struct RunLog<'a> {
@@ -123,6 +128,85 @@ pub fn list(settings: &Settings) -> Result<Vec<PathBuf>> {
         (second, written, name)
     });
     Ok(logs)
+}
+
+/// The runs of the database with why those failed that did, as far as their logs are there: also of runs that changed
+/// nothing, of which the database itself knows nothing. `runs` are those that it records, oldest first.
+///
+/// # Errors
+/// When the log directory cannot be read.
+pub fn with_failures(settings: &Settings, mut runs: Vec<RecordedRun>) -> Result<Vec<RecordedRun>> {
+    let database = settings.database.to_string_lossy();
+    for log in list(settings)? {
+        let Some((of, failed)) = failed_run(&log) else {
+            continue;
+        };
+        match runs.iter_mut().find(|run| run.run == failed.run) {
+            Some(run) => run.failure = failed.failure,
+            None if of == database => runs.push(failed),
+            None => {}
+        }
+    }
+    runs.sort_by(|one, other| one.started_at.cmp(&other.started_at));
+    Ok(runs)
+}
+
+/// Why the run failed, if its log is there and says so.
+pub(crate) fn failure_of(settings: &Settings, run: &str) -> Option<Cause> {
+    let log = find(settings, Some(run)).ok()?;
+    failed_run(&log)?.1.failure
+}
+
+/// The run that a log tells of, if it failed, and its database. A log is input: it may hold anything.
+fn failed_run(log: &Path) -> Option<(String, RecordedRun)> {
+    #[derive(Deserialize)]
+    struct Started {
+        time: String,
+        run: String,
+        command: String,
+        database: String,
+        from: u32,
+        to: u32,
+        host: String,
+        tool: String,
+    }
+    #[derive(Deserialize)]
+    struct Finished {
+        version: u32,
+        #[serde(flatten)]
+        cause: Cause,
+    }
+    let mut file = regular_file::open(log).ok()?;
+    let length = file.metadata().ok()?.len();
+    let mut first = Vec::new();
+    (&file).take(LINE_BYTES).read_to_end(&mut first).ok()?;
+    let mut last = Vec::new();
+    file.seek(SeekFrom::Start(length.saturating_sub(LINE_BYTES)))
+        .ok()?;
+    file.take(LINE_BYTES).read_to_end(&mut last).ok()?;
+    let started: Started = read_line(first.split(|byte| *byte == b'\n').next()?)?;
+    let finished: Finished = read_line(last.trim_ascii_end().rsplit(|byte| *byte == b'\n').next()?)?;
+    let failed = RecordedRun {
+        run: started.run,
+        command: started.command,
+        started_at: started.time,
+        finished_at: None,
+        from: started.from,
+        to: started.to,
+        reached: finished.version,
+        host: started.host,
+        tool: started.tool,
+        backup: None,
+        allowed_drift: Vec::new(),
+        failure: Some(finished.cause),
+    };
+    Some((started.database, failed))
+}
+
+/// A line names its run twice, which is an error to all but a map.
+fn read_line<T: DeserializeOwned>(line: &[u8]) -> Option<T> {
+    let line: Value = serde_json::from_slice(line).ok()?;
+    serde_json::from_value(line).ok()
 }
 
 /// The log of the run with this name, or the newest one.

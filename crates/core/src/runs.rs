@@ -1,5 +1,6 @@
 //! Records of runs and applied steps, written in the transactions of the steps themselves.
 
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
@@ -7,10 +8,18 @@ use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
 
 use crate::catalog::Migration;
+use crate::cause::Cause;
 use crate::clock::{file_stamp, timestamp};
+use crate::connection::{FileState, inspect, open_writer, with_reader};
 use crate::error::{Error, ErrorKind, Hint, Result, SqliteContext};
+use crate::event::{Event, Observer};
+use crate::failed_run::with_what_is_left;
+use crate::position::Position;
+use crate::run_log::RunLog;
 use crate::settings::Settings;
+use crate::step::StepOutcome;
 use crate::tool_tables;
+use crate::transaction::WriteTransaction;
 use crate::way_back::WayBack;
 
 /// One run of the tool that changes a database.
@@ -30,6 +39,9 @@ pub struct Run {
     pub backup: Option<PathBuf>,
     /// What of the schema differed from what the history implies, and was let pass.
     pub allowed_drift: Vec<String>,
+    /// Where the database stands, once a run of many transactions has committed one: on a disk that gives up in the
+    /// middle nothing can be looked up.
+    pub(crate) committed_at: Cell<Option<Position>>,
 }
 
 impl Run {
@@ -43,6 +55,65 @@ impl Run {
             to,
             backup: None,
             allowed_drift: Vec::new(),
+            committed_at: Cell::new(None),
+        }
+    }
+
+    /// Does `work` as this run: its log has the beginning, all that happens, and the end with the cause of a failure;
+    /// the error says where the database stands if something had been committed.
+    pub(crate) fn with_log<T>(
+        mut self,
+        settings: &Settings,
+        observer: &dyn Observer,
+        work: impl FnOnce(&mut Self, &RunLog<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let log = RunLog::create(settings, &self, observer);
+        log.observe(&Event::RunStarted {
+            run: self.name.clone(),
+            command: self.command.clone(),
+            database: settings.database.clone(),
+            from: self.from,
+            to: self.to,
+            time_zone: settings.time_zone.to_string(),
+            host: gethostname::gethostname().to_string_lossy().into_owned(),
+            tool: settings.tool.clone(),
+        });
+        let outcome = work(&mut self, &log).map_err(|error| with_what_is_left(error, settings, &self));
+        let failure = outcome.as_ref().err();
+        log.observe(&Event::RunFinished {
+            version: match failure {
+                None => self.to,
+                Some(error) => error.reached().map_or(self.from, |reached| reached.version),
+            },
+            run: self.name,
+            error: failure.map(Error::kind),
+            cause: failure.map(|error| Cause::of(error, settings)),
+        });
+        outcome
+    }
+
+    /// Puts a run on record whose work is done and is not in the database: what cannot be written does not undo it.
+    /// A database that is not managed has no records.
+    pub(crate) fn record_afterwards(&self, settings: &Settings, observer: &dyn Observer) {
+        let write = || {
+            if !matches!(inspect(&settings.database)?, FileState::Database { .. })
+                || !with_reader(&settings.database, settings.busy_timeout, |reader| {
+                    tool_tables::exists(reader, tool_tables::RUNS)
+                })?
+            {
+                return Ok(());
+            }
+            let writer = open_writer(&settings.database, settings.busy_timeout)?;
+            let transaction = WriteTransaction::begin(&writer, settings.busy_timeout)?;
+            self.record(&writer, settings, self.to)?;
+            transaction.commit()?;
+            Ok(())
+        };
+        let written: Result<()> = write();
+        if let Err(error) = written {
+            observer.observe(&Event::Warning {
+                message: format!("the history does not have this run: {error}"),
+            });
         }
     }
 
@@ -116,6 +187,8 @@ pub struct RecordedRun {
     pub backup: Option<String>,
     /// What of the schema differed from what the history implied, and was let pass.
     pub allowed_drift: Vec<String>,
+    /// Why it failed, as its log says; the database does not record that.
+    pub failure: Option<Cause>,
 }
 
 /// An applied migration as the database records it.
@@ -199,6 +272,37 @@ pub(crate) fn record_step(
     Ok(())
 }
 
+/// Corrects the measures that the run's steps recorded in their own transactions, before these were committed.
+pub(crate) fn amend_steps(
+    connection: &Connection,
+    settings: &Settings,
+    run: &Run,
+    applied: &[StepOutcome],
+) -> Result<()> {
+    if applied.is_empty() {
+        return Ok(());
+    }
+    let transaction = WriteTransaction::begin(connection, settings.busy_timeout)?;
+    for step in applied {
+        connection
+            .execute(
+                "UPDATE migration_steps SET duration_ms = ?3, max_lock_ms = ?4 WHERE version = ?1 AND run = ?2",
+                params![step.version, run.name, step.duration_ms, step.max_lock_ms],
+            )
+            .while_doing("record how long a step took")?;
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
+/// The version of a database by its own records; 0 where it has none or they cannot be read.
+pub(crate) fn version_of(settings: &Settings) -> u32 {
+    with_reader(&settings.database, settings.busy_timeout, |reader| {
+        Position::read(reader)
+    })
+    .map_or(0, |position| position.version)
+}
+
 /// All recorded runs, oldest first.
 ///
 /// # Errors
@@ -228,6 +332,7 @@ pub fn read_runs(connection: &Connection) -> Result<Vec<RecordedRun>> {
                 tool: row.get(8)?,
                 backup: row.get(9)?,
                 allowed_drift: Vec::new(),
+                failure: None,
             })
         })
         .while_doing(doing)?;

@@ -13,6 +13,7 @@ use crate::error::{ErrorKind, Result, SqliteContext};
 use crate::kept::Kept;
 use crate::lock::{self, Holder};
 use crate::position::Position;
+use crate::run_log::failure_of;
 use crate::runs::{self, RecordedRun};
 use crate::schema::Difference;
 use crate::settings::Settings;
@@ -34,6 +35,8 @@ pub struct Status {
     pub drift: Vec<Difference>,
     /// A data step or a way back that was interrupted.
     pub interrupted: Option<Progress>,
+    /// One that the holder of the lock is at work on.
+    pub running: Option<Progress>,
     /// Who holds the migration lock.
     pub lock: Option<Holder>,
     /// The last run that changed the database.
@@ -90,23 +93,42 @@ pub fn status(catalog: &Catalog, settings: &Settings) -> Result<Status> {
     }
     // Whoever asks wants to know now, and be it who is in the way.
     .for_a_glance();
-    let lock = lock::current_holder(&settings.database);
     let last_backup = backup::list(settings)?
         .into_iter()
         .find(|backup| backup.state == backup::State::Complete);
-    let found = match look(catalog, settings) {
-        Err(error) if error.kind() == ErrorKind::Busy => Status {
-            presence: Presence::Locked(kernel_locks::holders(&settings.database).first().copied()),
-            pending: Vec::new(),
-            ..unseen(catalog, settings)
-        },
-        found => found?,
+    let glance = || -> Result<Status> {
+        let found = match look(catalog, settings) {
+            Err(error) if error.kind() == ErrorKind::Busy => Status {
+                presence: Presence::Locked(kernel_locks::holders(&settings.database).first().copied()),
+                pending: Vec::new(),
+                ..unseen(catalog, settings)
+            },
+            found => found?,
+        };
+        // Looked at last: whoever made the progress that was found still holds it, or has ended since.
+        let lock = lock::current_holder(&settings.database);
+        Ok(Status { lock, ..found })
     };
-    Ok(Status {
-        lock,
-        last_backup,
-        ..found
-    })
+    let was_held = lock::current_holder(&settings.database).is_some();
+    let mut found = glance()?;
+    if was_held && found.lock.is_none() && found.interrupted.is_some() {
+        found = glance()?;
+    }
+    if let (Some(holder), Some(progress)) = (&found.lock, &found.interrupted)
+        && is_at_work_on(holder, progress)
+    {
+        found.running = found.interrupted.take();
+    }
+    if let Some(run) = &mut found.last_run {
+        run.failure = failure_of(settings, &run.run);
+    }
+    Ok(Status { last_backup, ..found })
+}
+
+/// Whether the holder of the lock is the one that goes on with the step. One that cannot be known is taken for it.
+fn is_at_work_on(holder: &Holder, progress: &Progress) -> bool {
+    let command = if progress.down { "rollback" } else { "migrate" };
+    holder.pid == 0 || holder.command == command
 }
 
 /// What is true of a database that is not there.
@@ -121,6 +143,7 @@ fn unseen(catalog: &Catalog, settings: &Settings) -> Status {
         pending: pending(catalog, 0),
         drift: Vec::new(),
         interrupted: None,
+        running: None,
         lock: None,
         last_run: None,
         last_backup: None,

@@ -12,7 +12,7 @@ use crate::history::History;
 use crate::lock;
 use crate::position::Position;
 use crate::settings::Settings;
-use crate::status::status;
+use crate::status::{Presence, status};
 
 const POLL: Duration = Duration::from_millis(100);
 
@@ -46,30 +46,49 @@ pub fn wait(catalog: &Catalog, settings: &Settings, target: Target, timeout: Dur
             return Ok(Position::of(catalog, version));
         }
         if started.elapsed() >= timeout {
-            let error = Error::new(
-                ErrorKind::Timeout,
-                if is_locked {
-                    format!(
-                        "after {} s the database is still locked: whether it is at {} is not known",
-                        timeout.as_secs(),
-                        Position::of(catalog, wanted)
-                    )
-                } else {
-                    format!(
-                        "after {} s the database is at {}, not at {}",
-                        timeout.as_secs(),
-                        Position::of(catalog, version),
-                        Position::of(catalog, wanted)
-                    )
-                },
-            );
+            let wanted = Position::of(catalog, wanted);
+            let (found, next) = match history {
+                _ if is_locked => (
+                    format!("is still locked: whether it is at {wanted} is not known"),
+                    "status",
+                ),
+                Some(_) => (
+                    format!("is at {}, not at {wanted}", Position::of(catalog, version)),
+                    "status",
+                ),
+                None => (unmanaged(catalog, settings, wanted), "migrate"),
+            };
             let mut truth = lock::who_is_in_the_way(&settings.database, is_locked);
             if !is_locked && status(catalog, settings).is_ok_and(|status| !status.drift.is_empty()) {
                 truth.push_str(" The schema was changed by hand, which `migrate` refuses.");
             }
-            return Err(error.with_truth(truth).with_hint(Hint::tool(["status"])));
+            return Err(Error::new(
+                ErrorKind::Timeout,
+                format!("after {} s the database {found}", timeout.as_secs()),
+            )
+            .with_truth(truth)
+            .with_hint(Hint::tool([next])));
         }
         std::thread::sleep(POLL.min(timeout.saturating_sub(started.elapsed())));
+    }
+}
+
+/// What `status` knows of a database that is not managed, as the end of a sentence.
+fn unmanaged(catalog: &Catalog, settings: &Settings, wanted: Position) -> String {
+    match status(catalog, settings).map(|status| status.presence) {
+        Ok(Presence::Missing) => format!("is not there yet; {wanted} was waited for"),
+        Ok(Presence::Empty) => format!("is empty, not at {wanted}"),
+        Ok(Presence::Adoptable(adoption)) => {
+            let found = Position::of(catalog, adoption.version);
+            format!("is not managed yet: it looks like {found}, and {wanted} was waited for")
+        }
+        Ok(Presence::Unrecognized(_)) => {
+            format!("is not managed, and its schema is that of no version; {wanted} was waited for")
+        }
+        // It came under management just now, or cannot be looked at.
+        Ok(Presence::Managed | Presence::Locked(_)) | Err(_) => {
+            format!("is not managed; {wanted} was waited for")
+        }
     }
 }
 

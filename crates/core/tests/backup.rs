@@ -384,7 +384,7 @@ fn pruning_keeps_what_could_still_help() {
         ..PruneOptions::default()
     };
     let before = site.names_but(&[]);
-    let pruned = prune(&site.settings, &options).unwrap();
+    let pruned = prune(&site.settings, &options, &Silent).unwrap();
     assert_eq!(site.names_but(&[]), before);
     let stamps =
         |backups: &[Backup]| -> Vec<_> { backups.iter().filter_map(|backup| backup.stamp).collect() };
@@ -397,7 +397,7 @@ fn pruning_keeps_what_could_still_help() {
         dry_run: false,
         ..options.clone()
     };
-    let pruned = prune(&site.settings, &older).unwrap();
+    let pruned = prune(&site.settings, &older, &Silent).unwrap();
     assert_eq!(stamps(&pruned.removed), expected[1..], "both limits count");
     assert!(pruned.bytes > 8192);
     let left = list(&site.settings).unwrap();
@@ -407,13 +407,13 @@ fn pruning_keeps_what_could_still_help() {
         keep_last: Some(0),
         ..PruneOptions::default()
     };
-    prune(&site.settings, &all).unwrap();
+    prune(&site.settings, &all, &Silent).unwrap();
     let left: Vec<_> = list(&site.settings).unwrap();
     assert_eq!(stamps(&left), stamps(&[backups[0].clone(), left[1].clone()]));
     assert_eq!(left[0].state, State::Complete);
     assert_eq!(left[1].manifest, None, "an operator's own copy stays");
 
-    let error = prune(&site.settings, &PruneOptions::default()).unwrap_err();
+    let error = prune(&site.settings, &PruneOptions::default(), &Silent).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Usage);
 }
 

@@ -141,7 +141,9 @@ fn verify(context: &Context, name: &OsString, full: bool) -> std::result::Result
 
 fn prune(context: &Context, options: &PruneOptions) -> std::result::Result<u8, Failure> {
     let settings = resolved(&context.catalog()?, &context.settings)?;
-    let pruned = backup::prune(&settings, options)?;
+    let console = context.console();
+    let pruned = backup::prune(&settings, options, &console)?;
+    drop(console);
     let entries = |backups: &[backup::Backup]| backups.iter().map(BackupEntry::from).collect();
     let report = PrunedReport {
         dry_run: options.dry_run,

@@ -1,5 +1,7 @@
 //! `history`: what was applied, when, by whom, how long, with which tool.
 
+use bridge_migrate_core::apply::resolved;
+use bridge_migrate_core::run_log::with_failures;
 use bridge_migrate_core::runs::{read_runs, read_steps};
 
 use crate::context::Context;
@@ -16,11 +18,12 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failure> {
+    let settings = resolved(&context.catalog()?, &context.settings)?;
     let report = context.read(|reader| {
         Ok(HistoryReport {
             shows_rollback: arguments.rollback,
             applied: read_steps(reader)?,
-            runs: read_runs(reader)?,
+            runs: with_failures(&settings, read_runs(reader)?)?,
         })
     })?;
     context.output.report(&report)?;

@@ -67,6 +67,7 @@ fn report(context: &Context, status: Status) -> StatusReport {
         pending: status.pending.into_iter().map(pending).collect(),
         drift: status.drift.into_iter().map(Into::into).collect(),
         interrupted: status.interrupted.as_ref().map(interrupted),
+        running: status.running.as_ref().map(interrupted),
         lock: status.lock,
         last_run: status.last_run,
         kept: KeptWaiting::new(status.kept, &context.output),

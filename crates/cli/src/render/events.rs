@@ -18,14 +18,21 @@ pub(crate) fn line(event: &Event, verbose: bool) -> Option<String> {
             created,
         } => adopted(*number, release, kept, created),
         Event::BackedUp {
-            database, companion, ..
+            database,
+            companion,
+            reused,
+            ..
         } => {
             let tokens = match companion {
                 Some(path) => format!(" and {}", shown(path)),
                 None => String::new(),
             };
-            format!("backed up to {}{tokens}", shown(database))
+            match reused {
+                true => format!("nothing changed since the backup {}{tokens}", shown(database)),
+                false => format!("backed up to {}{tokens}", shown(database)),
+            }
         }
+        Event::BackupRemoved { database } if verbose => format!("removed {}", shown(database)),
         Event::StepStarted {
             version: number,
             name,
@@ -157,6 +164,7 @@ mod tests {
                 database: PathBuf::from("data/collab.db.backup.20260222_153045"),
                 companion: Some(PathBuf::from("data/tokens.json.backup.20260222_153045")),
                 manifest: PathBuf::from("data/collab.db.backup.20260222_153045.json"),
+                reused: false,
             },
             Event::Adopted {
                 version: 1,

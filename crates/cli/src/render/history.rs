@@ -32,6 +32,18 @@ impl Report for HistoryReport {
         line(&mut page, "");
         line(&mut page, &styled(STRONG, "Runs"));
         page.push_str(&self.runs());
+        let failed: Vec<_> = self
+            .runs
+            .iter()
+            .filter_map(|run| Some((run, run.failure.as_ref()?)))
+            .collect();
+        if !failed.is_empty() {
+            line(&mut page, "");
+            line(&mut page, &styled(STRONG, "Why runs failed"));
+            for (run, cause) in failed {
+                line(&mut page, &format!("{}  {}", safe(&run.run), safe(&cause.line())));
+            }
+        }
         page
     }
 }
@@ -106,10 +118,10 @@ impl HistoryReport {
             Column::Left("NOTE"),
         ];
         let rows = self.runs.iter().map(|run| {
-            let mut note = if run.finished_at.is_none() {
-                vec![format!("stopped on the way to {}", version(run.to))]
-            } else {
-                Vec::new()
+            let mut note = match (&run.failure, &run.finished_at) {
+                (Some(_), _) => vec!["failed".to_owned()],
+                (None, None) => vec![format!("stopped on the way to {}", version(run.to))],
+                (None, Some(_)) => Vec::new(),
             };
             if !run.allowed_drift.is_empty() {
                 note.push(format!("let drift pass: {}", run.allowed_drift.join(", ")));
@@ -132,6 +144,8 @@ impl HistoryReport {
 #[cfg(test)]
 mod tests {
     use anstream::adapter::strip_str;
+
+    use bridge_migrate_core::cause::Cause;
 
     use super::*;
 
@@ -175,6 +189,14 @@ mod tests {
                 tool: "bridge-migrate 0.1.0".to_owned(),
                 backup: None,
                 allowed_drift: vec!["idx_messages_room: index on messages is missing".to_owned()],
+                failure: Some(Cause {
+                    message: "cannot rewrite messages.timestamp".to_owned(),
+                    because: Some("UNIQUE constraint failed: messages.timestamp".to_owned()),
+                    sqlite_code: Some(2067),
+                    table: Some("messages".to_owned()),
+                    row: Some("m-7".to_owned()),
+                    rowid: Some(7),
+                }),
             }],
         };
         insta::assert_snapshot!(strip_str(&report.render()), @"
@@ -184,7 +206,10 @@ mod tests {
 
         Runs
         RUN       COMMAND  BEGAN                    FROM  REACHED  HOST      TOOL                  NOTE
-        5f2c01aa  migrate  2026-02-22 15:30:45 UTC  V001  V005     bridge-1  bridge-migrate 0.1.0  stopped on the way to V009; let drift pass: idx_messages_room: index on messages is missing
+        5f2c01aa  migrate  2026-02-22 15:30:45 UTC  V001  V005     bridge-1  bridge-migrate 0.1.0  failed; let drift pass: idx_messages_room: index on messages is missing
+
+        Why runs failed
+        5f2c01aa  cannot rewrite messages.timestamp: UNIQUE constraint failed: messages.timestamp (messages, row m-7) [SQLite 2067]
         ");
     }
 

@@ -37,6 +37,8 @@ pub(crate) struct StatusReport {
     pub(crate) pending: Vec<PendingMigration>,
     pub(crate) drift: Vec<Drift>,
     pub(crate) interrupted: Option<Interrupted>,
+    /// What the holder of the lock is at work on.
+    pub(crate) running: Option<Interrupted>,
     pub(crate) lock: Option<Holder>,
     pub(crate) last_run: Option<RecordedRun>,
     pub(crate) last_backup: Option<BackupEntry>,
@@ -103,12 +105,19 @@ impl From<Difference> for Drift {
     }
 }
 
-/// A step that was stopped on its way.
+/// A step on its way, or one that was stopped there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Interrupted {
     pub(crate) version: u32,
     pub(crate) down: bool,
     pub(crate) rows_visited: u64,
+}
+
+impl Interrupted {
+    fn doing(&self) -> String {
+        let doing = if self.down { "taking back" } else { "applying" };
+        format!("{doing} {}", version(self.version))
+    }
 }
 
 impl Report for StatusReport {
@@ -129,16 +138,15 @@ impl Report for StatusReport {
                 field(&mut page, "", &format!("creates {}", safe(object)));
             }
         }
-        if let Some(interrupted) = &self.interrupted {
-            let doing = if interrupted.down {
-                "taking back"
-            } else {
-                "applying"
-            };
+        if let Some(step) = &self.running {
+            let text = format!("{}, {} so far", step.doing(), counted(step.rows_visited, "row"));
+            field(&mut page, "running", &styled(STRONG, &text));
+        }
+        if let Some(step) = &self.interrupted {
             let text = format!(
-                "{doing} {} stopped after {}; it goes on from there",
-                version(interrupted.version),
-                counted(interrupted.rows_visited, "row")
+                "{} stopped after {}; it goes on from there",
+                step.doing(),
+                counted(step.rows_visited, "row")
             );
             field(&mut page, "interrupted", &styled(CAUTION, &text));
         }
@@ -234,6 +242,13 @@ impl StatusReport {
         }
     }
 
+    /// Whether the run may be that of the holder of the lock: a run has it from its beginning to its end.
+    fn is_of_holder(&self, run: &RecordedRun) -> bool {
+        self.lock.as_ref().is_some_and(|holder| {
+            holder.pid == 0 || (holder.command == run.command && holder.since <= run.started_at)
+        })
+    }
+
     fn last_run(&self) -> String {
         let Some(run) = &self.last_run else {
             return if self.presence == Presence::Locked {
@@ -245,6 +260,7 @@ impl StatusReport {
         };
         let end = match &run.finished_at {
             Some(_) => String::new(),
+            None if self.is_of_holder(run) => format!(", now on the way to {}", version(run.to)),
             None => format!(
                 ", stopped at {} on the way to {}",
                 version(run.reached),
@@ -320,6 +336,7 @@ mod tests {
             pending: Vec::new(),
             drift: Vec::new(),
             interrupted: None,
+            running: None,
             lock: None,
             last_run: Some(RecordedRun {
                 run: "5f2c01aa".to_owned(),
@@ -333,6 +350,7 @@ mod tests {
                 tool: "bridge-migrate 0.1.0".to_owned(),
                 backup: None,
                 allowed_drift: Vec::new(),
+                failure: None,
             }),
             last_backup: None,
             kept: None,
@@ -381,7 +399,7 @@ mod tests {
             lock: Some(Holder {
                 pid: 4711,
                 host: "bridge-1".to_owned(),
-                since: "2026-02-22T15:30:45.123456Z".to_owned(),
+                since: "2026-02-22T15:40:45.123456Z".to_owned(),
                 command: "migrate".to_owned(),
                 tool: "bridge-migrate 0.1.0".to_owned(),
             }),
@@ -404,7 +422,7 @@ mod tests {
         pending      2 migrations, to 1.2.0 (V007)
         interrupted  applying V007 stopped after 40,960 rows; it goes on from there
         drift        1 difference
-        lock         held by process 4711 on bridge-1 since 2026-02-22 15:30:45 UTC (migrate)
+        lock         held by process 4711 on bridge-1 since 2026-02-22 15:40:45 UTC (migrate)
         last run     2026-02-22 15:30:45 UTC, migrate from V001 to V005, stopped at V005 on the way to V009 (run 5f2c01aa)
         last backup  2026-02-22 15:30:45 UTC, data/collab.db.backup.20260222_153045
 
@@ -415,6 +433,39 @@ mod tests {
         V006     message_threading         1.2.0    expand
         V007     message_threads_backfill  1.2.0    backfill
         ");
+    }
+
+    #[test]
+    fn a_run_that_is_under_way_is_not_called_stopped() {
+        let report = StatusReport {
+            running: Some(Interrupted {
+                version: 7,
+                down: false,
+                rows_visited: 40_960,
+            }),
+            lock: Some(Holder {
+                pid: 4711,
+                host: "bridge-1".to_owned(),
+                since: "2026-02-22T15:30:45.123456Z".to_owned(),
+                command: "migrate".to_owned(),
+                tool: "bridge-migrate 0.1.0".to_owned(),
+            }),
+            last_run: current().last_run.map(|run| RecordedRun {
+                finished_at: None,
+                reached: 6,
+                ..run
+            }),
+            ..current()
+        };
+        let text = text(&report);
+        assert!(
+            text.contains("running      applying V007, 40,960 rows so far"),
+            "{text}"
+        );
+        assert!(
+            text.contains("from V001 to V006, now on the way to V009"),
+            "{text}"
+        );
     }
 
     #[test]

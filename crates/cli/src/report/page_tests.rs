@@ -107,3 +107,19 @@ fn a_failed_rehearsal_says_so_first_and_shows_how_far_it_came() {
     assert!(text.contains("not reached"));
     assert!(!text.contains("went back"));
 }
+
+#[test]
+fn the_longest_lock_is_that_of_the_way_up_everywhere_on_the_page() {
+    let mut rehearsal = passed();
+    for step in &mut rehearsal.steps {
+        if let Some(again) = &mut step.again {
+            again.max_lock_ms = 98_765;
+        }
+    }
+    let up = rehearsal.steps.iter().filter_map(|step| step.up);
+    assert_eq!(
+        Some(rehearsal.longest_lock_ms()),
+        up.map(|measures| measures.max_lock_ms).max()
+    );
+    assert!(!page(&rehearsal).contains("98.8 s"));
+}

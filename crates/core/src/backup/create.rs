@@ -6,15 +6,16 @@ use std::time::Duration;
 use super::check::{Checked, Depth, check_copy};
 use super::companion::{companion_bytes, copy_companion};
 use super::copy::{Limits, copy_database};
+use super::list::list;
 use super::manifest::{CompanionEntry, DatabaseEntry, FORMAT, Manifest, is_securing};
 use super::names::{Names, Stamp, lossy_name};
 use super::{Backup, State};
 use crate::clock::timestamp;
 use crate::connection::{FileState, inspect, with_suffix};
-use crate::digest::FileDigest;
+use crate::digest::{FileDigest, digest_file};
 use crate::disk::require_space;
 use crate::error::{Error, ErrorKind, Hint, IoContext, Result};
-use crate::event::{Event, Observer};
+use crate::event::{Event, Observer, Silent};
 use crate::regular_file::make_folder;
 use crate::settings::Settings;
 use crate::whole_file::{Publication, PublishedFile, VerifiedFile, WholeFile, remove_abandoned};
@@ -104,6 +105,10 @@ pub(super) fn create_with(
     } = checked;
     let contents = contents.ok_or_else(|| damaged(&settings.database, "its tables cannot be read"))?;
     let (companion, companion_digest) = companion.unzip();
+    if let Some(same) = same_state(settings, facts, &digest, companion_digest.as_ref()) {
+        observer.observe(&backed_up(&same.backup, true));
+        return Ok(Created { lock_held, ..same });
+    }
     let (version, release) = match position {
         // Another process has migrated since the caller looked.
         Some(found) if facts.version != Some(found.version) => (
@@ -133,15 +138,54 @@ pub(super) fn create_with(
         companion: companion_entry(companion.as_deref(), companion_digest),
     };
     let backup = named.seal(&manifest)?;
-    observer.observe(&Event::BackedUp {
-        database: backup.database.clone(),
-        companion: backup.companion.clone(),
-        manifest: backup.manifest_path.clone(),
-    });
+    observer.observe(&backed_up(&backup, false));
     Ok(Created {
         backup,
         manifest,
         lock_held,
+    })
+}
+
+fn backed_up(backup: &Backup, reused: bool) -> Event {
+    Event::BackedUp {
+        database: backup.database.clone(),
+        companion: backup.companion.clone(),
+        manifest: backup.manifest_path.clone(),
+        reused,
+    }
+}
+
+/// The newest backup, if a run made it for the same reason of exactly the state that was copied now: a run that is
+/// tried again and again must not fill the disk. One that an operator asks for is always made.
+fn same_state(
+    settings: &Settings,
+    facts: &BackupFacts,
+    database: &FileDigest,
+    companion: Option<&FileDigest>,
+) -> Option<Created> {
+    facts.run.as_ref()?;
+    let backup = list(settings)
+        .ok()?
+        .into_iter()
+        .find(|backup| backup.state == State::Complete)?;
+    let manifest = backup.manifest.clone()?;
+    // What its manifest says was true when it was made.
+    let is_still = |path: &Path, wanted: &FileDigest| {
+        digest_file(path, "", &Silent).is_ok_and(|digest| digest == *wanted)
+    };
+    let is_same = manifest.run.is_some()
+        && manifest.reason == facts.reason
+        && manifest.database.digest == *database
+        && manifest.companion.as_ref().map(|entry| &entry.digest) == companion
+        && is_still(&backup.database, database)
+        && match (&backup.companion, companion) {
+            (Some(path), Some(digest)) => is_still(path, digest),
+            (path, digest) => path.is_none() && digest.is_none(),
+        };
+    is_same.then_some(Created {
+        backup,
+        manifest,
+        lock_held: Duration::ZERO,
     })
 }
 

@@ -7,6 +7,9 @@ use serde::Serialize;
 
 use super::{Backup, State, list};
 use crate::error::{Error, ErrorKind, Hint, IoContext, Result};
+use crate::event::{Event, Observer};
+use crate::lock::MigrationLock;
+use crate::runs::{self, Run};
 use crate::settings::Settings;
 use crate::whole_file::sync_folder_of;
 
@@ -43,8 +46,8 @@ pub struct Pruned {
 /// the backup, so that after a crash the next pruning removes the rest.
 ///
 /// # Errors
-/// [`ErrorKind::Usage`] without a limit; when a file cannot be removed.
-pub fn prune(settings: &Settings, options: &PruneOptions) -> Result<Pruned> {
+/// [`ErrorKind::Usage`] without a limit; [`ErrorKind::Locked`] while a run is under way; when a file cannot be removed.
+pub fn prune(settings: &Settings, options: &PruneOptions, observer: &dyn Observer) -> Result<Pruned> {
     if options.keep_last.is_none() && options.older_than.is_none() {
         return Err(Error::new(
             ErrorKind::Usage,
@@ -53,6 +56,25 @@ pub fn prune(settings: &Settings, options: &PruneOptions) -> Result<Pruned> {
         .with_truth("Nothing was removed.")
         .with_hint(Hint::tool(["backup", "prune", "--keep-last", "5"])));
     }
+    if options.dry_run {
+        return remove_beyond(settings, options);
+    }
+    // The backup of a run that is under way is not on record yet.
+    let _lock = MigrationLock::take(settings, "backup prune", observer)?;
+    let version = runs::version_of(settings);
+    Run::begin(settings, "backup prune", version, version).with_log(settings, observer, |run, log| {
+        let pruned = remove_beyond(settings, options)?;
+        for backup in &pruned.removed {
+            log.observe(&Event::BackupRemoved {
+                database: backup.database.clone(),
+            });
+        }
+        run.record_afterwards(settings, log);
+        Ok(pruned)
+    })
+}
+
+fn remove_beyond(settings: &Settings, options: &PruneOptions) -> Result<Pruned> {
     let now = settings.clock.now();
     let mut pruned = Pruned::default();
     let (mut newer_complete, mut newer_made) = (0, 0);

@@ -4,7 +4,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, params};
 
 use super::{Batch, BatchOutcome, DataStep, SkippedRow, key_text, parse_cursor};
-use crate::error::{Result, SqliteContext};
+use crate::error::{Error, ErrorKind, Result, SqliteContext};
 use crate::quote::identifier;
 use crate::time_zone::TimeZone;
 
@@ -56,6 +56,14 @@ impl Rewrite {
             },
             ValueRef::Null => Rewritten::Skip("NULL"),
             ValueRef::Integer(_) | ValueRef::Real(_) | ValueRef::Blob(_) => Rewritten::Skip("not text"),
+        }
+    }
+
+    /// A statement that SQLite refuses is refused for its row; a disk that fails is no row's fault.
+    fn blame(&self, connection: &Connection, error: Error, rowid: i64) -> Error {
+        match (error.kind(), self.key_of(connection, rowid)) {
+            (ErrorKind::Sqlite, Ok(key)) => error.at(self.table, Some((rowid, key))),
+            _ => error,
         }
     }
 
@@ -133,10 +141,15 @@ impl DataStep for Rewrite {
             .prepare_cached(&update)
             .while_doing("prepare a rewrite")?;
         for (rowid, value) in &changes {
-            batch.journal.keep(*rowid, value)?;
-            update
-                .execute(params![rowid, value])
-                .while_doing(format_args!("rewrite {}.{}", self.table, self.column))?;
+            batch
+                .journal
+                .keep(*rowid, value)
+                .and_then(|()| {
+                    update
+                        .execute(params![rowid, value])
+                        .while_doing(format_args!("rewrite {}.{}", self.table, self.column))
+                })
+                .map_err(|error| self.blame(batch.connection, error, *rowid))?;
         }
         for (rowid, why) in skipped {
             let key = self.key_of(batch.connection, rowid)?;

@@ -4,13 +4,58 @@ use chrono::{DateTime, NaiveDateTime, Utc};
 use naming::{Phase, Release};
 
 use crate::clock::timestamp;
+use crate::schema::token::{TokenKind, tokenize};
 
 /// Commands that runs are recorded under.
-const COMMANDS: [&str; 4] = ["migrate", "rollback", "undo", "adopt"];
+const COMMANDS: [&str; 10] = [
+    "migrate",
+    "rollback",
+    "undo",
+    "adopt",
+    "restore",
+    "tokens import",
+    "backup prune",
+    "log prune",
+    "kept reclaim",
+    "kept prune",
+];
+/// What the program and SQLite say when a run fails, but for names.
+const WORDS: &str = "a again aborted add an and another apply as at back backup be become begin but cannot change \
+    changed changes check checks code column columns commit constraint copy count could create data database datatype \
+    date declare declared delete did differ disk does drop dropped error failed file fill find for foreign found from \
+    full has have held history i import in index input insert into is it its journal key leave lock locked look \
+    malformed migration mismatch no not null of on only open or other output page pages plan prepare primary \
+    prune put read record records refused rewrite roll rolled row rows rowid run schema should sqlite statements step \
+    steps store such table take tables text that the there those to too trigger unable unique update uses value values \
+    view violations was were where which with without write writes wrong";
 
 /// A command of the tool.
 pub(super) fn command(text: &str) -> Option<&'static str> {
     COMMANDS.into_iter().find(|known| *known == text)
+}
+
+/// A failure's message with what is neither a word of ours nor a name left out.
+pub(super) fn message(text: &str, is_name: impl Fn(&str) -> bool) -> String {
+    let keeps = |word: &str| {
+        let word = word.to_ascii_lowercase();
+        WORDS.split_whitespace().any(|known| known == word) || is_name(&word)
+    };
+    let mut shown = String::new();
+    let mut end = 0;
+    for token in tokenize(text) {
+        // White space, or what the tokenizer takes for a comment.
+        let gap = text.get(end..token.start).unwrap_or_default();
+        shown.push_str(if gap.trim().is_empty() { gap } else { " … " });
+        end = token.end();
+        let keep = match token.kind {
+            TokenKind::Word => keeps(token.text),
+            TokenKind::Operator => true,
+            TokenKind::Number => token.text.len() <= 4,
+            _ => token.text == ":",
+        };
+        shown.push_str(if keep { token.text } else { "…" });
+    }
+    shown
 }
 
 /// A release number, written anew.
@@ -69,5 +114,11 @@ mod tests {
         );
         assert_eq!(tool("bridge-migrate secret"), None);
         assert_eq!(phase("secret"), None);
+        let said =
+            "cannot write messages: hunter2 -- secret\n constraint failed: messages.\"secret\" 'secret'";
+        assert_eq!(
+            message(said, |name| name == "messages"),
+            "cannot write messages: … … constraint failed: messages.… …"
+        );
     }
 }

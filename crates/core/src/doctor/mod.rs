@@ -17,11 +17,14 @@ use crate::apply::resolved;
 use crate::backup::{self, file_name};
 use crate::catalog::Catalog;
 use crate::clock::timestamp;
+use crate::connection::with_reader;
 use crate::disk;
 use crate::error::{Error, ErrorKind, Hint, IoContext, Result};
 use crate::event::Observer;
 use crate::finding::Severity;
 use crate::lock;
+use crate::run_log::with_failures;
+use crate::runs::read_runs;
 use crate::settings::{Settings, folder_of};
 use crate::verify::{VerifyOptions, verify};
 use crate::whole_file::{Publication, WholeFile};
@@ -48,9 +51,37 @@ pub struct Bundle {
     pub unreadable: Option<ErrorKind>,
     /// What `verify` found.
     pub findings: Vec<BundledFinding>,
+    /// Why runs failed, the last ten of them.
+    pub failures: Vec<FailureFacts>,
     /// The last log.
     pub log: Option<LogFacts>,
 }
+
+/// Why a run failed.
+#[derive(Debug, Clone, Serialize)]
+pub struct FailureFacts {
+    /// The run's name.
+    pub run: Option<String>,
+    /// What it did.
+    pub command: Option<&'static str>,
+    /// When it began.
+    pub started_at: Option<String>,
+    /// Where it came.
+    pub reached: u32,
+    /// What was being done and what was wrong, with values left out.
+    pub message: String,
+    /// SQLite's extended result code.
+    pub sqlite_code: Option<i32>,
+    /// What the code means.
+    pub sqlite: Option<&'static str>,
+    /// The table, if there is one of this name.
+    pub table: Option<String>,
+    /// The row's id.
+    pub rowid: Option<i64>,
+}
+
+/// Failed runs that a bundle has.
+const FAILURES: usize = 10;
 
 /// The programs and the machine.
 #[derive(Debug, Clone, Serialize)]
@@ -139,8 +170,47 @@ pub fn gather(catalog: &Catalog, settings: &Settings, observer: &dyn Observer) -
         database,
         unreadable,
         findings,
+        failures: failures(catalog, settings, &names),
         log: last_log(catalog, settings),
     })
+}
+
+fn failures(catalog: &Catalog, settings: &Settings, names: &redact::Names) -> Vec<FailureFacts> {
+    let recorded = with_reader(&settings.database, settings.busy_timeout, |reader| {
+        read_runs(reader)
+    })
+    .unwrap_or_default();
+    let runs = with_failures(settings, recorded).unwrap_or_default();
+    let failed = runs.into_iter().rev().filter_map(|run| {
+        let cause = run.failure?;
+        let is_stem = |name: &str| {
+            catalog
+                .migrations()
+                .iter()
+                .any(|known| known.stem().eq_ignore_ascii_case(name))
+        };
+        let is_name = |name: &str| names.has(name) || is_stem(name);
+        // What a trigger of the operators' own says is a value in their statement.
+        let because = cause
+            .because
+            .filter(|_| cause.sqlite_code != Some(rusqlite::ffi::SQLITE_CONSTRAINT_TRIGGER));
+        let message = match because {
+            Some(because) => format!("{}: {because}", cause.message),
+            None => cause.message,
+        };
+        Some(FailureFacts {
+            run: known::run(&run.run),
+            command: known::command(&run.command),
+            started_at: known::time(&run.started_at),
+            reached: run.reached,
+            message: known::message(&message, is_name),
+            sqlite_code: cause.sqlite_code,
+            sqlite: cause.sqlite_code.map(rusqlite::ffi::code_to_str),
+            table: cause.table.filter(|table| is_name(table)),
+            rowid: cause.rowid,
+        })
+    });
+    failed.take(FAILURES).collect()
 }
 
 /// Writes the bundle to a file that does not exist yet, readable by its owner only.

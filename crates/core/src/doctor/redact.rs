@@ -86,9 +86,14 @@ impl Names {
         Self { names, folders }
     }
 
+    /// Whether something of the application or of this database has the name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.names.contains(&name.to_ascii_lowercase())
+    }
+
     /// The finding with every value left out.
     pub(super) fn redact(&self, finding: Finding) -> BundledFinding {
-        let is_name = |name: &str| self.names.contains(&name.to_ascii_lowercase());
+        let is_name = |name: &str| self.has(name);
         let mut message = finding.message;
         // SQLite quotes from the statement, or from whatever lies where the schema was.
         if let Some(at) = message.find(MALFORMED) {

@@ -9,12 +9,10 @@ use crate::apply::in_real_place;
 use crate::clock::timestamp;
 use crate::connection;
 use crate::error::{Error, ErrorKind, Hint, IoContext, Result, SqliteContext};
-use crate::event::{Event, Observer};
-use crate::failed_run::with_what_is_left;
+use crate::event::Observer;
 use crate::lock::MigrationLock;
 use crate::position::Position;
 use crate::rollback::Loss;
-use crate::run_log::RunLog;
 use crate::runs::Run;
 use crate::settings::Settings;
 use crate::transaction::WriteTransaction;
@@ -72,23 +70,11 @@ pub fn prune(settings: &Settings, options: &PruneOptions, observer: &dyn Observe
     let writer = connection::open_writer(&settings.database, settings.busy_timeout)?;
     let at = Position::read(&writer)?;
     let run = Run::begin(settings, "kept prune", at.version, at.version);
-    let log = RunLog::create(settings, &run, observer);
-    log.observe(&Event::RunStarted {
-        run: run.name.clone(),
-        command: run.command.clone(),
-        from: run.from,
-        to: run.to,
-        time_zone: settings.time_zone.to_string(),
-    });
-    let outcome = remove(settings, &writer, &chosen.removed, &run, at)
-        .map_err(|error| with_what_is_left(error, settings, &run, None));
-    log.observe(&Event::RunFinished {
-        run: run.name.clone(),
-        version: at.version,
-        error: outcome.as_ref().err().map(Error::kind),
-    });
-    outcome?;
-    chosen.run = Some(run.name);
+    let name = run.name.clone();
+    run.with_log(settings, observer, |run, _| {
+        remove(settings, &writer, &chosen.removed, run, at)
+    })?;
+    chosen.run = Some(name);
     Ok(chosen)
 }
 

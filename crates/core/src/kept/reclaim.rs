@@ -12,14 +12,12 @@ use crate::connection::{self, with_suffix};
 use crate::data::key_text;
 use crate::error::{Error, ErrorKind, Hint, Result, SqliteContext};
 use crate::event::{Activity, Event, Observer};
-use crate::failed_run::with_what_is_left;
 use crate::lock::MigrationLock;
 use crate::pace::Pace;
 use crate::position::Position;
 use crate::rollback::unfinished::Unfinished;
 use crate::rollback_journal::RollbackJournal;
 use crate::room::Room;
-use crate::run_log::RunLog;
 use crate::runs::Run;
 use crate::settings::Settings;
 use crate::transaction::WriteTransaction;
@@ -118,43 +116,27 @@ pub fn reclaim(settings: &Settings, files: &[String], observer: &dyn Observer) -
     }
     let _lock = MigrationLock::take(settings, "kept reclaim", observer)?;
     let writer = connection::open_writer(&settings.database, settings.busy_timeout)?;
-    let rollback_journal = RollbackJournal::keep(&writer);
+    let _rollback_journal = RollbackJournal::keep(&writer);
     if nothing_left(&writer)? {
         return Ok(Reclaimed::default());
     }
     let at = Position::read(&writer)?;
     let run = Run::begin(settings, "kept reclaim", at.version, at.version);
-    let log = RunLog::create(settings, &run, observer);
-    log.observe(&Event::RunStarted {
-        run: run.name.clone(),
-        command: run.command.clone(),
-        from: run.from,
-        to: run.to,
-        time_zone: settings.time_zone.to_string(),
-    });
-    let mut is_begun = false;
-    let outcome = take_back(settings, &writer, files, &run, &log, &mut is_begun)
-        .map_err(|error| with_what_is_left(error, settings, &run, is_begun.then_some(at)));
-    drop(rollback_journal);
-    log.observe(&Event::RunFinished {
-        run: run.name.clone(),
-        version: at.version,
-        error: outcome.as_ref().err().map(Error::kind),
-    });
-    outcome
+    run.with_log(settings, observer, |run, log| {
+        take_back(settings, &writer, files, run, log)
+    })
 }
 
-/// What [`reclaim`] does, under the lock that the caller holds and as a part of its run. Sets `is_begun` once a part
-/// is committed.
+/// What [`reclaim`] does, under the lock that the caller holds and as a part of its run.
 pub(crate) fn take_back(
     settings: &Settings,
     writer: &Connection,
     files: &[String],
     run: &Run,
     observer: &dyn Observer,
-    is_begun: &mut bool,
 ) -> Result<Reclaimed> {
-    let at = Position::read(writer)?.version;
+    let position = Position::read(writer)?;
+    let at = position.version;
     let bytes: u64 = left(writer, settings)?
         .iter()
         .filter_map(|kept| path_of(settings, &kept.file))
@@ -194,7 +176,7 @@ pub(crate) fn take_back(
                 let done = pass.batch(&kept, &file, first, pace.rows())?;
                 run.record(writer, settings, at)?;
                 let held = transaction.commit()?;
-                *is_begun = true;
+                run.committed_at.set(Some(position));
                 visited += done.visited;
                 has_orphans |= done.orphans > 0;
                 next = done.next;
@@ -219,7 +201,7 @@ pub(crate) fn take_back(
         }
     }
     let mut outcome = pass.outcome;
-    outcome.run = (*is_begun).then(|| run.name.clone());
+    outcome.run = run.committed_at.get().map(|_| run.name.clone());
     Ok(outcome)
 }
 

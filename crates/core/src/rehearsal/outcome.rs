@@ -150,11 +150,9 @@ impl Rehearsal {
     /// The longest time that a step held the write lock on the way up, in milliseconds.
     #[must_use]
     pub fn longest_lock_ms(&self) -> u64 {
-        let ways = |step: &RehearsedStep| step.up.into_iter().chain(step.again);
         self.steps
             .iter()
-            .flat_map(ways)
-            .map(|measures| measures.max_lock_ms)
+            .filter_map(|step| Some(step.up?.max_lock_ms))
             .max()
             .unwrap_or(0)
     }

@@ -21,14 +21,13 @@ use crate::backup::{self, Backup, BackupFacts, Manifest};
 use crate::catalog::Catalog;
 use crate::error::{Error, ErrorKind, Hint, Result};
 use crate::event::{Event, Observer};
-use crate::failed_run::{after_replacing, with_what_is_left};
+use crate::failed_run::after_replacing;
 use crate::history::History;
 use crate::lock::MigrationLock;
 use crate::plan::{self as way_up, PlanOptions, Start};
 use crate::position::Position;
 use crate::restore::{self, RestoreOptions, RestoreOutcome};
 use crate::rollback_journal::RollbackJournal;
-use crate::run_log::RunLog;
 use crate::runs::Run;
 use crate::settings::Settings;
 use crate::step::StepOutcome;
@@ -162,34 +161,16 @@ pub fn rollback(
     if plan.strategy != Strategy::Restore {
         plan.room(settings)?.require(settings, "the rollback")?;
     }
-    let mut run = Run::begin(settings, "rollback", plan.from.version, plan.to.version);
-    let log = RunLog::create(settings, &run, observer);
-    log.observe(&Event::RunStarted {
-        run: run.name.clone(),
-        command: run.command.clone(),
-        from: run.from,
-        to: run.to,
-        time_zone: settings.time_zone.to_string(),
-    });
-    let outcome = match &plan.restore_point {
-        Some(point) if plan.strategy == Strategy::Restore => {
-            restore_point(catalog, settings, &plan, point, &run, &log)
-        }
-        _ => go_down(catalog, settings, &plan, &mut run, &log),
-    };
-    let outcome = outcome.map_err(|error| with_what_is_left(error, settings, &run, None));
-    let reached = match &outcome {
-        Ok(_) => plan.to.version,
-        Err(error) => error
-            .reached()
-            .map_or(plan.from.version, |reached| reached.version),
-    };
-    log.observe(&Event::RunFinished {
-        run: run.name.clone(),
-        version: reached,
-        error: outcome.as_ref().err().map(Error::kind),
-    });
-    outcome
+    Run::begin(settings, "rollback", plan.from.version, plan.to.version).with_log(
+        settings,
+        observer,
+        |run, log| match &plan.restore_point {
+            Some(point) if plan.strategy == Strategy::Restore => {
+                restore_point(catalog, settings, &plan, point, run, log)
+            }
+            _ => go_down(catalog, settings, &plan, run, log),
+        },
+    )
 }
 
 fn go_down(
@@ -253,20 +234,17 @@ fn complete(catalog: &Catalog, settings: &Settings, observer: &dyn Observer) -> 
         ),
     });
     let run = Run::begin(settings, "rollback", unfinished.from, unfinished.to);
-    let is_it = |manifest: &Manifest| {
-        unfinished.sha256.is_none() || unfinished.sha256.as_ref() == Some(&manifest.database.digest.sha256)
-    };
-    let point = backup::find_again(settings, &unfinished.backup, is_it)?.ok_or_else(|| gone(&unfinished))?;
-    put_back(
-        catalog,
-        settings,
-        &point,
-        &unfinished,
-        &run,
-        BackupFacts::default(),
-        observer,
-    )?;
-    Ok(())
+    run.with_log(settings, observer, |run, log| {
+        let is_it = |manifest: &Manifest| {
+            unfinished.sha256.is_none()
+                || unfinished.sha256.as_ref() == Some(&manifest.database.digest.sha256)
+        };
+        let point =
+            backup::find_again(settings, &unfinished.backup, is_it)?.ok_or_else(|| gone(&unfinished))?;
+        let present = BackupFacts::default();
+        put_back(catalog, settings, &point, &unfinished, run, present, log)?;
+        Ok(())
+    })
 }
 
 /// The restore point of an interrupted rollback is not there any more.

@@ -160,7 +160,9 @@ impl StepContext<'_> {
             ),
             skipped: Vec::new(),
         };
-        let outcome = data.forward(&mut batch)?;
+        let outcome = data
+            .forward(&mut batch)
+            .map_err(|error| error.at(data.table(), None))?;
         let skipped = std::mem::take(&mut batch.skipped);
         let changed = self.connection.total_changes() - changes_before;
         check_changes(step, &before, data, &outcome, changed)?;

@@ -12,13 +12,11 @@ use crate::apply::in_real_place;
 use crate::connection;
 use crate::error::{Error, ErrorKind, Hint, Result, SqliteContext};
 use crate::event::{Activity, Event, Observer};
-use crate::failed_run::with_what_is_left;
 use crate::lock::MigrationLock;
 use crate::pace::Pace;
 use crate::position::Position;
 use crate::rollback::unfinished::Unfinished;
 use crate::rollback_journal::RollbackJournal;
-use crate::run_log::RunLog;
 use crate::runs::{self, Run};
 use crate::schema_reader::SchemaReader;
 use crate::settings::Settings;
@@ -117,27 +115,10 @@ pub fn undo(
     Unfinished::refuse(settings)?;
     let writer = connection::open_writer(&settings.database, settings.busy_timeout)?;
     let undo = Undo::prepare(&writer, version, options)?;
-    let run = Run::begin(settings, "undo", undo.at.version, undo.at.version);
-    let log = RunLog::create(settings, &run, observer);
-    log.observe(&Event::RunStarted {
-        run: run.name.clone(),
-        command: run.command.clone(),
-        from: run.from,
-        to: run.to,
-        time_zone: settings.time_zone.to_string(),
-    });
-    let rollback_journal = RollbackJournal::keep(&writer);
-    let mut is_begun = false;
-    let outcome = undo
-        .run(settings, &run, &log, &mut is_begun)
-        .map_err(|error| with_what_is_left(error, settings, &run, is_begun.then_some(undo.at)));
-    drop(rollback_journal);
-    log.observe(&Event::RunFinished {
-        run: run.name.clone(),
-        version: undo.at.version,
-        error: outcome.as_ref().err().map(Error::kind),
-    });
-    outcome
+    Run::begin(settings, "undo", undo.at.version, undo.at.version).with_log(settings, observer, |run, log| {
+        let _rollback_journal = RollbackJournal::keep(&writer);
+        undo.run(settings, run, log)
+    })
 }
 
 struct Undo<'a> {
@@ -231,14 +212,7 @@ impl<'a> Undo<'a> {
         Ok(outcome)
     }
 
-    /// Sets `is_begun` once a part is committed.
-    fn run(
-        &self,
-        settings: &Settings,
-        run: &Run,
-        observer: &dyn Observer,
-        is_begun: &mut bool,
-    ) -> Result<UndoOutcome> {
+    fn run(&self, settings: &Settings, run: &Run, observer: &dyn Observer) -> Result<UndoOutcome> {
         let mut outcome = self.outcome(Some(run.name.clone()));
         let subject = format!("V{:03}__{}", self.journal.version(), self.name);
         let mut pace = Pace::new(&settings.database, settings.lock_budget);
@@ -253,7 +227,7 @@ impl<'a> Undo<'a> {
                 continue;
             }
             let held = self.put_back(settings, run, &schemas, &window.records, &mut outcome)?;
-            *is_begun = true;
+            run.committed_at.set(Some(self.at));
             observer.observe(&Event::Progress {
                 activity: Activity::Rows,
                 subject: subject.clone(),
@@ -266,7 +240,7 @@ impl<'a> Undo<'a> {
             activity: Activity::Rows,
             subject,
         });
-        if !*is_begun {
+        if run.committed_at.get().is_none() {
             // A run that found nothing to put back is on record, too.
             let transaction = WriteTransaction::begin(self.connection, settings.busy_timeout)?;
             run.record(self.connection, settings, self.at.version)?;

@@ -7,7 +7,6 @@ use crate::apply::in_real_place;
 use crate::connection;
 use crate::error::{Result, SqliteContext};
 use crate::event::Observer;
-use crate::failed_run::with_what_is_left;
 use crate::lock::MigrationLock;
 use crate::pace::Pace;
 use crate::position::Position;
@@ -53,22 +52,19 @@ pub fn prune(
         return Ok(pruned);
     }
     let at = Position::read(&writer)?;
-    let run = Run::begin(settings, "log prune", at.version, at.version);
-    let _rollback_journal = RollbackJournal::keep(&writer);
-    let mut is_begun = false;
-    remove(settings, &writer, &pruned, &run, at, &mut is_begun)
-        .map_err(|error| with_what_is_left(error, settings, &run, is_begun.then_some(at)))?;
+    Run::begin(settings, "log prune", at.version, at.version).with_log(settings, observer, |run, _| {
+        let _rollback_journal = RollbackJournal::keep(&writer);
+        remove(settings, &writer, &pruned, run, at)
+    })?;
     Ok(pruned)
 }
 
-/// Sets `is_begun` once a part is committed.
 fn remove(
     settings: &Settings,
     writer: &Connection,
     pruned: &[Pruned],
     run: &Run,
     at: Position,
-    is_begun: &mut bool,
 ) -> Result<()> {
     let mut pace = Pace::new(&settings.database, settings.lock_budget);
     for migration in pruned {
@@ -80,7 +76,7 @@ fn remove(
                 records::remove(writer, migration.version, rows).while_doing("prune the journal")?;
             run.record(writer, settings, at.version)?;
             let held = transaction.commit()?;
-            *is_begun = true;
+            run.committed_at.set(Some(at));
             if removed < rows {
                 break;
             }

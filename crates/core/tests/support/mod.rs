@@ -59,6 +59,7 @@ impl Site {
         let mut settings = Settings::new(folder.path().join("collab.db"));
         let clock = Arc::new(TestClock(Mutex::new("2026-01-02T03:04:05Z".parse().unwrap())));
         settings.clock = Arc::clone(&clock) as Arc<dyn Clock>;
+        settings.log_dir = folder.path().join("logs");
         let site = Self {
             folder,
             clock,
