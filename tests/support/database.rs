@@ -109,6 +109,26 @@ impl TestDatabase {
         self.folder.parent().unwrap_or(self.root.path())
     }
 
+    /// The copies in complete backups that secured what a restore or a rollback overwrote.
+    ///
+    /// # Panics
+    /// When a manifest cannot be read.
+    pub fn secured(&self) -> Vec<PathBuf> {
+        let files = fs::read_dir(&self.folder).unwrap();
+        let manifests = files.map(|entry| entry.unwrap().path()).filter(|path| {
+            let name = path.file_name().unwrap().to_string_lossy();
+            name.starts_with("collab.db.backup.") && name.ends_with(".json")
+        });
+        let secures = |manifest: &PathBuf| {
+            let manifest: serde_json::Value = serde_json::from_slice(&fs::read(manifest).unwrap()).unwrap();
+            ["before restore", "before rollback"].contains(&manifest["reason"].as_str().unwrap())
+        };
+        manifests
+            .filter(secures)
+            .map(|manifest| manifest.with_extension(""))
+            .collect()
+    }
+
     /// A connection as the server's Python opens it: foreign keys off, 5 s busy timeout.
     pub fn connect(&self) -> Connection {
         connect(&self.path()).unwrap()
@@ -222,6 +242,16 @@ pub fn connect(path: &Path) -> rusqlite::Result<Connection> {
     // The bundled SQLite is built with foreign keys on; Python's is not.
     connection.execute_batch("PRAGMA foreign_keys = OFF")?;
     Ok(connection)
+}
+
+/// A connection to a copy that nobody writes, beside which no file is made.
+///
+/// # Panics
+/// When SQLite cannot open the file.
+pub fn connect_to_copy(path: &Path) -> Connection {
+    let uri = format!("file:{}?immutable=1", path.display());
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+    Connection::open_with_flags(uri, flags).unwrap()
 }
 
 /// Names that scripts trip over.

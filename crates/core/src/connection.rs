@@ -157,8 +157,32 @@ fn not_a_database(path: &Path, why: &str) -> Error {
 /// # Errors
 /// When the file cannot be opened or written, or is no database.
 pub fn open_writer(path: &Path, busy_timeout: Duration) -> Result<Connection> {
+    open_for_writing(path, busy_timeout, false)
+}
+
+/// Like [`open_writer`], for a file of which nothing will stay: SQLite takes it for empty, and so can lock it and write
+/// to it however damaged it is, until [`see_content`] is called
+/// (<https://sqlite.org/c3ref/c_dbconfig_defensive.html#sqlitedbconfigresetdatabase>).
+///
+/// # Errors
+/// When the file cannot be opened or written.
+pub(crate) fn open_over_damage(path: &Path, busy_timeout: Duration) -> Result<Connection> {
+    open_for_writing(path, busy_timeout, true)
+}
+
+/// Has a connection from [`open_over_damage`] see what is in the file now.
+pub(crate) fn see_content(connection: &Connection) -> rusqlite::Result<()> {
+    connection
+        .set_db_config(DbConfig::SQLITE_DBCONFIG_RESET_DATABASE, false)
+        .map(drop)
+}
+
+fn open_for_writing(path: &Path, busy_timeout: Duration, is_taken_for_empty: bool) -> Result<Connection> {
     let doing = || format!("open {} for writing", path.display());
     let connection = open_writable(path)?;
+    connection
+        .set_db_config(DbConfig::SQLITE_DBCONFIG_RESET_DATABASE, is_taken_for_empty)
+        .while_doing(doing())?;
     configure(&connection, busy_timeout).while_doing(doing())?;
     // With the default, FULL, a power cut soon after a commit can bring the rollback journal back, and with it
     // the state before: a step that was reported and logged as done would be gone.

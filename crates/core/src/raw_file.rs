@@ -1,6 +1,6 @@
 //! Reads the bytes of a live database without SQLite, and without taking SQLite's locks away.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,7 +25,12 @@ impl RawFile {
 
     /// The file's length in bytes.
     pub(crate) fn len(&self) -> std::io::Result<u64> {
-        self.with(|file| Ok(file.metadata()?.len()))
+        Ok(self.metadata()?.len())
+    }
+
+    /// What the system knows of the file.
+    pub(crate) fn metadata(&self) -> std::io::Result<Metadata> {
+        self.with(File::metadata)
     }
 
     /// Fills `buffer` from `offset` on, and says how many bytes there were.

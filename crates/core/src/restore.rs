@@ -1,7 +1,7 @@
 //! Puts a backup's content back, as one change that other processes see as a whole.
 //!
-//! The order is: check the backup, check that there is room, secure the present state as a backup of its own,
-//! put the database back, check it, put the companion back. The database and the companion are two files and
+//! The order is: check the backup, check that there is room, keep writers out, secure the present state as a backup of
+//! its own, put the database back, check it, put the companion back. The database and the companion are two files and
 //! cannot change at one instant: the database goes first, and a run that is killed in between is repaired by
 //! running it again, since every part of it can be done twice.
 
@@ -15,14 +15,16 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use in_doubt::in_doubt;
+pub(crate) use in_place::Decision;
+use in_place::Put;
 use serde::Serialize;
 
 use crate::backup::{
-    Backup, BackupFacts, Contents, ProblemKind, companion_bytes, is_damage, read_contents, space_needed,
-    verify,
+    BEFORE_RESTORE, Backup, BackupFacts, Contents, ProblemKind, companion_bytes, is_damage, read_contents,
+    space_needed, verify,
 };
 use crate::catalog::Catalog;
-use crate::connection::{FileState, inspect, open_still, with_reader};
+use crate::connection::{FileState, SIDECARS, inspect, open_still, with_reader};
 use crate::digest::digest_file;
 use crate::error::{Error, ErrorKind, Hint, Result};
 use crate::event::{Event, Observer, Silent};
@@ -73,8 +75,8 @@ pub enum Secured {
 pub enum Placement {
     /// As a transaction in the file: processes that have it open see it.
     InPlace,
-    /// As a new file in the place of a missing or damaged one: processes that have the old one open must
-    /// open it again.
+    /// As a new file in the place of a missing one, or of one that SQLite cannot even lock: processes that have the
+    /// old one open must open it again.
     NewFile,
 }
 
@@ -119,7 +121,7 @@ pub struct RestoreOutcome {
     /// What became of the companion file.
     pub companion: CompanionChange,
     /// Whether another process wrote between the restore and the check of its result, so that row counts
-    /// could not be compared exactly.
+    /// could not be compared exactly. What was written before is in `secured`.
     pub written_since: bool,
     /// How long other processes were kept out of the database, in milliseconds; `None` unless it was restored in place.
     pub lock_ms: Option<u64>,
@@ -127,8 +129,8 @@ pub struct RestoreOutcome {
 
 /// Puts the content of `backup` back. The caller holds the [migration lock](crate::lock::MigrationLock).
 ///
-/// In rollback-journal mode, readers and writers of the database wait while its pages are written; in
-/// write-ahead mode, only writers do. That is about a second for 250 MB, so a server with a busy timeout of 5 s
+/// In rollback-journal mode, readers and writers of the database wait while its state is secured and its pages are
+/// written; in write-ahead mode, only writers do. What was committed before is in the backup that secures it. That is about a second for 250 MB, so a server with a busy timeout of 5 s
 /// is better stopped while a much larger database is restored. A run that is killed leaves the old or the new content whole.
 ///
 /// The restored database has the backup's journal mode unless others have it open in write-ahead mode. If the
@@ -146,13 +148,13 @@ pub fn restore(
     observer: &dyn Observer,
 ) -> Result<RestoreOutcome> {
     if options.dry_run {
-        return put_back(settings, backup, options, observer);
+        return put_back(settings, backup, options, None, observer);
     }
     let version = runs::version_of(settings);
     Run::begin(settings, "restore", version, version).with_log(settings, observer, |run, log| {
         let mut options = options.clone();
         options.present.run = Some(run.name.clone());
-        let outcome = put_back(settings, backup, &options, log)?;
+        let outcome = put_back(settings, backup, &options, None, log)?;
         if let Secured::Backup { backup } = &outcome.secured {
             run.backup = Some(backup.manifest_path.clone());
         }
@@ -208,11 +210,12 @@ pub fn refuse_foreign(catalog: &Catalog, backup: &Backup) -> Result<()> {
     .with_hint(Hint::tool(["backup", "list"])))
 }
 
-/// [`restore`] without its last word, for a rollback that has more to do.
+/// [`restore`] without its last word, for a rollback that has more to do, and decides on what it loses.
 pub(crate) fn put_back(
     settings: &Settings,
     backup: &Backup,
     options: &RestoreOptions,
+    decision: Option<Decision<'_>>,
     observer: &dyn Observer,
 ) -> Result<RestoreOutcome> {
     refuse_invalid(settings, backup, options, observer)?;
@@ -247,33 +250,15 @@ pub(crate) fn put_back(
 
     check_room(settings, backup)?;
     remove_abandoned(&folder_of(&settings.database));
-    let (secured, now) = secure::secure(settings, present, &options.present, observer)?;
-    outcome.tables = table_rows(now.as_ref(), &wanted);
-    outcome.secured = secured;
-
-    let before = match &outcome.secured {
-        Secured::Backup { backup } => Some(backup.database.as_path()),
-        Secured::Damaged { .. } | Secured::Nothing => None,
+    let put = put_database(settings, backup, &wanted, options, decision, observer)?;
+    outcome.tables = table_rows(put.now.as_ref(), &wanted);
+    outcome.secured = put.secured;
+    outcome.written_since = put.written_since;
+    outcome.lock_ms = put.lock_held.map(millis);
+    outcome.placement = match put.lock_held {
+        Some(_) => Placement::InPlace,
+        None => Placement::NewFile,
     };
-    let in_place = match present {
-        Present::Database => match in_place::put(settings, &backup.database, before, &wanted, observer) {
-            // What SQLite cannot even begin to write to was secured as it is.
-            Err(error) if is_damage(&error) && matches!(outcome.secured, Secured::Damaged { .. }) => None,
-            put => Some(put?),
-        },
-        Present::Missing | Present::Damaged => None,
-    };
-    match in_place {
-        Some(put) => {
-            outcome.written_since = put.written_since;
-            outcome.lock_ms = Some(millis(put.lock_held));
-        }
-        None => {
-            replace::replace_database(settings, &backup.database, observer)
-                .map_err(|error| in_doubt(error, settings, &backup.database, None))?;
-            outcome.placement = Placement::NewFile;
-        }
-    }
     if let (Some(from), CompanionChange::Replaced | CompanionChange::Created) = (&backup.companion, companion)
     {
         replace::replace_companion(settings, from).map_err(|error| {
@@ -282,6 +267,49 @@ pub(crate) fn put_back(
         })?;
     }
     Ok(outcome)
+}
+
+/// Secures what is at the database's path and puts the backup there.
+fn put_database(
+    settings: &Settings,
+    backup: &Backup,
+    wanted: &Contents,
+    options: &RestoreOptions,
+    decision: Option<Decision<'_>>,
+    observer: &dyn Observer,
+) -> Result<Put> {
+    let from = backup.database.as_path();
+    let mut present = Present::look(settings)?;
+    if present == Present::Missing {
+        let file = replace::ready(settings, from, observer)?;
+        let files = secure::copy_raw(settings, &SIDECARS)?;
+        let is_put = replace::put_where_none_is(settings, file)
+            .map_err(|error| in_doubt(error, settings, from, None))?;
+        if is_put {
+            return Ok(Put::new_file(&files));
+        }
+        // A server made a database meanwhile.
+        present = Present::look(settings)?;
+    }
+    if present == Present::Database {
+        let mut facts = options.present.clone();
+        if facts.reason.is_empty() {
+            BEFORE_RESTORE.clone_into(&mut facts.reason);
+        }
+        if let Some(put) = in_place::put(settings, from, wanted, &facts, decision, observer)? {
+            return Ok(put);
+        }
+    }
+    let mut files = secure::copy_raw(settings, &SIDECARS)?;
+    if let Some(put) = in_place::put_over_damage(settings, from, wanted, &mut files, observer)? {
+        return Ok(put);
+    }
+    let file = replace::ready(settings, from, observer)?;
+    replace::put_over_damaged(settings, file, &files).map_err(|error| match error.truth() {
+        Some(_) => error,
+        None => in_doubt(error, settings, from, None),
+    })?;
+    Ok(Put::new_file(&files))
 }
 
 /// What stands at the database's path.
@@ -308,8 +336,8 @@ impl Present {
 
     fn placement(self) -> Placement {
         match self {
-            Self::Database => Placement::InPlace,
-            Self::Missing | Self::Damaged => Placement::NewFile,
+            Self::Database | Self::Damaged => Placement::InPlace,
+            Self::Missing => Placement::NewFile,
         }
     }
 }

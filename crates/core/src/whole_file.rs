@@ -144,6 +144,19 @@ impl VerifiedFile {
         let _ = like;
     }
 
+    /// Puts the file at `target` unless something is there; whether it did.
+    ///
+    /// # Errors
+    /// When the file cannot be renamed or the folder cannot be synced.
+    pub fn publish_where_nothing_is(self, target: &Path) -> Result<bool> {
+        // Closed before, as in `publish_over`.
+        match self.file.into_temp_path().persist_noclobber(target) {
+            Ok(()) => sync_folder_of(target).map(|()| true),
+            Err(refused) if refused.error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
+            Err(refused) => Err(Error::io("create", target, refused.error)),
+        }
+    }
+
     /// Puts the file in the place of `target`.
     ///
     /// # Errors

@@ -10,11 +10,14 @@ mod common;
 #[path = "going_back/kept.rs"]
 mod kept_rows;
 
+use std::cell::Cell;
+
 use bridge_migrate_core::apply::{MigrateOptions, migrate};
 use bridge_migrate_core::catalog::Catalog;
+use bridge_migrate_core::connection::open_still;
 use bridge_migrate_core::error::ErrorKind;
-use bridge_migrate_core::event::Silent;
-use bridge_migrate_core::rollback::{RollbackOptions, Strategy, plan, rollback};
+use bridge_migrate_core::event::{Activity, Event, Observer, Silent};
+use bridge_migrate_core::rollback::{RollbackOptions, RollbackPlan, Strategy, plan, rollback};
 use bridge_migrate_core::undo::{UndoOptions, prune, undo};
 use bridge_migrate_core::{Release, Target};
 use common::{Place, catalog, migration, notes, to};
@@ -130,6 +133,122 @@ fn restore_brings_the_restore_point_back_and_says_what_it_loses() {
         place.strings("SELECT version FROM schema_version ORDER BY applied_at DESC LIMIT 1"),
         ["1.0.0"]
     );
+}
+
+/// A server that writes a note once the rollback copies the database: after it was planned, before the lock is taken.
+struct WritesLate<'a>(&'a Place, Cell<bool>);
+
+impl Observer for WritesLate<'_> {
+    fn observe(&self, event: &Event) {
+        let is_copied = matches!(
+            event,
+            Event::ProgressFinished {
+                activity: Activity::Copy,
+                ..
+            }
+        );
+        if is_copied && !self.1.replace(true) {
+            self.0
+                .open()
+                .execute_batch("INSERT INTO notes (id, body) VALUES ('late', 'by a server')")
+                .unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_restore_that_loses_more_than_was_announced_is_asked_about_again() {
+    let place = migrated();
+    let asked = plan(&catalog(), &place.settings, back_to(1, Strategy::Restore)).unwrap();
+    assert!(asked.loses.is_empty(), "{:?}", asked.loses);
+    let files = || {
+        let mut names: Vec<_> = std::fs::read_dir(place.folder.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        names.sort();
+        names
+    };
+    let before = files();
+    let mut urgent = Vec::new();
+    let mut confirm = |plan: &RollbackPlan| {
+        urgent.push(plan.is_urgent);
+        !plan.is_urgent
+    };
+    let options = back_to(1, Strategy::Restore);
+    let refused = rollback(
+        &catalog(),
+        &place.settings,
+        options,
+        &mut confirm,
+        &WritesLate(&place, Cell::default()),
+    )
+    .unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::ConfirmationNeeded);
+    assert_eq!(refused.truth(), Some("Nothing was changed."));
+    insta::assert_snapshot!(
+        refused.message(),
+        @"going back would lose more by now: notes: 1 row written since the restore point"
+    );
+    assert_eq!(urgent, [false, true]);
+    assert_eq!(
+        bodies(&place),
+        ["a=ONE", "b=TWO", "-=THREE", "d=FOUR", "late=by a server"]
+    );
+    assert_eq!(files(), before, "no backup, no note");
+
+    // Whoever accepts any loss is told which it was.
+    place
+        .open()
+        .execute_batch("DELETE FROM notes WHERE id = 'late'")
+        .unwrap();
+    let done = rollback(
+        &catalog(),
+        &place.settings,
+        options,
+        &mut |_| true,
+        &WritesLate(&place, Cell::default()),
+    )
+    .unwrap();
+    let lost: Vec<_> = done
+        .loses
+        .iter()
+        .map(|loss| (loss.subject.as_str(), loss.count))
+        .collect();
+    assert_eq!(lost, [("notes", 1)]);
+    assert_eq!(bodies(&place), ["a=one", "b=two", "-=three", "d=FOUR"]);
+    let secured = open_still(&done.secured.unwrap()).unwrap();
+    let late: i64 = secured
+        .query_row("SELECT count(*) FROM notes WHERE id = 'late'", [], |row| {
+            row.get(0)
+        })
+        .unwrap();
+    assert_eq!(late, 1);
+}
+
+#[test]
+fn a_rollback_that_was_killed_before_it_changed_anything_is_asked_about_anew() {
+    let place = migrated();
+    let point = plan(&catalog(), &place.settings, back_to(1, Strategy::Restore))
+        .unwrap()
+        .restore_point
+        .unwrap();
+    place
+        .open()
+        .execute_batch("INSERT INTO notes (id, body) VALUES ('new', 'later')")
+        .unwrap();
+    let note = place.folder.path().join("notes.db.rollback.json");
+    std::fs::write(
+        &note,
+        format!(r#"{{"backup":{:?},"from":4,"to":1}}"#, point.database),
+    )
+    .unwrap();
+    let options = back_to(1, Strategy::Restore);
+    let refused = rollback(&catalog(), &place.settings, options, &mut |_| false, &Silent).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::ConfirmationNeeded);
+    assert_eq!(bodies(&place).last().unwrap(), "new=later");
+    rollback(&catalog(), &place.settings, options, &mut |_| true, &Silent).unwrap();
+    assert_eq!(bodies(&place), ["a=one", "b=two", "-=three", "d=FOUR"]);
 }
 
 #[test]

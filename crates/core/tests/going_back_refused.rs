@@ -398,7 +398,13 @@ struct TakeAway<'a> {
 
 impl Observer for TakeAway<'_> {
     fn observe(&self, event: &Event) {
-        if matches!(event, Event::BackedUp { .. }) {
+        if matches!(
+            event,
+            Event::ProgressFinished {
+                activity: Activity::Copy,
+                ..
+            }
+        ) {
             std::fs::remove_file(self.note).unwrap();
             std::fs::create_dir(self.note).unwrap();
             std::fs::remove_file(self.point).unwrap();

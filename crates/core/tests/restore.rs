@@ -10,6 +10,7 @@
 mod other_process;
 mod support;
 
+use std::cell::{Cell, RefCell};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,7 +19,7 @@ use std::time::{Duration, Instant};
 use bridge_migrate_core::backup::{Backup, State, find, list, verify};
 use bridge_migrate_core::connection::{create_writer, open_still, open_writer, with_reader, with_suffix};
 use bridge_migrate_core::error::{ErrorKind, Result};
-use bridge_migrate_core::event::Silent;
+use bridge_migrate_core::event::{Event, Observer, Silent};
 use bridge_migrate_core::restore::{
     CompanionChange, Placement, RestoreOptions, RestoreOutcome, Secured, TableRows, restore,
 };
@@ -196,6 +197,167 @@ fn a_server_that_writes_all_the_while_sees_no_error() {
     }
 }
 
+/// A server that writes a note at every event, until it is told that the state is secured.
+struct Writes<'a> {
+    database: &'a Path,
+    written: RefCell<Vec<String>>,
+    refused: Cell<usize>,
+    is_over: Cell<bool>,
+}
+
+impl<'a> Writes<'a> {
+    fn to(database: &'a Path) -> Self {
+        Self {
+            database,
+            written: RefCell::default(),
+            refused: Cell::default(),
+            is_over: Cell::default(),
+        }
+    }
+}
+
+impl Observer for Writes<'_> {
+    fn observe(&self, event: &Event) {
+        if self.is_over.get() {
+            return;
+        }
+        self.is_over.set(matches!(event, Event::BackedUp { .. }));
+        let note = format!("written {}", self.written.borrow().len());
+        let write = || {
+            open_writer(self.database, Duration::ZERO)
+                .ok()?
+                .execute("INSERT INTO notes VALUES (?1, 'by a server')", [&note])
+                .ok()
+        };
+        match write() {
+            Some(_) => self.written.borrow_mut().push(note),
+            None => self.refused.set(self.refused.get() + 1),
+        }
+    }
+}
+
+fn notes_by_server(connection: &Connection) -> Vec<String> {
+    connection
+        .prepare("SELECT id FROM notes WHERE text = 'by a server' ORDER BY rowid")
+        .unwrap()
+        .query_map([], |row| row.get(0))
+        .unwrap()
+        .collect::<Result<_, _>>()
+        .unwrap()
+}
+
+#[test]
+fn whatever_is_committed_until_the_lock_is_taken_is_in_the_backup_that_secures_it() {
+    for (setup, of_backup, is_read) in [
+        ("PRAGMA journal_mode = delete;", "", false),
+        ("PRAGMA journal_mode = wal;", "", false),
+        // The log cannot be taken into the file.
+        ("PRAGMA journal_mode = wal;", "", true),
+        ("PRAGMA journal_mode = wal;", "PRAGMA page_size = 1024;", false),
+        ("PRAGMA journal_mode = delete;", "PRAGMA page_size = 1024;", false),
+    ] {
+        let case = format!("{setup} {of_backup} read: {is_read}");
+        let site = Site::new(3000, setup);
+        let other = Site::new(100, of_backup);
+        let backup = other.backup();
+        let reader = site.open();
+        if is_read {
+            reader.execute_batch("BEGIN; SELECT count(*) FROM notes").unwrap();
+        }
+        let server = Writes::to(&site.settings.database);
+        let outcome = restore(&site.settings, &backup, &RestoreOptions::default(), &server)
+            .unwrap_or_else(|error| panic!("{case}: {error:?}"));
+        let written = server.written.into_inner();
+        assert!(written.len() > 1 && server.refused.get() > 0, "{case}");
+        let Secured::Backup { backup: secured } = outcome.secured else {
+            panic!("{case}: {:?}", outcome.secured);
+        };
+        assert_eq!(
+            verify(&site.settings, &secured, true, &Silent).unwrap(),
+            [],
+            "{case}"
+        );
+        let copy = open_still(&secured.database).unwrap();
+        assert_eq!(notes_by_server(&copy), written, "{case}");
+        let rows = outcome.tables.iter().find(|rows| rows.table == "notes").unwrap();
+        assert_eq!(rows.now, Some(3000 + written.len() as u64), "{case}");
+        assert!(!outcome.written_since, "nobody wrote after the lock: {case}");
+        drop(reader);
+        assert_eq!(counts(&site.open()), (100, 100), "{case}");
+    }
+}
+
+#[test]
+fn what_servers_write_to_a_damaged_database_is_in_its_copy() {
+    for mode in ["delete", "wal"] {
+        let site = Site::new(3000, &format!("PRAGMA journal_mode = {mode};"));
+        let backup = site.backup();
+        let root: u64 = site
+            .open()
+            .query_row(
+                "SELECT rootpage FROM sqlite_schema WHERE name = 'twins'",
+                [],
+                |row| row.get(0),
+            )
+            .unwrap();
+        let database = &site.settings.database;
+        let mut bytes = std::fs::read(database).unwrap();
+        let at = usize::try_from(root - 1).unwrap() * 4096;
+        bytes[at..at + 4096].fill(0x77);
+        std::fs::write(database, bytes).unwrap();
+        let server = Writes::to(database);
+        let outcome = restore(&site.settings, &backup, &RestoreOptions::default(), &server).unwrap();
+        let Secured::Damaged { files } = outcome.secured else {
+            panic!("{mode}: {:?}", outcome.secured);
+        };
+        assert_eq!(outcome.placement, Placement::InPlace);
+        let last = files
+            .iter()
+            .filter(|file| file.to_str().unwrap().contains("collab.db.damaged"))
+            .min_by_key(|file| file.as_os_str().len())
+            .unwrap();
+        let written = server.written.into_inner();
+        let mut found = notes_by_server(&open_writer(last, SERVER_TIMEOUT).unwrap());
+        assert!(!found.is_empty(), "{mode}");
+        // What came after the restore.
+        found.extend(notes_by_server(&site.open()));
+        assert_eq!(found, written, "{mode}");
+        assert_eq!(counts(&site.open()).1, 3000, "{mode}");
+    }
+}
+
+/// A server that makes the database anew while it is missing.
+struct Makes<'a>(&'a Site);
+
+impl Observer for Makes<'_> {
+    fn observe(&self, _: &Event) {
+        let database = &self.0.settings.database;
+        // The file that is to become the database is there, and not yet in its place.
+        let is_ready = self.0.names_but(&[]).iter().any(|name| name.ends_with(".tmp"));
+        if is_ready && !database.exists() {
+            create_writer(database, SERVER_TIMEOUT)
+                .unwrap()
+                .execute_batch("CREATE TABLE notes (id TEXT, text TEXT); INSERT INTO notes VALUES ('new', 'by a server')")
+                .unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_database_that_a_server_makes_meanwhile_is_secured_and_not_passed_over() {
+    // Large enough for a word on how far the copy is.
+    let site = Site::new(40_000, "");
+    let backup = site.backup();
+    std::fs::remove_file(&site.settings.database).unwrap();
+    let outcome = restore(&site.settings, &backup, &RestoreOptions::default(), &Makes(&site)).unwrap();
+    assert_eq!(outcome.placement, Placement::InPlace);
+    let Secured::Backup { backup: secured } = outcome.secured else {
+        panic!("{:?}", outcome.secured);
+    };
+    assert_eq!(notes_by_server(&open_still(&secured.database).unwrap()), ["new"]);
+    assert_eq!(counts(&site.open()), (40_000, 40_000));
+}
+
 #[test]
 fn another_page_size_or_journal_mode_does_not_hinder() {
     let modes = ["delete", "wal"];
@@ -296,13 +458,13 @@ fn a_missing_or_damaged_database_is_replaced_and_its_bytes_are_kept() {
     schemaless[100..4096].fill(0xee);
     for (what, bytes, placement) in [
         ("torn pages", Some(torn), Placement::InPlace),
-        ("no header", Some(headless), Placement::NewFile),
-        ("no schema", Some(schemaless), Placement::NewFile),
-        ("text", Some(b"once upon a time".to_vec()), Placement::NewFile),
+        ("no header", Some(headless), Placement::InPlace),
+        ("no schema", Some(schemaless), Placement::InPlace),
+        ("text", Some(b"once upon a time".to_vec()), Placement::InPlace),
         (
             "half",
             Some(whole[..whole.len() / 2 + 17].to_vec()),
-            Placement::NewFile,
+            Placement::InPlace,
         ),
         ("nothing", None, Placement::NewFile),
     ] {

@@ -30,6 +30,8 @@ use support::{BridgeMigrate, Population, Server, TestDatabase};
 const KILLS: u64 = 300;
 /// Kills of each way back.
 const KILLS_BACK: u64 = 60;
+/// Kills of each way back by a restore beside servers.
+const KILLS_SERVED: u64 = 20;
 /// The cores of the smallest machine that this runs on.
 const WORKERS: u64 = 2;
 /// Of so many runs, one has a server beside it.
@@ -259,6 +261,91 @@ fn a_killed_restore_leaves_one_of_the_two_and_goes_on() {
     report("kills of restore", &tally, started);
     let left = tally.left.lock().unwrap();
     assert!(left.keys().eq(["V000", &format!("V{:03}", last())]), "{left:?}");
+}
+
+/// Kills a restore while servers write: what they were told is written is in the database, or in a backup that secured it.
+fn kill_beside_servers(restoring: impl Fn(&TestDatabase) -> Vec<String> + Sync, what: &str, version: u32) {
+    let (options, started, tally) = (Options::read(), Instant::now(), Tally::default());
+    let wanted = number("CRASH_KILLS").unwrap_or(KILLS_SERVED);
+    let samples = [false, true].map(|wal| Sample::new(wal, options.seed));
+    let truths = samples
+        .each_ref()
+        .map(|sample| sample.truth(false).with_writers());
+    let migrated = |sample: &Sample| {
+        let database = place(&sample.bytes[0], &sample.tokens);
+        let output = BridgeMigrate::new(&database).arg("migrate").run();
+        assert_eq!(output.code, Some(0), "{output}");
+        database
+    };
+    let undisturbed = migrated(&samples[0]);
+    let arguments = restoring(&undisturbed);
+    let usual = Instant::now();
+    let output = BridgeMigrate::new(&undisturbed).args(&arguments).run();
+    assert_eq!(output.code, Some(0), "{output}");
+    // Writers wait for it, and it for them.
+    *tally.longest.lock().unwrap() = 2 * usual.elapsed();
+    let (overwritten, secured) = (AtomicU64::new(0), AtomicU64::new(0));
+    until_killed(wanted, &tally, |number| {
+        let index = usize::try_from(number % 2).unwrap();
+        let (sample, truth) = (&samples[index], &truths[index]);
+        let mut random = Random::new(mix(options.seed ^ mix(number)));
+        let what = format!("CRASH_SEED={} {what} {number}", options.seed);
+        let database = migrated(sample);
+        let arguments = restoring(&database);
+        let server = Server::start_paced(&database.path(), 2, Duration::from_millis(1));
+        tally.served.fetch_add(1, Ordering::Relaxed);
+        server.wait_for_calls(10);
+        kill(
+            BridgeMigrate::new(&database).args(&arguments),
+            &mut random,
+            &tally,
+        );
+        drop(look(&database, truth, &tally, &what));
+        secured.fetch_add(database.secured().len() as u64, Ordering::Relaxed);
+        server.wait_for_calls(10);
+        let again = BridgeMigrate::new(&database).args(&arguments).run();
+        assert_eq!(again.code, Some(0), "{what}: {again}");
+        server.wait_for_calls(1);
+        let report = server.stop();
+        report.assert_no_errors();
+        let standing = truth.check(&open(&database.path()).unwrap());
+        assert_eq!(standing.map(|standing| standing.version), Ok(version), "{what}");
+        overwritten.fetch_add(report.lost(&database).len() as u64, Ordering::Relaxed);
+        let lost = report.lost_from(&database, &database.secured());
+        assert!(lost.is_empty(), "{what}: {} rows are lost: {lost:#?}", lost.len());
+    });
+    report(what, &tally, started);
+    let overwritten = overwritten.into_inner();
+    assert!(overwritten > 0, "nothing was at stake");
+    proof::count(
+        overwritten,
+        "rows that only backups have",
+        format_args!(
+            "{what}, {} backups were complete when the kill came",
+            secured.into_inner()
+        ),
+    );
+}
+
+#[test]
+fn a_killed_restore_beside_servers_loses_no_row() {
+    let restoring = |database: &TestDatabase| {
+        // The backup that the migration began with.
+        let backups = fs::read_dir(database.folder()).unwrap();
+        let backup = backups
+            .map(|entry| entry.unwrap().path())
+            .find(|path| path.to_string_lossy().ends_with(".json") && *path != database.tokens());
+        let backup = backup.unwrap().with_extension("");
+        vec!["restore".to_owned(), backup.to_str().unwrap().to_owned()]
+    };
+    kill_beside_servers(restoring, "kills of restore beside servers", 0);
+}
+
+#[test]
+fn a_killed_rollback_by_restore_beside_servers_loses_no_row() {
+    let arguments = ["rollback", "--to", "1.0.0", "--strategy", "restore", "--yes"];
+    let restoring = |_: &TestDatabase| arguments.map(str::to_owned).to_vec();
+    kill_beside_servers(restoring, "kills of rollback by restore beside servers", 1);
 }
 
 /// Kills a way back from the last release; run again, it must end at `version` with the same content each time.

@@ -1,6 +1,7 @@
 //! Many processes at once: each succeeds, one does the work, and a killed one is nobody's problem.
 
 mod beside_servers;
+mod going_back;
 mod lock_file;
 mod planted;
 mod truth;

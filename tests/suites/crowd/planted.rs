@@ -1,13 +1,16 @@
 //! What the suite would not notice, it would not prove: each kind of damage is done here on purpose, and noticed.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::backup::Backup;
 use support::catalog::last;
+use support::database::connect_to_copy;
 use support::{CommandOutput, Report, Server, TestDatabase};
 
 use super::shared_the_work;
 use super::truth::Truth;
-use crate::common::run;
+use crate::common::{json, run};
 
 #[test]
 fn a_lock_that_is_held_for_too_long_loses_calls_of_the_servers_users() {
@@ -30,6 +33,36 @@ fn a_lock_that_is_held_for_too_long_loses_calls_of_the_servers_users() {
     assert!(std::panic::catch_unwind(|| report.assert_no_errors()).is_err());
     // What was not written is not lost: its user was told.
     report.assert_nothing_lost(&database);
+}
+
+#[test]
+fn a_restore_that_secures_first_and_overwrites_later_loses_rows() {
+    for wal in [false, true] {
+        let database = TestDatabase::populated(170);
+        database.set_wal(wal);
+        let backup = json(&database, &["backup", "create"]);
+        let restored = connect_to_copy(Path::new(backup["database"].as_str().unwrap()));
+        let server = Server::start_paced(&database.path(), 3, Duration::from_millis(1));
+        server.wait_for_calls(30);
+        let secured = json(&database, &["backup", "create"]);
+        // It is checked, and gets its manifest, while servers go on.
+        server.wait_for_calls(30);
+        let mut live = database.connect();
+        Backup::new(&restored, &mut live)
+            .unwrap()
+            .run_to_completion(i32::MAX, Duration::from_millis(1), None)
+            .unwrap();
+        server.wait_for_calls(30);
+        let report = server.stop();
+        report.assert_no_errors();
+        let copies = [PathBuf::from(secured["database"].as_str().unwrap())];
+        let lost = report.lost_from(&database, &copies);
+        assert!(!lost.is_empty(), "nobody would notice");
+        assert!(
+            lost.len() < report.lost(&database).len(),
+            "the backup has the others"
+        );
+    }
 }
 
 /// A database that was migrated beside a server, with what is true of it.

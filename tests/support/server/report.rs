@@ -1,12 +1,14 @@
 //! What a server's calls came to, and whether the database still has what they wrote.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use rusqlite::params_from_iter;
 use rusqlite::types::Value;
 
 use crate::TestDatabase;
+use crate::database::connect_to_copy;
 
 /// Columns and their values.
 pub(super) type Columns = Vec<(&'static str, Value)>;
@@ -53,15 +55,26 @@ impl Report {
 
     /// The rows that are not in the database as the server last wrote them.
     pub fn lost(&self, database: &TestDatabase) -> Vec<String> {
-        let connection = database.connect_read_only();
+        self.lost_from(database, &[])
+    }
+
+    /// The rows that are neither in the database nor in one of these copies as the server last wrote them.
+    pub fn lost_from(&self, database: &TestDatabase, copies: &[PathBuf]) -> Vec<String> {
+        let mut connections = vec![database.connect_read_only()];
+        connections.extend(copies.iter().map(|copy| connect_to_copy(copy)));
         let lost = self.rows.iter().filter_map(|((table, key), (keys, values))| {
             let all: Vec<_> = keys.iter().chain(values).collect();
             let conditions: Vec<String> = all.iter().map(|(column, _)| format!("{column} IS ?")).collect();
             let sql = format!("SELECT count(*) FROM {table} WHERE {}", conditions.join(" AND "));
-            let values = params_from_iter(all.iter().map(|(_, value)| value));
-            let mut statement = connection.prepare_cached(&sql).unwrap();
-            let found: i64 = statement.query_row(values, |row| row.get(0)).unwrap();
-            (found != 1).then(|| format!("{table} {key}: {found} rows are as written"))
+            let found: Vec<i64> = connections
+                .iter()
+                .map(|connection| {
+                    let values = params_from_iter(all.iter().map(|(_, value)| value));
+                    let mut statement = connection.prepare_cached(&sql).unwrap();
+                    statement.query_row(values, |row| row.get(0)).unwrap()
+                })
+                .collect();
+            (!found.contains(&1)).then(|| format!("{table} {key}: {found:?} rows are as written"))
         });
         lost.collect()
     }

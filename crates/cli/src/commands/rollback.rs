@@ -65,6 +65,9 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failur
     }
     let console = context.console();
     let mut confirm = |plan: &RollbackPlan| {
+        if plan.is_urgent {
+            return arguments.yes;
+        }
         context.output.say(planned(context, plan).render().trim_end());
         arguments.yes || (!plan.loses.is_empty() && ask(context))
     };

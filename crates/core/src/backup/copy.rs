@@ -7,10 +7,12 @@
 //! write, so under a busy server it would end with the lock held for a whole copy.
 //!
 //! In write-ahead mode SQLite's backup API copies the pages of one read transaction; writers never wait.
+//!
+//! Whoever keeps writers out for a change of their own copies loosely beforehand, and catches up then.
 
 use std::io::{Seek, SeekFrom, Write};
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, Transaction};
@@ -20,7 +22,7 @@ use crate::connection::{
     FileState, begin_reading, has_hot_journal, inspect, open_writer, with_reader, with_suffix,
 };
 use crate::error::{Error, ErrorKind, IoContext, Result, SqliteContext};
-use crate::event::{Activity, Event, Observer};
+use crate::event::{Activity, Event, Observer, Silent};
 use crate::raw_file::{RawFile, read_at};
 use crate::settings::Settings;
 use crate::whole_file::WholeFile;
@@ -33,6 +35,10 @@ const BLOCK_BYTES: usize = 1024 * 1024;
 const STEP_PAGES: i32 = 2048;
 /// Where the header keeps the change counter and all else that SQLite compares to see if a file changed.
 const VERSION_AT: u64 = 24;
+/// A file that was not written for so long gets another time of change by the next write, however coarse that time is.
+const AT_REST: Duration = Duration::from_secs(2);
+/// How long a look into the log may wait for those who come and go.
+const LOG_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long writers may have to wait.
 #[derive(Debug, Clone, Copy)]
@@ -82,13 +88,12 @@ pub(super) fn copy_database(
     match open_writer(database, settings.busy_timeout) {
         Ok(connection) => {
             let copy = FileCopy {
-                connection: &connection,
                 source: RawFile::open(database).on_file("open", database)?,
                 database,
                 target,
                 observer,
             };
-            match copy.run(limits)? {
+            match copy.run(&connection, limits)? {
                 Some(held) => Ok(held),
                 None => copy_pages(&connection, database, target, observer).map(|_| Duration::ZERO),
             }
@@ -97,6 +102,52 @@ pub(super) fn copy_database(
         Err(error) if error.kind() == ErrorKind::Permission => copy_read_only(),
         Err(error) => Err(error),
     }
+}
+
+/// Copies the file into `target` as it is, and puts that on disk. While others write, that is of no one moment:
+/// [`catch_up`] makes it so.
+pub(super) fn copy_loosely(database: &Path, target: &WholeFile, observer: &dyn Observer) -> Result<()> {
+    let copy = FileCopy {
+        source: RawFile::open(database).on_file("open", database)?,
+        database,
+        target,
+        observer,
+    };
+    let length = copy.source.len().on_file("look at", database)?;
+    copy.copy_from(0, length, || true)?;
+    copy.finished();
+    // What is on disk now, nobody waits for later.
+    target.file().sync_data().on_file("put on disk", target.path())
+}
+
+/// Makes `target` the database as it is now. The caller holds SQLite's write lock, so that nothing is committed
+/// meanwhile; in rollback-journal mode, the exclusive one.
+pub(super) fn catch_up(database: &Path, target: &WholeFile) -> Result<()> {
+    let log = with_suffix(database, "-wal");
+    if log.metadata().is_ok_and(|log| log.len() > 0) {
+        let beside = open_writer(database, LOG_TIMEOUT)?;
+        if !take_log_into_file(&beside) {
+            // Readers of an older state keep it out. All that SQLite writes into an empty file is the database.
+            target.file().set_len(0).on_file("empty", target.path())?;
+            return copy_pages(&beside, database, target, &Silent).map(drop);
+        }
+    }
+    let copy = FileCopy {
+        source: RawFile::open(database).on_file("open", database)?,
+        database,
+        target,
+        observer: &Silent,
+    };
+    copy.copy_what_differs()
+}
+
+/// Whether the file itself has all that is in the log, after an attempt to make it so.
+pub(crate) fn take_log_into_file(connection: &Connection) -> bool {
+    connection
+        .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })
+        .is_ok_and(|(busy, in_log, in_file): (bool, i64, i64)| !busy && in_log == in_file)
 }
 
 /// Whether a connection that may write could change something by opening or closing the database: it rolls a
@@ -109,24 +160,35 @@ fn opening_would_write(database: &Path) -> Result<bool> {
 
 /// A copy of the file's bytes.
 struct FileCopy<'a> {
-    connection: &'a Connection,
     source: RawFile,
     database: &'a Path,
     target: &'a WholeFile,
     observer: &'a dyn Observer,
 }
 
-/// Tells one state of a file from another: length, and the bytes by which SQLite itself does.
+/// Tells one state of a file from another: length, the bytes by which SQLite itself does, and when it was written.
+///
+/// A transaction that does not fit into its writer's cache writes to the file before it commits, and is taken back
+/// without a change of SQLite's counter.
 #[derive(Debug, PartialEq, Eq)]
 struct Version {
     bytes: u64,
     counter: [u8; 16],
+    /// `None` when the next write could leave the same time.
+    written: Option<SystemTime>,
+}
+
+impl Version {
+    /// Whether nobody wrote in between; no, when that cannot be known.
+    fn is_still(&self, now: &Self) -> bool {
+        self.written.is_some() && self == now
+    }
 }
 
 impl FileCopy<'_> {
     /// `None` when the database is in write-ahead mode, where the bytes of the file are not all.
-    fn run(&self, limits: Limits) -> Result<Option<Duration>> {
-        let Some(lock) = self.lock()? else {
+    fn run(&self, connection: &Connection, limits: Limits) -> Result<Option<Duration>> {
+        let Some(lock) = self.lock(connection)? else {
             return Ok(None);
         };
         let started = Instant::now();
@@ -142,7 +204,7 @@ impl FileCopy<'_> {
         }
 
         self.copy_from(copied, version.bytes, || true)?;
-        let Some(lock) = self.lock()? else {
+        let Some(lock) = self.lock(connection)? else {
             self.target
                 .file()
                 .set_len(0)
@@ -150,7 +212,7 @@ impl FileCopy<'_> {
             return Ok(None);
         };
         let started = Instant::now();
-        if self.version()? != version {
+        if !version.is_still(&self.version()?) {
             self.copy_what_differs()?;
         }
         let second_hold = release(lock, started)?;
@@ -159,9 +221,9 @@ impl FileCopy<'_> {
     }
 
     /// Makes the file stand still; `None` in write-ahead mode.
-    fn lock(&self) -> Result<Option<Transaction<'_>>> {
+    fn lock<'b>(&self, connection: &'b Connection) -> Result<Option<Transaction<'b>>> {
         let doing = || format!("read {}", self.database.display());
-        let transaction = begin_reading(self.connection).while_doing(doing())?;
+        let transaction = begin_reading(connection).while_doing(doing())?;
         let mode: String = transaction
             .pragma_query_value(None, "journal_mode", |row| row.get(0))
             .while_doing(doing())?;
@@ -172,10 +234,15 @@ impl FileCopy<'_> {
         let mut counter = [0; 16];
         let mut read = || {
             self.source.read_at(VERSION_AT, &mut counter)?;
-            self.source.len()
+            self.source.metadata()
         };
-        let bytes = read().on_file("read", self.database)?;
-        Ok(Version { bytes, counter })
+        let metadata = read().on_file("read", self.database)?;
+        let at_rest = |written: &SystemTime| written.elapsed().is_ok_and(|age| age >= AT_REST);
+        Ok(Version {
+            bytes: metadata.len(),
+            counter,
+            written: metadata.modified().ok().filter(at_rest),
+        })
     }
 
     /// Copies on from `from` while `go_on` says so, and says where it stopped.
@@ -297,12 +364,12 @@ fn finished(database: &Path, observer: &dyn Observer) {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
     use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
     use super::*;
     use crate::backup::{BackupFacts, create::create_with};
     use crate::connection::{create_writer, open_still};
-    use crate::event::Silent;
 
     const NEVER_HOLD: [Limits; 2] = [
         Limits {
@@ -346,6 +413,60 @@ mod tests {
             let created = create_with(&settings, &BackupFacts::default(), limits, &Silent).unwrap();
             let bytes = |path: &Path| std::fs::read(path).unwrap();
             assert!(bytes(&created.backup.database) == bytes(&settings.database));
+        }
+    }
+
+    /// Begins a transaction that does not fit into its cache when the first part of a copy is made, and takes it back
+    /// after the second.
+    struct TakesBack<'a> {
+        writer: &'a Connection,
+        events: Cell<u32>,
+    }
+
+    impl Observer for TakesBack<'_> {
+        fn observe(&self, event: &Event) {
+            if !matches!(
+                event,
+                Event::Progress {
+                    activity: Activity::Copy,
+                    ..
+                }
+            ) {
+                return;
+            }
+            self.events.set(self.events.get() + 1);
+            let sql = match self.events.get() {
+                1 => "PRAGMA cache_size = 10; BEGIN; UPDATE big SET x = zeroblob(8000)",
+                2 => "ROLLBACK",
+                _ => return,
+            };
+            self.writer.execute_batch(sql).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_a_writer_takes_back_is_not_in_a_copy_made_without_the_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = Settings::new(folder.path().join("a.db"));
+        let writer = create_writer(&settings.database, Duration::from_secs(5)).unwrap();
+        writer
+            .execute_batch(
+                "CREATE TABLE big (x);
+                 WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 5000)
+                 INSERT INTO big SELECT randomblob(8000) FROM n;",
+            )
+            .unwrap();
+        let before = std::fs::read(&settings.database).unwrap();
+        assert!(before.len() as u64 > 2 * CHUNK_BYTES);
+        for limits in NEVER_HOLD {
+            let observer = TakesBack {
+                writer: &writer,
+                events: Cell::new(0),
+            };
+            let created = create_with(&settings, &BackupFacts::default(), limits, &observer).unwrap();
+            assert!(observer.events.get() >= 2);
+            assert!(std::fs::read(&settings.database).unwrap() == before);
+            assert!(std::fs::read(&created.backup.database).unwrap() == before);
         }
     }
 

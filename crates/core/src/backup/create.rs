@@ -3,9 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::check::{Checked, Depth, check_copy};
+use chrono::{DateTime, Utc};
+
+use super::check::{Depth, check_copy};
 use super::companion::{companion_bytes, copy_companion};
-use super::copy::{Limits, copy_database};
+use super::contents::Contents;
+use super::copy::{Limits, catch_up, copy_database, copy_loosely};
 use super::list::list;
 use super::manifest::{CompanionEntry, DatabaseEntry, FORMAT, Manifest, is_securing};
 use super::names::{Names, Stamp, lossy_name};
@@ -16,6 +19,7 @@ use crate::digest::{FileDigest, digest_file};
 use crate::disk::require_space;
 use crate::error::{Error, ErrorKind, Hint, IoContext, Result};
 use crate::event::{Event, Observer, Silent};
+use crate::position::Position;
 use crate::regular_file::make_folder;
 use crate::settings::Settings;
 use crate::whole_file::{Publication, PublishedFile, VerifiedFile, WholeFile, remove_abandoned};
@@ -69,76 +73,9 @@ pub(super) fn create_with(
     if inspect(&settings.database)? == FileState::Missing {
         return Err(missing(&settings.database));
     }
-    let folder = &settings.backup_dir;
-    make_folder(folder)?;
-    remove_abandoned(folder);
-    require_space(folder, space_needed(settings)?, "the backup")?;
-
-    // What secures a state keeps a companion that is not whole, too.
-    let as_it_is = is_securing(&facts.reason);
-    let now = settings.clock.now();
-    let whole = WholeFile::create_in(folder)?;
-    let lock_held = copy_database(settings, &whole, limits, observer)?;
-    let (companion, database) = std::thread::scope(|scope| {
-        let companion = scope.spawn(|| copy_companion(settings, as_it_is));
-        let database = whole.verified(|whole| {
-            let checked = check_copy(whole.path(), Depth::Quick, Some(whole.file()), observer)?;
-            match checked.damage.first() {
-                Some(damage) => Err(damaged(&settings.database, damage)),
-                None => Ok(checked),
-            }
-        });
-        (companion.join(), database)
-    });
-    let (database, checked) = database?;
-    let companion = companion.map_err(|_| {
-        Error::new(
-            ErrorKind::Io,
-            format!("the copy of {} ended early", settings.companion.display()),
-        )
-    })??;
-    let Checked {
-        digest,
-        contents,
-        position,
-        ..
-    } = checked;
-    let contents = contents.ok_or_else(|| damaged(&settings.database, "its tables cannot be read"))?;
-    let (companion, companion_digest) = companion.unzip();
-    if let Some(same) = same_state(settings, facts, &digest, companion_digest.as_ref()) {
-        observer.observe(&backed_up(&same.backup, true));
-        return Ok(Created { lock_held, ..same });
-    }
-    let (version, release) = match position {
-        // Another process has migrated since the caller looked.
-        Some(found) if facts.version != Some(found.version) => (
-            Some(found.version),
-            found.release.map(|release| release.to_string()),
-        ),
-        _ => (facts.version, facts.release.clone()),
-    };
-
-    let named = name_files(settings, Stamp::at(now), database, companion)?;
-    let companion = named.companion.as_ref().map(|file| file.path().to_owned());
-    let manifest = Manifest {
-        format: FORMAT,
-        created_at: timestamp(now),
-        tool: settings.tool.clone(),
-        reason: facts.reason.clone(),
-        run: facts.run.clone(),
-        source: lossy_name(&settings.database),
-        stamp: named.stamp.to_string(),
-        version,
-        release,
-        database: DatabaseEntry {
-            file: lossy_name(named.database.path()),
-            digest,
-            contents,
-        },
-        companion: companion_entry(companion.as_deref(), companion_digest),
-    };
-    let backup = named.seal(&manifest)?;
-    observer.observe(&backed_up(&backup, false));
+    let draft = Draft::empty(settings, facts)?;
+    let lock_held = copy_database(settings, &draft.whole, limits, observer)?;
+    let (backup, manifest) = draft.check(observer)?.publish(observer)?;
     Ok(Created {
         backup,
         manifest,
@@ -162,7 +99,7 @@ fn same_state(
     facts: &BackupFacts,
     database: &FileDigest,
     companion: Option<&FileDigest>,
-) -> Option<Created> {
+) -> Option<(Backup, Manifest)> {
     facts.run.as_ref()?;
     let backup = list(settings)
         .ok()?
@@ -182,11 +119,171 @@ fn same_state(
             (Some(path), Some(digest)) => is_still(path, digest),
             (path, digest) => path.is_none() && digest.is_none(),
         };
-    is_same.then_some(Created {
-        backup,
-        manifest,
-        lock_held: Duration::ZERO,
-    })
+    is_same.then_some((backup, manifest))
+}
+
+/// A backup in the making: a copy without a name. Dropping it removes it.
+#[derive(Debug)]
+pub(crate) struct Draft<'a> {
+    settings: &'a Settings,
+    facts: &'a BackupFacts,
+    began: DateTime<Utc>,
+    whole: WholeFile,
+}
+
+impl<'a> Draft<'a> {
+    fn empty(settings: &'a Settings, facts: &'a BackupFacts) -> Result<Self> {
+        let folder = &settings.backup_dir;
+        make_folder(folder)?;
+        remove_abandoned(folder);
+        require_space(folder, space_needed(settings)?, "the backup")?;
+        Ok(Self {
+            settings,
+            facts,
+            began: settings.clock.now(),
+            whole: WholeFile::create_in(folder)?,
+        })
+    }
+
+    /// A copy that is made while others write, for [`catch_up`](Self::catch_up): nearly all that has to be copied
+    /// is then copied while nobody waits.
+    ///
+    /// # Errors
+    /// [`ErrorKind::DiskFull`] before anything is written; when the database cannot be read.
+    pub(crate) fn of_what_is_written_to(
+        settings: &'a Settings,
+        facts: &'a BackupFacts,
+        observer: &dyn Observer,
+    ) -> Result<Self> {
+        let draft = Self::empty(settings, facts)?;
+        copy_loosely(&settings.database, &draft.whole, observer)?;
+        Ok(draft)
+    }
+
+    /// Makes the copy the database as it is now. The caller holds SQLite's write lock.
+    ///
+    /// # Errors
+    /// When the database cannot be read, or the copy cannot be written.
+    pub(crate) fn catch_up(&self) -> Result<()> {
+        catch_up(&self.settings.database, &self.whole)
+    }
+
+    /// Where the copy is for now.
+    pub(crate) fn path(&self) -> &Path {
+        self.whole.path()
+    }
+
+    /// Checks the copy, puts it on disk, and copies the companion.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Corrupt`] when the database is damaged; [`ErrorKind::CompanionInvalid`].
+    pub(crate) fn check(self, observer: &dyn Observer) -> Result<CheckedDraft<'a>> {
+        let Self {
+            settings,
+            facts,
+            began,
+            whole,
+        } = self;
+        // What secures a state keeps a companion that is not whole, too.
+        let as_it_is = is_securing(&facts.reason);
+        let (companion, database) = std::thread::scope(|scope| {
+            let companion = scope.spawn(|| copy_companion(settings, as_it_is));
+            let database = whole.verified(|whole| {
+                let checked = check_copy(whole.path(), Depth::Quick, Some(whole.file()), observer)?;
+                match checked.damage.first() {
+                    Some(damage) => Err(damaged(&settings.database, damage)),
+                    None => Ok(checked),
+                }
+            });
+            (companion.join(), database)
+        });
+        let (database, checked) = database?;
+        let companion = companion.map_err(|_| {
+            Error::new(
+                ErrorKind::Io,
+                format!("the copy of {} ended early", settings.companion.display()),
+            )
+        })??;
+        let contents = checked
+            .contents
+            .ok_or_else(|| damaged(&settings.database, "its tables cannot be read"))?;
+        Ok(CheckedDraft {
+            settings,
+            facts,
+            began,
+            database,
+            companion,
+            digest: checked.digest,
+            contents,
+            position: checked.position,
+        })
+    }
+}
+
+/// A copy that is whole, sound and on disk, and lacks only its name. Dropping it removes it.
+#[derive(Debug)]
+pub(crate) struct CheckedDraft<'a> {
+    settings: &'a Settings,
+    facts: &'a BackupFacts,
+    began: DateTime<Utc>,
+    database: VerifiedFile,
+    companion: Option<(VerifiedFile, FileDigest)>,
+    digest: FileDigest,
+    contents: Contents,
+    /// Where the copy stands by its own records.
+    position: Option<Position>,
+}
+
+impl CheckedDraft<'_> {
+    /// Gives the files their names, the manifest last.
+    ///
+    /// # Errors
+    /// When a file cannot be named. No file is left behind.
+    pub(crate) fn publish(self, observer: &dyn Observer) -> Result<(Backup, Manifest)> {
+        let Self {
+            settings,
+            facts,
+            began,
+            ..
+        } = self;
+        let (companion, companion_digest) = self.companion.unzip();
+        if let Some((backup, manifest)) = same_state(settings, facts, &self.digest, companion_digest.as_ref())
+        {
+            observer.observe(&backed_up(&backup, true));
+            return Ok((backup, manifest));
+        }
+        let (version, release) = match self.position {
+            // Another process has migrated since the caller looked.
+            Some(found) if facts.version != Some(found.version) => (
+                Some(found.version),
+                found.release.map(|release| release.to_string()),
+            ),
+            _ => (facts.version, facts.release.clone()),
+        };
+
+        let named = name_files(settings, Stamp::at(began), self.database, companion)?;
+        let companion = named.companion.as_ref().map(|file| file.path().to_owned());
+        let manifest = Manifest {
+            format: FORMAT,
+            created_at: timestamp(began),
+            tool: settings.tool.clone(),
+            reason: facts.reason.clone(),
+            run: facts.run.clone(),
+            source: lossy_name(&settings.database),
+            stamp: named.stamp.to_string(),
+            version,
+            release,
+            database: DatabaseEntry {
+                file: lossy_name(named.database.path()),
+                digest: self.digest,
+                contents: self.contents,
+            },
+            companion: companion_entry(companion.as_deref(), companion_digest),
+        };
+        let backup = named.seal(&manifest)?;
+        observer.observe(&backed_up(&backup, false));
+        Ok((backup, manifest))
+    }
 }
 
 /// Bytes that a backup of the present state takes at most.

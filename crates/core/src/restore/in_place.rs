@@ -1,20 +1,30 @@
-//! Writes a backup's pages into the live file, as one transaction.
+//! Writes a backup's pages into the live file, as one transaction, and secures what they overwrite in the same.
+//!
+//! What is secured must be what is overwritten, and servers write until the lock is taken. So the live file is copied
+//! beforehand, while they go on, and the copy is brought up to date under the lock, which takes little more than
+//! reading both. It is checked while the pages are written, and the last page, which commits, waits for that: at any
+//! moment of a crash, the old content is in the file or in a complete backup.
 
-use std::io::{Seek, SeekFrom, Write};
-use std::path::Path;
+use std::io::{Seek, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use rusqlite::backup::{Backup, StepResult};
 
-use super::again;
 use super::in_doubt::in_doubt;
 use super::same_pages::same_pages;
-use crate::backup::{Contents, differing_rows, lossy_name, read_contents};
-use crate::connection::{begin_reading, open_still, open_writer, percent_encoded};
+use super::secure::{self, Copied};
+use super::{Secured, again};
+use crate::backup::{
+    BackupFacts, Contents, Draft, differing_rows, is_damage, lossy_name, read_contents, take_log_into_file,
+};
+use crate::connection::{
+    begin_reading, open_over_damage, open_still, open_writer, percent_encoded, see_content,
+};
 use crate::disk::{require_space, size};
 use crate::error::{Error, ErrorKind, Hint, IoContext, Result, SqliteContext};
-use crate::event::{Activity, Event, Observer};
+use crate::event::{Activity, Event, Observer, Silent};
 use crate::failed_run::after_replacing;
 use crate::raw_file::read_at;
 use crate::regular_file;
@@ -37,10 +47,34 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// How it went.
 #[derive(Debug)]
 pub(super) struct Put {
-    /// Whether another process wrote around the restore.
+    /// Where the state before went.
+    pub(super) secured: Secured,
+    /// What that held, if it can be read.
+    pub(super) now: Option<Contents>,
+    /// Whether another process wrote after the restore.
     pub(super) written_since: bool,
-    /// How long other processes were kept out.
-    pub(super) lock_held: Duration,
+    /// How long other processes were kept out; `None` when it is a new file.
+    pub(super) lock_held: Option<Duration>,
+}
+
+impl Put {
+    /// A new file was put in place; `files` are what was there.
+    pub(super) fn new_file(files: &[Copied]) -> Self {
+        Self {
+            secured: secure::as_secured(files),
+            now: None,
+            written_since: false,
+            lock_held: None,
+        }
+    }
+}
+
+/// A decision on the state that is to be overwritten, made when nobody can change it any more.
+pub(crate) struct Decision<'a> {
+    /// Reads the copy of it at this path; on a thread of its own, since all who wait for the lock wait for this.
+    pub(crate) look: &'a (dyn Fn(&Path) -> Result<()> + Sync),
+    /// Refuses by an error; then nothing was changed.
+    pub(crate) decide: &'a mut dyn FnMut() -> Result<()>,
 }
 
 /// A warning, where others will be kept out for longer than servers wait.
@@ -56,126 +90,313 @@ pub(super) fn long_wait(wanted: &Contents) -> Option<String> {
     })
 }
 
-/// Puts the pages of `backup` into the live file and checks the result. `before` is a copy of what is there now.
+/// Secures the live file's content in a backup, puts the pages of `backup` into the file, and checks the result.
+/// `None` when it is damaged, so that no backup can be made of it; then nothing was changed.
 pub(super) fn put(
     settings: &Settings,
     backup: &Path,
-    before: Option<&Path>,
     wanted: &Contents,
+    facts: &BackupFacts,
+    decision: Option<Decision<'_>>,
     observer: &dyn Observer,
-) -> Result<Put> {
-    let database = &settings.database;
-    let doing = || format!("restore {}", database.display());
-    let mut live = open_writer(database, settings.busy_timeout)?;
-    let source = open_still(backup)?;
-    // Each time the cache is full, the journal is put on disk while everybody waits.
-    live.pragma_update(None, "cache_size", -CACHE_KIB)
-        .while_doing(doing())?;
-    let live_page_size = page_size(&live).while_doing(doing())?;
-    let backup_mode = journal_mode_in_header(backup)?;
-    // SQLite cannot change the page size of a database in write-ahead mode.
-    let converted =
-        if journal_mode(&live)? == "wal" && live_page_size != page_size(&source).while_doing(doing())? {
-            Some(with_page_size(backup, live_page_size, &folder_of(database))?)
+) -> Result<Option<Put>> {
+    let opened = Draft::of_what_is_written_to(settings, facts, observer).and_then(|draft| {
+        let live = open_writer(&settings.database, settings.busy_timeout)?;
+        // What is in the file when the lock is taken, nobody waits for then.
+        take_log_into_file(&live);
+        Ok((Pages::new(settings, backup, wanted, live, observer)?, draft))
+    });
+    let (mut pages, draft) = match opened {
+        Err(error) if is_damage(&error) => return Ok(None),
+        opened => opened?,
+    };
+    let written = pages.write(|write| {
+        draft.catch_up()?;
+        let path = draft.path().to_owned();
+        let look = decision.as_ref().map(|decision| decision.look);
+        let (checked, looked, written) = std::thread::scope(|scope| {
+            let checked = scope.spawn(|| draft.check(&Silent));
+            let looked = look.map(|look| scope.spawn(move || look(&path)));
+            // Nothing that is written now counts before the last page.
+            let written = write.all_but_the_last();
+            (checked.join(), looked.map(|looked| looked.join()), written)
+        });
+        let ended = |_| Error::new(ErrorKind::Io, "the check of the securing backup ended early");
+        let checked = checked.map_err(ended)??;
+        written?;
+        if let Some(looked) = looked {
+            looked.map_err(ended)??;
+        }
+        if let Some(decision) = decision {
+            (decision.decide)()?;
+        }
+        let (secured, manifest) = checked.publish(observer)?;
+        let path = secured.database.clone();
+        Ok(Before {
+            copy: Some(path),
+            secured: Secured::Backup {
+                backup: Box::new(secured),
+            },
+            now: Some(manifest.database.contents),
+        })
+    });
+    match written {
+        Err(error) if is_damage(&error) => Ok(None),
+        written => pages.finish(written?).map(Some),
+    }
+}
+
+/// [`put`] for a file that is damaged: its bytes are secured as they are. `files` are copies that were just made.
+/// `None` when SQLite cannot even lock it.
+pub(super) fn put_over_damage(
+    settings: &Settings,
+    backup: &Path,
+    wanted: &Contents,
+    files: &mut Vec<Copied>,
+    observer: &dyn Observer,
+) -> Result<Option<Put>> {
+    let opened = open_over_damage(&settings.database, settings.busy_timeout)
+        .and_then(|live| Pages::new(settings, backup, wanted, live, observer));
+    let mut pages = match opened {
+        Err(error) if is_damage(&error) => return Ok(None),
+        opened => opened?,
+    };
+    let written = pages.write(|write| {
+        // Somebody wrote, or SQLite took back what somebody had left unfinished.
+        if !secure::is_still(settings, files)? {
+            files.extend(secure::copy_raw(settings, &["-wal"])?);
+        }
+        write.all_but_the_last()?;
+        Ok(Before {
+            copy: None,
+            secured: secure::as_secured(files),
+            now: None,
+        })
+    });
+    match written {
+        Err(error) if is_damage(&error) => Ok(None),
+        written => pages.finish(written?).map(Some),
+    }
+}
+
+/// The state before, secured.
+struct Before {
+    /// A copy of the database.
+    copy: Option<PathBuf>,
+    secured: Secured,
+    now: Option<Contents>,
+}
+
+/// What was committed, and what it replaced.
+struct Written {
+    before: Before,
+    lock_held: Duration,
+}
+
+/// The pages of a backup on their way into the live file.
+struct Pages<'a> {
+    settings: &'a Settings,
+    backup: &'a Path,
+    wanted: &'a Contents,
+    observer: &'a dyn Observer,
+    live: Connection,
+    version_before: i64,
+    /// What is put in the backup's place where SQLite could not take its pages as they are.
+    substitute: Option<WholeFile>,
+}
+
+impl<'a> Pages<'a> {
+    fn new(
+        settings: &'a Settings,
+        backup: &'a Path,
+        wanted: &'a Contents,
+        live: Connection,
+        observer: &'a dyn Observer,
+    ) -> Result<Self> {
+        let folder = folder_of(&settings.database);
+        let doing = || format!("restore {}", settings.database.display());
+        // Each time the cache is full, the journal is put on disk while everybody waits.
+        live.pragma_update(None, "cache_size", -CACHE_KIB)
+            .while_doing(doing())?;
+        let live_page_size = page_size(&live).while_doing(doing())?;
+        let substitute = if wanted.page_count == 0 {
+            // Without a page, the first step of all would be the last.
+            Some(one_page(live_page_size, &folder)?)
+        } else if journal_mode(&live)? == "wal"
+            && live_page_size != page_size(&open_still(backup)?).while_doing(doing())?
+        {
+            // SQLite cannot change the page size of a database in write-ahead mode.
+            Some(with_page_size(backup, live_page_size, &folder)?)
         } else {
             None
         };
-    let version_before = data_version(&live)?;
-    let written = match &converted {
-        Some(converted) => {
-            let source = open_still(converted.path())?;
-            write_pages(settings, &source, &mut live, observer)
-        }
-        None => write_pages(settings, &source, &mut live, observer),
-    };
-    let lock_held = written.map_err(|error| match error.kind() {
-        // It never got as far as a commit.
-        ErrorKind::Busy => error,
-        _ => in_doubt(error, settings, backup, before),
-    })?;
-    let written_since = settle(&live, backup_mode)
-        .and_then(|()| {
-            check(
-                &live,
-                database,
-                backup,
-                wanted,
-                version_before,
-                converted.is_none(),
-            )
+        let version_before = data_version(&live)?;
+        Ok(Self {
+            settings,
+            backup,
+            wanted,
+            observer,
+            live,
+            version_before,
+            substitute,
         })
-        .map_err(|error| match error.kind() {
+    }
+
+    fn source(&self) -> &Path {
+        self.substitute.as_ref().map_or(self.backup, |whole| whole.path())
+    }
+
+    /// The one transaction. The journal or log makes it all or nothing, also when the process is killed.
+    ///
+    /// Once nobody else can write, `secure` secures what is there and has all pages but the last written: it is the
+    /// last that commits them.
+    fn write(&mut self, secure: impl FnOnce(&Write<'_, '_>) -> Result<Before>) -> Result<Written> {
+        let (settings, backup) = (self.settings, self.backup);
+        let source = open_still(self.source())?;
+        let doing = format!("restore {}", settings.database.display());
+        let page_size = page_size(&source).while_doing(&doing)?;
+        let write = Write {
+            backup: Backup::new(&source, &mut self.live).while_doing(&doing)?,
+            page_size: page_size.into(),
+            subject: lossy_name(&settings.database),
+            doing,
+            observer: self.observer,
+        };
+        let secured = write
+            .lock(settings.busy_timeout)
+            .and_then(|locked_at| Ok((locked_at, secure(&write)?)));
+        let (locked_at, before) = secured.map_err(|error| match error.truth() {
+            Some(_) => error,
+            None => error.with_truth("The database is as it was."),
+        })?;
+        let committed = write.the_last();
+        drop(write);
+        let lock_held = locked_at.elapsed();
+        committed.map_err(|error| in_doubt(error, settings, backup, before.copy.as_deref()))?;
+        Ok(Written { before, lock_held })
+    }
+
+    /// Settles what was written and checks it.
+    fn finish(&self, written: Written) -> Result<Put> {
+        let checked = see_content(&self.live)
+            .while_doing("look at the restored database")
+            .and_then(|()| settle(&self.live, journal_mode_in_header(self.backup)?))
+            .and_then(|()| self.check());
+        let written_since = checked.map_err(|error| match error.kind() {
             // Then it is not the content of the backup that is there.
             ErrorKind::VerificationFailed | ErrorKind::Corrupt | ErrorKind::NotADatabase => error,
             _ => {
                 let rest =
                     "It could not be checked, and the companion file is as it was. Run the restore again.";
-                after_replacing(error, settings, backup, rest).with_hint(again(backup))
+                after_replacing(error, self.settings, self.backup, rest).with_hint(again(self.backup))
             }
         })?;
-    Ok(Put {
-        written_since,
-        lock_held,
-    })
+        Ok(Put {
+            secured: written.before.secured,
+            now: written.before.now,
+            written_since,
+            lock_held: Some(written.lock_held),
+        })
+    }
+
+    /// Compares what is there now with what was put: by bytes where nobody wrote since, else by SQLite's check.
+    /// Says whether somebody wrote since.
+    fn check(&self) -> Result<bool> {
+        let database = &self.settings.database;
+        let doing = || format!("check the restored {}", database.display());
+        let snapshot = begin_reading(&self.live).while_doing(doing())?;
+        if same_pages(database, self.source())? {
+            return Ok(false);
+        }
+        let written_since = data_version(&snapshot)? != self.version_before;
+        let damage: String = snapshot
+            .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+            .while_doing(doing())?;
+        let mut wrong: Vec<String> = (damage != "ok").then_some(damage).into_iter().collect();
+        if !written_since {
+            wrong.extend(differing_rows(self.wanted, &read_contents(&snapshot)?));
+        }
+        if wrong.is_empty() {
+            return Ok(written_since);
+        }
+        Err(Error::new(
+            ErrorKind::VerificationFailed,
+            format!(
+                "the restored {} is not as in the backup: {}",
+                database.display(),
+                wrong.join("; ")
+            ),
+        )
+        .with_truth("The state before the restore is in the newest backup.")
+        .with_hint(Hint::tool(["backup", "list"])))
+    }
 }
 
-/// The one transaction, and how long it kept others out. The journal or log makes it all or nothing, also when
-/// the process is killed.
-fn write_pages(
-    settings: &Settings,
-    source: &Connection,
-    live: &mut Connection,
-    observer: &dyn Observer,
-) -> Result<Duration> {
-    let subject = lossy_name(&settings.database);
-    let doing = || format!("restore {}", settings.database.display());
-    let page_size = u64::from(page_size(source).while_doing(doing())?);
-    let started = Instant::now();
-    let mut locked_at = None;
-    let backup = Backup::new(source, live).while_doing(doing())?;
-    loop {
-        let step_started = Instant::now();
-        match backup.step(STEP_PAGES) {
-            Ok(StepResult::Done) => {
-                locked_at.get_or_insert(step_started);
-                break;
+/// SQLite's writing of the pages. Dropped before the last was written, all is as before.
+struct Write<'a, 'b> {
+    backup: Backup<'a, 'b>,
+    page_size: u64,
+    subject: String,
+    doing: String,
+    observer: &'a dyn Observer,
+}
+
+impl Write<'_, '_> {
+    /// Keeps other writers out, and in rollback-journal mode readers, too.
+    fn lock(&self, timeout: Duration) -> Result<Instant> {
+        let started = Instant::now();
+        loop {
+            match self.backup.step(0) {
+                Ok(StepResult::Done | StepResult::More) => return Ok(Instant::now()),
+                Ok(_) if started.elapsed() < timeout => std::thread::sleep(PAUSE),
+                Ok(_) => {
+                    return Err(Error::new(
+                        ErrorKind::Busy,
+                        format!("cannot {}: other processes keep it locked", self.doing),
+                    )
+                    .with_truth(format!(
+                        "Waited {} s; the database is as it was.",
+                        started.elapsed().as_secs()
+                    ))
+                    .with_hint(Hint::tool(["status"])));
+                }
+                Err(source) => return Err(Error::sqlite(&self.doing, source)),
             }
-            Ok(StepResult::More) => {
-                locked_at.get_or_insert(step_started);
-                let progress = backup.progress();
-                let bytes = |pages: i32| u64::try_from(pages).unwrap_or_default() * page_size;
-                observer.observe(&Event::Progress {
-                    activity: Activity::Copy,
-                    subject: subject.clone(),
-                    done: bytes(progress.pagecount - progress.remaining),
-                    total: Some(bytes(progress.pagecount)),
-                });
-            }
-            // The first step takes the lock; afterwards nobody else can.
-            Ok(_) if locked_at.is_none() && started.elapsed() < settings.busy_timeout => {
-                std::thread::sleep(PAUSE)
-            }
-            Ok(_) => {
-                return Err(Error::new(
-                    ErrorKind::Busy,
-                    format!("cannot {}: other processes keep it locked", doing()),
-                )
-                .with_truth(format!(
-                    "Waited {} s; the database is as it was.",
-                    started.elapsed().as_secs()
-                ))
-                .with_hint(Hint::tool(["status"])));
-            }
-            Err(source) => return Err(Error::sqlite(doing(), source)),
         }
     }
-    drop(backup);
-    let lock_held = locked_at.map_or(Duration::ZERO, |at| at.elapsed());
-    observer.observe(&Event::ProgressFinished {
-        activity: Activity::Copy,
-        subject,
-    });
-    Ok(lock_held)
+
+    fn all_but_the_last(&self) -> Result<()> {
+        while self.backup.progress().remaining > 1 {
+            let pages = STEP_PAGES.min(self.backup.progress().remaining - 1);
+            self.step(pages)?;
+            let progress = self.backup.progress();
+            let bytes = |pages: i32| u64::try_from(pages).unwrap_or_default() * self.page_size;
+            self.observer.observe(&Event::Progress {
+                activity: Activity::Copy,
+                subject: self.subject.clone(),
+                done: bytes(progress.pagecount - progress.remaining),
+                total: Some(bytes(progress.pagecount)),
+            });
+        }
+        Ok(())
+    }
+
+    fn the_last(&self) -> Result<()> {
+        self.step(-1)?;
+        self.observer.observe(&Event::ProgressFinished {
+            activity: Activity::Copy,
+            subject: self.subject.clone(),
+        });
+        Ok(())
+    }
+
+    fn step(&self, pages: i32) -> Result<()> {
+        match self.backup.step(pages) {
+            Ok(StepResult::Done | StepResult::More) => Ok(()),
+            Ok(_) => Err(Error::new(ErrorKind::Busy, format!("cannot {}", self.doing))),
+            Err(source) => Err(Error::sqlite(&self.doing, source)),
+        }
+    }
 }
 
 /// Brings the log into the file and the journal mode back to the backup's, if nobody else has it open.
@@ -193,42 +414,17 @@ fn settle(live: &Connection, wanted: &str) -> Result<()> {
     Ok(())
 }
 
-/// Compares what is there now with the backup: by bytes where nobody wrote since, else by SQLite's check.
-/// Says whether somebody wrote since.
-fn check(
-    live: &Connection,
-    database: &Path,
-    backup: &Path,
-    wanted: &Contents,
-    version_before: i64,
-    same_page_size: bool,
-) -> Result<bool> {
-    let doing = || format!("check the restored {}", database.display());
-    let snapshot = begin_reading(live).while_doing(doing())?;
-    let written_since = data_version(&snapshot)? != version_before;
-    if same_page_size && same_pages(database, backup)? {
-        return Ok(written_since);
-    }
-    let damage: String = snapshot
-        .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
-        .while_doing(doing())?;
-    let mut wrong: Vec<String> = (damage != "ok").then_some(damage).into_iter().collect();
-    if !written_since {
-        wrong.extend(differing_rows(wanted, &read_contents(&snapshot)?));
-    }
-    if wrong.is_empty() {
-        return Ok(written_since);
-    }
-    Err(Error::new(
-        ErrorKind::VerificationFailed,
-        format!(
-            "the restored {} is not as in the backup: {}",
-            database.display(),
-            wrong.join("; ")
-        ),
-    )
-    .with_truth("The state before the restore is in the newest backup.")
-    .with_hint(Hint::tool(["backup", "list"])))
+/// A database of one page, which holds nothing, made in `folder`.
+fn one_page(page_size: u32, folder: &Path) -> Result<WholeFile> {
+    let doing = "make an empty database";
+    let whole = WholeFile::create_in(folder)?;
+    let empty = open_writer(whole.path(), Duration::ZERO)?;
+    empty
+        .pragma_update(None, "page_size", page_size)
+        .while_doing(doing)?;
+    // A database has its first page with the first thing that is written to it.
+    empty.pragma_update(None, "user_version", 0).while_doing(doing)?;
+    Ok(whole)
 }
 
 /// A copy of the backup with another page size and the same row ids, made in `folder`.

@@ -2,20 +2,18 @@
 
 use std::path::Path;
 
+use super::secure::{self, Copied};
 use crate::backup::lossy_name;
 use crate::connection::{SIDECARS, with_suffix};
 use crate::digest::digest_file;
-use crate::error::{Error, ErrorKind, IoContext, Result};
+use crate::error::{Error, ErrorKind, Hint, IoContext, Result};
 use crate::event::{Observer, Silent};
 use crate::regular_file;
 use crate::settings::{Settings, folder_of};
 use crate::whole_file::{VerifiedFile, WholeFile, sync_folder_of};
 
-/// Puts the copy at `from` in the place of a missing or damaged database.
-///
-/// Its sidecars, which are secured, go before the file comes: a log that outlived its database would be
-/// replayed into the new one.
-pub(super) fn replace_database(settings: &Settings, from: &Path, observer: &dyn Observer) -> Result<()> {
+/// The copy at `from` as a file beside the database, ready to become it.
+pub(super) fn ready(settings: &Settings, from: &Path, observer: &dyn Observer) -> Result<VerifiedFile> {
     let database = &settings.database;
     let folder = folder_of(database);
     let file = copy_verified(from, &folder, observer)?;
@@ -24,16 +22,54 @@ pub(super) fn replace_database(settings: &Settings, from: &Path, observer: &dyn 
         file.take_owner(&old);
         file.take_mode(&old)?;
     }
+    Ok(file)
+}
+
+/// Puts the file where there is no database; false when another process made one in the meantime, which is left alone.
+///
+/// The sidecars of the one that was there, which are secured, go before: a log that outlived its database would be
+/// replayed into the new one.
+pub(super) fn put_where_none_is(settings: &Settings, file: VerifiedFile) -> Result<bool> {
+    let database = &settings.database;
     for suffix in SIDECARS {
-        let sidecar = with_suffix(database, suffix);
-        match std::fs::remove_file(&sidecar) {
-            Ok(()) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error).on_file("remove", &sidecar),
+        if database.symlink_metadata().is_ok() {
+            // Then they are not what was secured.
+            return Ok(false);
         }
+        remove(&with_suffix(database, suffix))?;
     }
     sync_folder_of(database)?;
-    file.publish_over(database)
+    file.publish_where_nothing_is(database)
+}
+
+/// Puts the file in the place of a database that SQLite cannot even lock. `secured` are copies of all its files.
+///
+/// # Errors
+/// [`ErrorKind::Busy`] when its files are not as they were secured any more.
+pub(super) fn put_over_damaged(settings: &Settings, file: VerifiedFile, secured: &[Copied]) -> Result<()> {
+    if !secure::is_still(settings, secured)? {
+        return Err(Error::new(
+            ErrorKind::Busy,
+            format!(
+                "another process wrote to {} meanwhile",
+                settings.database.display()
+            ),
+        )
+        .with_truth("Nothing was changed.")
+        .with_hint(Hint::tool(["status"])));
+    }
+    for suffix in SIDECARS {
+        remove(&with_suffix(&settings.database, suffix))?;
+    }
+    sync_folder_of(&settings.database)?;
+    file.publish_over(&settings.database)
+}
+
+fn remove(path: &Path) -> Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).on_file("remove", path),
+        _ => Ok(()),
+    }
 }
 
 /// Puts the copy at `from` in the place of the companion.

@@ -20,6 +20,26 @@ const CHANGE: Range<usize> = 24..28;
 /// For which change the page count in the header is valid.
 const COUNT_VALID_FOR: Range<usize> = 92..96;
 
+/// Whether a file is, byte for byte, as its copy.
+pub(super) fn same_bytes(live: &Path, copy: &Path) -> Result<bool> {
+    let live_file = RawFile::open(live).on_file("open", live)?;
+    let copy_file = regular_file::open(copy).on_file("open", copy)?;
+    let mut one = vec![0; BLOCK_BYTES];
+    let mut other = vec![0; BLOCK_BYTES];
+    let mut at = 0;
+    loop {
+        let read = live_file.read_at(at, &mut one).on_file("read", live)?;
+        let there = read_at(&copy_file, at, &mut other).on_file("read", copy)?;
+        if one.get(..read) != other.get(..there) {
+            return Ok(false);
+        }
+        if read == 0 {
+            return Ok(true);
+        }
+        at += read as u64;
+    }
+}
+
 /// Whether both files hold the same pages, and the live one has none in a log. It must stand still.
 pub(super) fn same_pages(live: &Path, backup: &Path) -> Result<bool> {
     let log = with_suffix(live, "-wal");

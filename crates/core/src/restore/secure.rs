@@ -1,51 +1,53 @@
-//! Secures the state before a restore: as a backup, or as raw copies when the database is damaged.
+//! Secures files that no backup can be made of, because the database is damaged or missing: as they are.
 
 use std::ffi::OsString;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use super::{Present, Secured};
-use crate::backup::{BEFORE_RESTORE, BackupFacts, Contents, Stamp, create, file_name, is_damage};
-use crate::connection::{SIDECARS, with_suffix};
+use super::Secured;
+use super::same_pages::same_bytes;
+use crate::backup::{Stamp, file_name};
+use crate::connection::with_suffix;
 use crate::error::{Error, ErrorKind, IoContext, Result};
-use crate::event::Observer;
 use crate::raw_file::RawFile;
 use crate::settings::Settings;
 use crate::whole_file::{Publication, PublishedFile, WholeFile};
 
-/// Secures the present state and says what it held, if that can be read.
-pub(super) fn secure(
-    settings: &Settings,
-    present: Present,
-    facts: &BackupFacts,
-    observer: &dyn Observer,
-) -> Result<(Secured, Option<Contents>)> {
-    if present == Present::Database {
-        let mut facts = facts.clone();
-        if facts.reason.is_empty() {
-            BEFORE_RESTORE.clone_into(&mut facts.reason);
-        }
-        match create(settings, &facts, observer) {
-            Ok(created) => {
-                let secured = Secured::Backup {
-                    backup: Box::new(created.backup),
-                };
-                return Ok((secured, Some(created.manifest.database.contents)));
-            }
-            Err(error) if is_damage(&error) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    let files = copy_raw(settings)?;
+/// A file that was copied as it was.
+#[derive(Debug)]
+pub(super) struct Copied {
+    pub(super) from: PathBuf,
+    pub(super) to: PathBuf,
+}
+
+/// What copies of this kind are to whoever restored.
+pub(super) fn as_secured(files: &[Copied]) -> Secured {
     if files.is_empty() {
-        Ok((Secured::Nothing, None))
+        Secured::Nothing
     } else {
-        Ok((Secured::Damaged { files }, None))
+        Secured::Damaged {
+            files: files.iter().map(|copied| copied.to.clone()).collect(),
+        }
     }
 }
 
-/// Copies the database, its sidecars and the companion as they are to `collab.db.damaged.<stamp>` and so on.
-fn copy_raw(settings: &Settings) -> Result<Vec<PathBuf>> {
+/// Whether the database and its log are as they were copied.
+pub(super) fn is_still(settings: &Settings, files: &[Copied]) -> Result<bool> {
+    let log = with_suffix(&settings.database, "-wal");
+    for path in [&settings.database, &log] {
+        let is_copied = match files.iter().find(|copied| copied.from == *path) {
+            Some(copied) => path.is_file() && same_bytes(path, &copied.to)?,
+            None => path.metadata().map_or(true, |file| file.len() == 0),
+        };
+        if !is_copied {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Copies the database, its `sidecars` and the companion as they are to `collab.db.damaged.<stamp>` and so on.
+pub(super) fn copy_raw(settings: &Settings, sidecars: &[&str]) -> Result<Vec<Copied>> {
     let database = file_name(&settings.database)?;
     let companion = file_name(&settings.companion)?;
     let files = |stamp: Stamp| {
@@ -54,7 +56,7 @@ fn copy_raw(settings: &Settings) -> Result<Vec<PathBuf>> {
             name.push(format!(".damaged.{stamp}"));
             name
         };
-        let sidecars = SIDECARS.map(|suffix| {
+        let sidecars = sidecars.iter().map(|suffix| {
             let mut copy = name(database);
             copy.push(suffix);
             (with_suffix(&settings.database, suffix), copy)
@@ -72,11 +74,15 @@ fn copy_raw(settings: &Settings) -> Result<Vec<PathBuf>> {
     while files(stamp).iter().any(taken) {
         stamp = stamp.next();
     }
-    let published: Vec<PublishedFile> = files(stamp)
+    let published: Vec<(PathBuf, PublishedFile)> = files(stamp)
         .into_iter()
-        .map(|(path, name)| copy_one(&path, &settings.backup_dir, &name))
+        .map(|(path, name)| copy_one(&path, &settings.backup_dir, &name).map(|copy| (path, copy)))
         .collect::<Result<_>>()?;
-    Ok(published.into_iter().map(PublishedFile::keep).collect())
+    let kept = published.into_iter().map(|(from, copy)| Copied {
+        from,
+        to: copy.keep(),
+    });
+    Ok(kept.collect())
 }
 
 fn copy_one(from: &Path, folder: &Path, name: &OsString) -> Result<PublishedFile> {

@@ -10,7 +10,8 @@ mod since;
 mod steps;
 pub(crate) mod unfinished;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use naming::Target;
 use serde::Serialize;
@@ -19,14 +20,14 @@ use crate::adoption::AdoptionOptions;
 use crate::apply::resolved;
 use crate::backup::{self, Backup, BackupFacts, Manifest};
 use crate::catalog::Catalog;
-use crate::error::{Error, ErrorKind, Hint, Result};
+use crate::error::{Error, ErrorKind, Hint, Result, SqliteContext};
 use crate::event::{Event, Observer};
 use crate::failed_run::after_replacing;
 use crate::history::History;
 use crate::lock::MigrationLock;
 use crate::plan::{self as way_up, PlanOptions, Start};
 use crate::position::Position;
-use crate::restore::{self, RestoreOptions, RestoreOutcome};
+use crate::restore::{self, Decision, RestoreOptions, RestoreOutcome};
 use crate::rollback_journal::RollbackJournal;
 use crate::runs::Run;
 use crate::settings::Settings;
@@ -37,8 +38,8 @@ use crate::{adopt, connection};
 
 pub use losses::Loss;
 pub(crate) use losses::is_not_default;
-use plan::Weigh;
 pub use plan::{Alternative, RollbackPlan};
+use plan::{Weigh, changed_meanwhile};
 pub use steps::StepBack;
 use unfinished::Unfinished;
 
@@ -110,12 +111,30 @@ pub struct RollbackOutcome {
 pub fn plan(catalog: &Catalog, settings: &Settings, options: RollbackOptions) -> Result<RollbackPlan> {
     let settings = &resolved(catalog, settings)?;
     Unfinished::refuse(settings)?;
+    plan_now(catalog, settings, options, Weigh::Every)
+}
+
+fn plan_now(
+    catalog: &Catalog,
+    settings: &Settings,
+    options: RollbackOptions,
+    weigh: Weigh,
+) -> Result<RollbackPlan> {
     connection::with_reader(&settings.database, settings.busy_timeout, |reader| {
-        plan::plan(catalog, settings, reader, options, Weigh::Every)
+        // Of one moment, where nobody has to wait for that.
+        let moment = reader
+            .is_wal()
+            .then(|| connection::begin_reading(reader))
+            .transpose();
+        let _moment = moment.while_doing("read the database")?;
+        plan::plan(catalog, settings, reader, options, weigh)
     })
 }
 
 /// Goes back. `confirm` is shown the plan before anything changes; when something would be lost, it decides.
+///
+/// Servers write until they are kept out. When more would then be lost than `confirm` was shown, it decides again, at
+/// once, on an [urgent](RollbackPlan::is_urgent) plan.
 ///
 /// # Errors
 /// As [`plan`]; [`ErrorKind::ConfirmationNeeded`] when `confirm` says no.
@@ -138,39 +157,41 @@ pub fn rollback(
         return Err(needs_confirmation(&asked, options));
     }
     let _lock = MigrationLock::take(settings, "rollback", observer)?;
-    let plan = connection::with_reader(&settings.database, settings.busy_timeout, |reader| {
-        let options = RollbackOptions {
-            strategy: asked.strategy,
-            ..options
-        };
-        plan::plan(catalog, settings, reader, options, Weigh::OnlyTheAsked)
-    })?;
+    let of_that_kind = RollbackOptions {
+        strategy: asked.strategy,
+        ..options
+    };
+    let mut plan = plan_now(catalog, settings, of_that_kind, Weigh::OnlyTheAsked)?;
     if plan.from != asked.from || plan.to != asked.to {
-        return Err(Error::new(
-            ErrorKind::Busy,
-            "another program changed the database in the meantime",
-        )
-        .with_truth("Nothing was changed.")
-        .with_hint(Hint::tool([
-            "rollback",
-            "--to",
-            &options.target.to_string(),
-            "--dry-run",
-        ])));
+        return Err(changed_meanwhile(asked.to));
     }
+    plan.is_urgent = true;
+    let mut decide = |plan: &RollbackPlan| match !loses_more(&plan.loses, &asked.loses) || confirm(plan) {
+        true => Ok(()),
+        false => Err(needs_confirmation(plan, options)),
+    };
     if plan.strategy != Strategy::Restore {
+        decide(&plan)?;
         plan.room(settings)?.require(settings, "the rollback")?;
     }
     Run::begin(settings, "rollback", plan.from.version, plan.to.version).with_log(
         settings,
         observer,
-        |run, log| match &plan.restore_point {
+        |run, log| match plan.restore_point.clone() {
             Some(point) if plan.strategy == Strategy::Restore => {
-                restore_point(catalog, settings, &plan, point, run, log)
+                restore_point(catalog, settings, &mut plan, &point, &mut decide, run, log)
             }
             _ => go_down(catalog, settings, &plan, run, log),
         },
     )
+}
+
+/// Whether something is lost that was not announced.
+fn loses_more(now: &[Loss], announced: &[Loss]) -> bool {
+    now.iter().any(|loss| {
+        let same = |known: &&Loss| known.subject == loss.subject && known.what == loss.what;
+        announced.iter().find(same).map_or(0, |known| known.count) < loss.count
+    })
 }
 
 fn go_down(
@@ -180,7 +201,12 @@ fn go_down(
     run: &mut Run,
     observer: &dyn Observer,
 ) -> Result<RollbackOutcome> {
-    let facts = facts(plan, run, backup::BEFORE_ROLLBACK);
+    let facts = BackupFacts {
+        version: Some(plan.from.version),
+        release: plan.from.release.map(|release| release.to_string()),
+        run: Some(run.name.clone()),
+        reason: backup::BEFORE_ROLLBACK.to_owned(),
+    };
     let secured = backup::create(settings, &facts, observer)?;
     run.backup = Some(secured.backup.manifest_path.clone());
     let writer = connection::open_writer(&settings.database, settings.busy_timeout)?;
@@ -227,6 +253,14 @@ fn complete(catalog: &Catalog, settings: &Settings, observer: &dyn Observer) -> 
     let Some(unfinished) = Unfinished::read(settings)? else {
         return Ok(());
     };
+    let is_it = |manifest: &Manifest| {
+        unfinished.sha256.is_none() || unfinished.sha256.as_ref() == Some(&manifest.database.digest.sha256)
+    };
+    let point = backup::find_again(settings, &unfinished.backup, is_it)?.ok_or_else(|| gone(&unfinished))?;
+    // The database comes first: nothing was done yet. What was written since, nobody has agreed to lose.
+    if unfinished.from != unfinished.to && is_still_at(settings, unfinished.from) {
+        return Unfinished::forget(settings);
+    }
     observer.observe(&Event::Warning {
         message: format!(
             "a rollback to V{:03} was interrupted; it is completed first",
@@ -235,15 +269,7 @@ fn complete(catalog: &Catalog, settings: &Settings, observer: &dyn Observer) -> 
     });
     let run = Run::begin(settings, "rollback", unfinished.from, unfinished.to);
     run.with_log(settings, observer, |run, log| {
-        let is_it = |manifest: &Manifest| {
-            unfinished.sha256.is_none()
-                || unfinished.sha256.as_ref() == Some(&manifest.database.digest.sha256)
-        };
-        let point =
-            backup::find_again(settings, &unfinished.backup, is_it)?.ok_or_else(|| gone(&unfinished))?;
-        let present = BackupFacts::default();
-        put_back(catalog, settings, &point, &unfinished, run, present, log)?;
-        Ok(())
+        put_back(catalog, settings, &point, &unfinished, run, None, log).map(drop)
     })
 }
 
@@ -271,17 +297,20 @@ fn put_back(
     point: &Backup,
     note: &Unfinished,
     run: &Run,
-    mut present: BackupFacts,
+    decision: Option<Decision<'_>>,
     observer: &dyn Observer,
 ) -> Result<RestoreOutcome> {
-    present.run = Some(run.name.clone());
-    present.reason = backup::BEFORE_ROLLBACK.to_owned();
     let options = RestoreOptions {
-        present,
+        // Where the database stands, its own records tell.
+        present: BackupFacts {
+            run: Some(run.name.clone()),
+            reason: backup::BEFORE_ROLLBACK.to_owned(),
+            ..BackupFacts::default()
+        },
         ..RestoreOptions::default()
     };
     note.write(settings)?;
-    let restored = match restore::put_back(settings, point, &options, observer) {
+    let restored = match restore::put_back(settings, point, &options, decision, observer) {
         Ok(restored) => restored,
         Err(error) => {
             if is_still_at(settings, note.from)
@@ -323,8 +352,9 @@ fn is_still_at(settings: &Settings, version: u32) -> bool {
 fn restore_point(
     catalog: &Catalog,
     settings: &Settings,
-    plan: &RollbackPlan,
+    plan: &mut RollbackPlan,
     point: &Backup,
+    decide: &mut dyn FnMut(&RollbackPlan) -> Result<()>,
     run: &Run,
     observer: &dyn Observer,
 ) -> Result<RollbackOutcome> {
@@ -337,8 +367,25 @@ fn restore_point(
         from: plan.from.version,
         to: plan.to.version,
     };
-    let present = facts(plan, run, backup::BEFORE_ROLLBACK);
-    let restored = put_back(catalog, settings, point, &note, run, present, observer)?;
+    // Of what is there when nobody can write any more, not of what was there when it was planned.
+    let lost = OnceLock::new();
+    let way = (plan.from, plan.to);
+    let look = |copy: &Path| {
+        let copy = connection::open_still(copy)?;
+        let loses = plan::lost_by_restoring(catalog, settings, &copy, point, way)?;
+        let _ = lost.set(loses);
+        Ok(())
+    };
+    let decision = Decision {
+        look: &look,
+        decide: &mut || {
+            if let Some(loses) = lost.get() {
+                plan.loses.clone_from(loses);
+            }
+            decide(plan)
+        },
+    };
+    let restored = put_back(catalog, settings, point, &note, run, Some(decision), observer)?;
     let secured = match restored.secured {
         restore::Secured::Backup { backup } => Some(backup.database),
         restore::Secured::Damaged { files } => files.into_iter().next(),
@@ -357,15 +404,6 @@ fn restore_point(
         lock_ms: restored.lock_ms,
         run: Some(run.name.clone()),
     })
-}
-
-fn facts(plan: &RollbackPlan, run: &Run, reason: &str) -> BackupFacts {
-    BackupFacts {
-        version: Some(plan.from.version),
-        release: plan.from.release.map(|release| release.to_string()),
-        run: Some(run.name.clone()),
-        reason: reason.to_owned(),
-    }
 }
 
 /// Writes the run into the restored database. One that dates from before the adoption is adopted again, so that
@@ -406,9 +444,10 @@ fn needs_confirmation(plan: &RollbackPlan, options: RollbackOptions) -> Error {
     }
     again.push("--yes".to_owned());
     let list: Vec<String> = plan.loses.iter().map(Loss::to_string).collect();
+    let more = if plan.is_urgent { " more by now" } else { "" };
     Error::new(
         ErrorKind::ConfirmationNeeded,
-        format!("going back would lose: {}", list.join("; ")),
+        format!("going back would lose{more}: {}", list.join("; ")),
     )
     .with_truth("Nothing was changed.")
     .with_hint(Hint::tool(again))

@@ -17,7 +17,7 @@ use crate::way_back::WayBack;
 
 use super::losses::Loss;
 use super::steps::{self, Imported, StepBack};
-use super::{RollbackOptions, Strategy, point};
+use super::{RollbackOptions, Strategy, point, since};
 
 /// What a rollback would do.
 #[derive(Debug)]
@@ -38,6 +38,8 @@ pub struct RollbackPlan {
     pub alternatives: Vec<Alternative>,
     /// The backup that the restore strategy puts back.
     pub restore_point: Option<Backup>,
+    /// Whether servers wait for the answer: nobody can be asked then.
+    pub is_urgent: bool,
 }
 
 impl RollbackPlan {
@@ -59,6 +61,38 @@ impl RollbackPlan {
             backup: file,
         })
     }
+}
+
+/// What putting `point` back would lose of the state that `connection` reads, which must still be at `from`.
+pub(super) fn lost_by_restoring(
+    catalog: &Catalog,
+    settings: &Settings,
+    connection: &Connection,
+    point: &Backup,
+    (from, to): (Position, Position),
+) -> Result<Vec<Loss>> {
+    let state = State::read(connection)?;
+    if state.version() != from.version {
+        return Err(changed_meanwhile(to));
+    }
+    let applied = steps::to_take_back(&state, runs::read_steps(connection)?, to.version);
+    let imported = Imported::by(catalog, settings, connection, &applied);
+    since::of_restoring(settings, connection, point, &written_by(&applied), &imported)
+}
+
+/// Another program changed what was planned for.
+pub(super) fn changed_meanwhile(to: Position) -> Error {
+    Error::new(
+        ErrorKind::Busy,
+        "another program changed the database in the meantime",
+    )
+    .with_truth("Nothing was changed.")
+    .with_hint(Hint::tool([
+        "rollback",
+        "--to",
+        &to.version.to_string(),
+        "--dry-run",
+    ]))
 }
 
 /// A way back and what speaks for or against it.
@@ -112,6 +146,7 @@ pub(super) fn plan(
         loses: Vec::new(),
         alternatives: Vec::new(),
         restore_point: None,
+        is_urgent: false,
     };
     if plan.is_empty() {
         plan.strategy = Strategy::Down;

@@ -99,6 +99,11 @@ impl<'a> Aftermath<'a> {
         let found = self.database(&root, &tree)?;
         let (standing, content) = found.unzip();
         let content = content.unwrap_or_default();
+        let is_kept = content == self.before || backups.contains(&self.before);
+        if self.case.arguments[0] == "restore" && !self.before.is_empty() && !is_kept {
+            return Err("what was overwritten is in no complete backup".to_owned());
+        }
+        let backups = backups.len();
         if promise != Promise::None {
             self.check_goal(&tree, &content)?;
         }
@@ -123,23 +128,24 @@ impl<'a> Aftermath<'a> {
         })
     }
 
-    /// What is offered as a backup is one, and nothing else can be restored.
-    fn check_backups(&mut self) -> Result<usize, String> {
+    /// What is offered as a backup is one, and nothing else can be restored. Gives what the backups hold.
+    fn check_backups(&mut self) -> Result<Vec<String>, String> {
         let settings = self.case.settings();
         let backups = backup::list(&settings).map_err(|error| format!("backup list: {error}"))?;
-        let mut offered = 0;
+        let mut offered = Vec::new();
         for found in backups {
             let name = found.database.display().to_string();
             if found.state == State::Complete {
-                offered += 1;
                 let problems = backup::verify(&settings, &found, false, &Silent)
                     .map_err(|error| format!("backup verify {name}: {error}"))?;
                 if let Some(problem) = problems.first() {
                     return Err(format!("the backup {name} is offered, but {}", problem.message));
                 }
                 let bytes = fs::read(&found.database).unwrap();
-                self.look(&bytes)
+                let (_, content) = self
+                    .look(&bytes)
                     .map_err(|wrong| format!("the backup {name}: {wrong}"))?;
+                offered.push(content);
             } else {
                 let options = RestoreOptions {
                     dry_run: true,
