@@ -40,7 +40,7 @@ fn every_answer_has_the_contracts_keys() {
     let migrate = ["from", "to", "adopted", "applied", "backup", "waited_ms", "run"];
     let created = ["database", "tokens", "manifest", "bytes", "sha256"];
     let restore = ["tables", "placement", "secured", "lock_ms"];
-    let calls: [(&str, &[&str], &[&str]); 25] = [
+    let calls: [(&str, &[&str], &[&str]); 26] = [
         ("status", &["status"], &status),
         ("plan", &["plan"], &plan),
         ("adopt", &["adopt"], &["adopted"]),
@@ -57,6 +57,7 @@ fn every_answer_has_the_contracts_keys() {
             &["backup", "prune", "--keep-last", "5"],
             &["removed"],
         ),
+        ("repair", &["repair"], &["repairs", "elsewhere", "secured", "run"]),
         ("kept list", &["kept", "list"], &["kept", "others"]),
         (
             "kept reclaim",

@@ -18,6 +18,7 @@ mod crowd;
 mod drift;
 mod files;
 mod held;
+mod hints;
 mod json;
 mod migrate;
 mod places;

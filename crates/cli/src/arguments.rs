@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
     adopt, backup, checklist, completions, doctor, history, kept, lint, log, man, migrate, plan, rehearse,
-    restore, rollback, schema, status, tokens, undo, verify, wait,
+    repair, restore, rollback, schema, status, tokens, undo, verify, wait,
 };
 
 /// Takes the database of the Claude Multi-Agent Bridge from release to release.
@@ -93,6 +93,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Kept(kept::Action),
     Rehearse(rehearse::Arguments),
+    Repair(repair::Arguments),
     Restore(restore::Arguments),
     History(history::Arguments),
     Log(log::Arguments),
@@ -122,6 +123,7 @@ impl Command {
             Self::Backup(action) => action.name(),
             Self::Kept(action) => action.name(),
             Self::Rehearse(_) => "rehearse",
+            Self::Repair(_) => "repair",
             Self::Restore(_) => "restore",
             Self::History(_) => "history",
             Self::Log(arguments) => arguments.name(),

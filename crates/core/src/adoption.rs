@@ -1,8 +1,11 @@
 //! Adoption: an unversioned database is recognised by its schema and taken into management.
 
+use std::path::Path;
+
 use naming::Release;
 
 use crate::catalog::Catalog;
+use crate::drift;
 use crate::error::{Error, ErrorKind, Hint, Result};
 use crate::position::Position;
 use crate::schema::{Difference, diff, render_diff};
@@ -55,6 +58,7 @@ impl Adoption {
         expected: &[Snapshot],
         state: &State,
         options: AdoptionOptions,
+        database: &Path,
     ) -> Result<Self> {
         let claimed = claimed_release(catalog, state, options)?;
         let known_tables: Vec<&Object> = expected
@@ -80,7 +84,7 @@ impl Adoption {
             .max();
         let Some(best) = best else {
             candidates.sort_by_key(|candidate| candidate.objections.len());
-            return Err(mismatch(catalog, candidates.first(), options));
+            return Err(mismatch(catalog, candidates.first(), options, database));
         };
         // Versions with the schema of the best one, from the lowest.
         let same: Vec<Candidate> = candidates
@@ -220,7 +224,12 @@ fn foreign(catalog: &Catalog, live: &Snapshot) -> Error {
     .with_hint(Hint::tool(["status"]))
 }
 
-fn mismatch(catalog: &Catalog, nearest: Option<&Candidate>, options: AdoptionOptions) -> Error {
+fn mismatch(
+    catalog: &Catalog,
+    nearest: Option<&Candidate>,
+    options: AdoptionOptions,
+    database: &Path,
+) -> Error {
     let Some(nearest) = nearest else {
         return Error::new(ErrorKind::CatalogInvalid, "this program has no migrations");
     };
@@ -236,13 +245,32 @@ fn mismatch(catalog: &Catalog, nearest: Option<&Candidate>, options: AdoptionOpt
     if !options.accept_additions && nearest.objections.iter().all(Difference::is_additional_column) {
         error.with_hint(Hint::tool(["adopt", "--accept-additions"]))
     } else {
-        error.with_hint(Hint::tool(["schema", "diff"]))
+        // Additional columns are accepted once the rest is mended.
+        let rest: Vec<Difference> = nearest
+            .objections
+            .iter()
+            .filter(|difference| !difference.is_additional_column())
+            .cloned()
+            .collect();
+        // A column that is missing may be there under another name: nobody but a person can tell.
+        let is_renamed = rest.len() < nearest.objections.len()
+            && rest
+                .iter()
+                .any(|difference| matches!(difference, Difference::ColumnMissing { .. }));
+        match drift::refusal("", &rest, database).hint() {
+            mends @ Hint::Shell(_) if !is_renamed => error.with_hint(mends.clone()),
+            _ => error.with_hint(Hint::tool(["schema", "diff"])),
+        }
     }
 }
 
 fn contradiction(catalog: &Catalog, best: u32, claimed: Option<Release>, options: AdoptionOptions) -> Error {
     let claim = claimed.map_or_else(String::new, |release| release.to_string());
     let position = Position::of(catalog, best);
+    let mut again = vec!["adopt".to_owned()];
+    if let (None, Some(release)) = (options.release, position.release) {
+        again.extend(["--release".to_owned(), release.to_string()]);
+    }
     let message = if options.release.is_some() {
         format!("the schema is that of {position}, not of release {claim}")
     } else {
@@ -250,5 +278,5 @@ fn contradiction(catalog: &Catalog, best: u32, claimed: Option<Release>, options
     };
     Error::new(ErrorKind::SchemaMismatch, message)
         .with_truth("Nothing was changed.")
-        .with_hint(Hint::tool(["schema", "diff"]))
+        .with_hint(Hint::tool(again))
 }

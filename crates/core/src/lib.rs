@@ -44,6 +44,7 @@ mod raw_file;
 mod refinery_step;
 pub mod regular_file;
 pub mod rehearsal;
+pub mod repair;
 pub mod restore;
 pub mod rollback;
 mod rollback_journal;

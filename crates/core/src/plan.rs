@@ -168,6 +168,7 @@ pub fn plan(
             &expected::schemas(catalog)?,
             &state,
             options.adoption,
+            &settings.database,
         )?))
     };
     let from = match &start {

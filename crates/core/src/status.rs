@@ -9,7 +9,7 @@ use crate::apply::resolved;
 use crate::backup::{self, Backup};
 use crate::catalog::Catalog;
 use crate::connection::{self, FileState, Reader};
-use crate::error::{ErrorKind, Result, SqliteContext};
+use crate::error::{ErrorKind, Hint, Result, SqliteContext};
 use crate::kept::Kept;
 use crate::lock::{self, Holder};
 use crate::position::Position;
@@ -56,8 +56,13 @@ pub enum Presence {
     Empty,
     /// It is not managed, and `migrate` would adopt it at this version.
     Adoptable(Box<Adoption>),
-    /// It is not managed, and its schema is not that of any version; why, in words.
-    Unrecognized(String),
+    /// It is not managed, and its schema is not that of any version.
+    Unrecognized {
+        /// Why, in words.
+        why: String,
+        /// The command that leads on.
+        hint: Hint,
+    },
     /// It is managed.
     Managed,
     /// Another program keeps everybody out: nothing in it is known. Which process, if the kernel tells.
@@ -196,14 +201,21 @@ fn look_inside(
             .schema_version
             .as_deref()
             .and_then(|text| Release::parse(text).ok());
-        status.presence = match Adoption::find(catalog, &expected, &state, AdoptionOptions::default()) {
+        status.presence = match Adoption::find(
+            catalog,
+            &expected,
+            &state,
+            AdoptionOptions::default(),
+            &settings.database,
+        ) {
             Ok(adoption) => {
                 status.pending = pending(catalog, adoption.version);
                 Presence::Adoptable(Box::new(adoption))
             }
-            Err(error) if error.kind() == ErrorKind::SchemaMismatch => {
-                Presence::Unrecognized(error.message().to_owned())
-            }
+            Err(error) if error.kind() == ErrorKind::SchemaMismatch => Presence::Unrecognized {
+                why: error.message().to_owned(),
+                hint: error.hint().clone(),
+            },
             Err(error) => return Err(error),
         };
     }

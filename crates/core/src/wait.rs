@@ -82,7 +82,7 @@ fn unmanaged(catalog: &Catalog, settings: &Settings, wanted: Position) -> String
             let found = Position::of(catalog, adoption.version);
             format!("is not managed yet: it looks like {found}, and {wanted} was waited for")
         }
-        Ok(Presence::Unrecognized(_)) => {
+        Ok(Presence::Unrecognized { .. }) => {
             format!("is not managed, and its schema is that of no version; {wanted} was waited for")
         }
         // It came under management just now, or cannot be looked at.

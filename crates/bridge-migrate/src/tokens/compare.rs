@@ -6,6 +6,7 @@ use bridge_migrate_core::error::{Error, ErrorKind, Hint, Result, SqliteContext};
 use bridge_migrate_core::rusqlite::types::ValueRef;
 use bridge_migrate_core::rusqlite::{self, Connection};
 use bridge_migrate_core::settings::Settings;
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::document::Token;
@@ -41,6 +42,8 @@ pub struct Agreement {
     pub only_in_file: u64,
     /// In the database only.
     pub only_in_database: u64,
+    /// On one side only, and no longer good for anything: expired, or revoked. Servers remove them when they like.
+    pub ended: u64,
 }
 
 impl Agreement {
@@ -86,46 +89,100 @@ pub fn compare(connection: &Connection, settings: &Settings) -> Result<Compariso
             )| { (hash, (client_id, expires_at.map(|time| in_utc(time, zone)))) },
         )
         .collect();
+    let now = settings.clock.now();
     Ok(Comparison {
         file_exists,
-        tokens: compare_tokens(connection, &tokens).while_doing("read auth_tokens")?,
-        revoked: compare_revoked(connection, &document.revoked).while_doing("read revoked_tokens")?,
+        tokens: compare_tokens(connection, &tokens, &document.revoked, now)
+            .while_doing("read auth_tokens")?,
+        revoked: compare_revoked(connection, &document.revoked, &tokens, now)
+            .while_doing("read revoked_tokens")?,
     })
 }
 
 type Known = (String, Option<String>);
 
-fn compare_tokens(connection: &Connection, file: &BTreeMap<String, Known>) -> rusqlite::Result<Agreement> {
+fn compare_tokens(
+    connection: &Connection,
+    file: &BTreeMap<String, Known>,
+    revoked: &BTreeSet<String>,
+    now: DateTime<Utc>,
+) -> rusqlite::Result<Agreement> {
     let mut agreement = Agreement::default();
-    let mut select = connection.prepare("SELECT token_hash, client_id, expires_at FROM auth_tokens")?;
+    let mut seen = BTreeSet::new();
+    let mut select = connection.prepare(
+        "SELECT token_hash, client_id, expires_at, EXISTS (SELECT 1 FROM revoked_tokens AS r \
+         WHERE r.token_hash = t.token_hash) FROM auth_tokens AS t",
+    )?;
     let mut rows = select.query([])?;
     while let Some(row) = rows.next()? {
-        let known = text(row.get_ref(0)?).and_then(|hash| file.get(hash));
-        let Some((client_id, expires_at)) = known else {
-            agreement.only_in_database += 1;
+        let (hash, expires_at) = (text(row.get_ref(0)?), text(row.get_ref(2)?));
+        let known = hash.and_then(|hash| file.get_key_value(hash));
+        let Some((hash, (client_id, file_expires_at))) = known else {
+            let has_ended = row.get(3)? || hash.is_some_and(|hash| revoked.contains(hash));
+            agreement.one_sided(has_ended || is_over(expires_at, now), Side::Database);
             continue;
         };
+        seen.insert(hash.as_str());
         agreement.in_both += 1;
-        let is_same = text(row.get_ref(1)?) == Some(client_id.as_str())
-            && text(row.get_ref(2)?) == expires_at.as_deref();
+        let is_same =
+            text(row.get_ref(1)?) == Some(client_id.as_str()) && expires_at == file_expires_at.as_deref();
         agreement.differing += u64::from(!is_same);
     }
-    agreement.only_in_file = (file.len() as u64).saturating_sub(agreement.in_both);
+    for (hash, (_, expires_at)) in file.iter().filter(|(hash, _)| !seen.contains(hash.as_str())) {
+        let has_ended = revoked.contains(hash) || is_over(expires_at.as_deref(), now);
+        agreement.one_sided(has_ended, Side::File);
+    }
     Ok(agreement)
 }
 
-fn compare_revoked(connection: &Connection, file: &BTreeSet<String>) -> rusqlite::Result<Agreement> {
+fn compare_revoked(
+    connection: &Connection,
+    file: &BTreeSet<String>,
+    tokens: &BTreeMap<String, Known>,
+    now: DateTime<Utc>,
+) -> rusqlite::Result<Agreement> {
     let mut agreement = Agreement::default();
-    let mut select = connection.prepare("SELECT token_hash FROM revoked_tokens")?;
+    let mut seen = BTreeSet::new();
+    let mut select = connection.prepare(
+        "SELECT r.token_hash, t.expires_at FROM revoked_tokens AS r LEFT JOIN auth_tokens AS t USING (token_hash)",
+    )?;
     let mut rows = select.query([])?;
     while let Some(row) = rows.next()? {
-        match text(row.get_ref(0)?) {
-            Some(hash) if file.contains(hash) => agreement.in_both += 1,
-            _ => agreement.only_in_database += 1,
+        match text(row.get_ref(0)?).and_then(|hash| file.get(hash)) {
+            Some(hash) => {
+                seen.insert(hash.as_str());
+                agreement.in_both += 1;
+            }
+            None => agreement.one_sided(is_over(text(row.get_ref(1)?), now), Side::Database),
         }
     }
-    agreement.only_in_file = (file.len() as u64).saturating_sub(agreement.in_both);
+    for hash in file.iter().filter(|hash| !seen.contains(hash.as_str())) {
+        let expires_at = tokens.get(hash).and_then(|(_, expires_at)| expires_at.as_deref());
+        agreement.one_sided(is_over(expires_at, now), Side::File);
+    }
     Ok(agreement)
+}
+
+enum Side {
+    File,
+    Database,
+}
+
+impl Agreement {
+    fn one_sided(&mut self, has_ended: bool, side: Side) {
+        match (has_ended, side) {
+            (true, _) => self.ended += 1,
+            (false, Side::File) => self.only_in_file += 1,
+            (false, Side::Database) => self.only_in_database += 1,
+        }
+    }
+}
+
+/// Whether the time is past; one that cannot be read is not.
+fn is_over(expires_at: Option<&str>, now: DateTime<Utc>) -> bool {
+    expires_at
+        .and_then(|text| DateTime::parse_from_rfc3339(text).ok())
+        .is_some_and(|time| time < now)
 }
 
 /// A value as text; `None` when it is NULL, or nothing that the tool would have written.

@@ -307,7 +307,8 @@ fn a_comparison_counts_what_each_side_has_alone() {
             in_both: 1,
             differing: 1,
             only_in_file: 1,
-            only_in_database: 2
+            only_in_database: 2,
+            ended: 0,
         }
     );
     assert_eq!(
@@ -316,7 +317,8 @@ fn a_comparison_counts_what_each_side_has_alone() {
             in_both: 0,
             differing: 0,
             only_in_file: 1,
-            only_in_database: 1
+            only_in_database: 1,
+            ended: 0,
         }
     );
     assert!(!comparison.is_equal());

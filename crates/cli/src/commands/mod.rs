@@ -13,6 +13,7 @@ pub(crate) mod man;
 pub(crate) mod migrate;
 pub(crate) mod plan;
 pub(crate) mod rehearse;
+pub(crate) mod repair;
 pub(crate) mod restore;
 pub(crate) mod rollback;
 pub(crate) mod schema;
@@ -42,6 +43,7 @@ pub(crate) fn run(context: &Context, command: Command) -> Result<u8, Failure> {
         Command::Adopt(arguments) => adopt::run(context, &arguments),
         Command::Backup(action) => backup::run(context, &action),
         Command::Rehearse(arguments) => rehearse::run(context, &arguments),
+        Command::Repair(arguments) => repair::run(context, &arguments),
         Command::Restore(arguments) => restore::run(context, &arguments),
         Command::History(arguments) => history::run(context, &arguments),
         Command::Log(arguments) => log::run(context, &arguments),

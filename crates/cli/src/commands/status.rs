@@ -46,7 +46,11 @@ fn report(context: &Context, status: Status) -> StatusReport {
         Found::Managed => (Presence::Managed, None, None),
         Found::Locked(_) => (Presence::Locked, None, None),
         Found::Adoptable(adoption) => (Presence::Adoptable, Some(AdoptionReport::from(&**adoption)), None),
-        Found::Unrecognized(why) => (Presence::Unrecognized, None, Some(why.clone())),
+        Found::Unrecognized { why, hint } => (
+            Presence::Unrecognized,
+            None,
+            Some((why.clone(), context.output.command_line(hint))),
+        ),
     };
     StatusReport {
         path: status.database,
@@ -63,7 +67,8 @@ fn report(context: &Context, status: Status) -> StatusReport {
             .map(|path| path.to_string_lossy().into_owned())
             .collect(),
         adoptable,
-        unrecognized,
+        hint: unrecognized.as_ref().map(|(_, hint)| hint.clone()),
+        unrecognized: unrecognized.map(|(why, _)| why),
         pending: status.pending.into_iter().map(pending).collect(),
         drift: status.drift.into_iter().map(Into::into).collect(),
         interrupted: status.interrupted.as_ref().map(interrupted),

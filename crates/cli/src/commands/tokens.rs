@@ -1,7 +1,7 @@
 //! `tokens import` and `tokens verify`: the token file and the database.
 
 use bridge_migrate::tokens::compare;
-use bridge_migrate_core::error::{Error, ErrorKind, Hint};
+use bridge_migrate_core::error::{Error, ErrorKind, Hint, shell_quote};
 use bridge_migrate_core::import::import_again;
 
 use crate::context::Context;
@@ -49,8 +49,22 @@ pub(crate) fn run(context: &Context, action: &Action) -> Result<u8, Failure> {
                     ErrorKind::VerificationFailed,
                     "the token file and the database differ",
                 )
-                .with_truth("Nothing was changed. The import adds what is only in the file.")
                 .with_hint(Hint::tool(["tokens", "import"]));
+                let comparison = &report.comparison;
+                let error = if comparison.tokens.only_in_file + comparison.revoked.only_in_file > 0 {
+                    error.with_truth("Nothing was changed. The import adds what is only in the file.")
+                } else {
+                    let path = context.settings.companion.display();
+                    error
+                        .with_truth(format!(
+                            "Nothing was changed. Servers from 1.1.0 on wrote what only the database has, or \
+                             {path} is an old file, or another database's."
+                        ))
+                        .with_hint(Hint::shell(format!(
+                            "ls -l {}",
+                            shell_quote(&context.settings.companion)
+                        )))
+                };
                 return Err(context.output.findings(&report, error));
             }
             context.output.report(&report)?;

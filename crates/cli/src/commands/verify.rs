@@ -1,7 +1,8 @@
 //! `verify`: whether the database is whole.
 
 use bridge_migrate_core::error::{Error, ErrorKind, Hint};
-use bridge_migrate_core::verify::{self, VerifyOptions};
+use bridge_migrate_core::finding::Severity;
+use bridge_migrate_core::verify::{self, VerifyOptions, codes};
 
 use crate::context::Context;
 use crate::exit_code;
@@ -40,9 +41,26 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failur
             ErrorKind::VerificationFailed,
             format!("{errors} {plural} wrong with the database"),
         )
-        .with_hint(Hint::tool(["backup", "list"]))
+        .with_hint(next(&report))
     };
     Err(context
         .output
         .findings(&report, error.with_truth("Nothing was changed.")))
+}
+
+/// The command that leads on: of one kind of finding, the one that mends it.
+fn next(report: &FindingsReport) -> Hint {
+    let mut errors: Vec<&str> = report
+        .findings
+        .iter()
+        .filter(|finding| finding.severity == Severity::Error)
+        .map(|finding| finding.code)
+        .collect();
+    errors.dedup();
+    match errors.as_slice() {
+        [code] if *code == codes::RELEASE_CONTRADICTS.code => Hint::tool(["repair"]),
+        [code] if *code == codes::UNRECOGNIZED.code => Hint::tool(["adopt"]),
+        [code] if *code == codes::DRIFT.code => Hint::tool(["schema", "diff"]),
+        _ => Hint::tool(["backup", "list"]),
+    }
 }

@@ -13,6 +13,7 @@ pub(crate) mod log;
 pub(crate) mod migrate;
 pub(crate) mod plan;
 pub(crate) mod rehearse;
+pub(crate) mod repair;
 pub(crate) mod restore;
 pub(crate) mod rollback;
 pub(crate) mod schema;

@@ -12,7 +12,7 @@ use super::adoption::AdoptionReport;
 use super::backup::BackupEntry;
 use super::kept::KeptWaiting;
 use super::table::{Column, table};
-use super::{CAUTION, STRONG, counted, field, line, safe, safe_lines, styled, time, version};
+use super::{CAUTION, COMMAND, STRONG, counted, field, line, safe, safe_lines, styled, time, version};
 use crate::json::Position;
 use crate::output::{Report, shown};
 
@@ -34,6 +34,8 @@ pub(crate) struct StatusReport {
     pub(crate) adoptable: Option<AdoptionReport>,
     /// Why it is not recognised.
     pub(crate) unrecognized: Option<String>,
+    /// The command that leads on from there.
+    pub(crate) hint: Option<String>,
     pub(crate) pending: Vec<PendingMigration>,
     pub(crate) drift: Vec<Drift>,
     pub(crate) interrupted: Option<Interrupted>,
@@ -166,6 +168,9 @@ impl Report for StatusReport {
         if let Some(why) = &self.unrecognized {
             line(&mut page, "");
             line(&mut page, &safe_lines(why));
+            if let Some(hint) = &self.hint {
+                line(&mut page, &format!("  try: {}", styled(COMMAND, &safe(hint))));
+            }
         }
         if !self.drift.is_empty() {
             line(&mut page, "");
@@ -333,6 +338,7 @@ mod tests {
             others: Vec::new(),
             adoptable: None,
             unrecognized: None,
+            hint: None,
             pending: Vec::new(),
             drift: Vec::new(),
             interrupted: None,

@@ -90,6 +90,7 @@ mod tests {
                     differing: 1,
                     only_in_file: 2,
                     only_in_database: 0,
+                    ended: 5,
                 },
                 revoked: Agreement {
                     in_both: 3,

@@ -287,7 +287,7 @@ fn gone(unfinished: &Unfinished) -> Error {
         "The database has the old or the new content whole; the token file may still be the other. A restore of \
          another backup puts both right.",
     )
-    .with_hint(Hint::tool(["backup", "list"]))
+    .with_hint(Hint::tool(["repair"]))
 }
 
 /// Restores between the note that says so and the records, so that a killed run can be completed.

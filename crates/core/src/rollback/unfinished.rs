@@ -29,14 +29,19 @@ pub(crate) struct Unfinished {
     pub(crate) to: u32,
 }
 
-fn path(settings: &Settings) -> PathBuf {
-    with_suffix(&settings.database, ".rollback.json")
-}
-
 impl Unfinished {
+    pub(crate) fn path(settings: &Settings) -> PathBuf {
+        with_suffix(&settings.database, ".rollback.json")
+    }
+
+    /// Whether the copy that was to be put back is there.
+    pub(crate) fn backup_is_there(&self, settings: &Settings) -> bool {
+        crate::backup::find(settings, self.backup.as_os_str()).is_ok()
+    }
+
     /// What an interrupted rollback left; `None` nearly always.
     pub(crate) fn read(settings: &Settings) -> Result<Option<Self>> {
-        let path = path(settings);
+        let path = Self::path(settings);
         let bytes = match regular_file::read(&path, MAX_BYTES) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -48,14 +53,14 @@ impl Unfinished {
                 format!("{} does not say what a rollback was doing", path.display()),
             )
             .with_truth("The tool did not write it so. A restore of a backup removes it.")
-            .with_hint(Hint::tool(["backup", "list"]))
+            .with_hint(Hint::tool(["repair"]))
             .with_source(source)
         })
     }
 
     /// Leaves the note, on disk before anything changes.
     pub(crate) fn write(&self, settings: &Settings) -> Result<()> {
-        let path = path(settings);
+        let path = Self::path(settings);
         let text = serde_json::to_vec(self)
             .map_err(|source| Error::new(ErrorKind::Io, "cannot note the rollback").with_source(source))?;
         let whole = WholeFile::create_in(&folder_of(&path))?;
@@ -66,7 +71,7 @@ impl Unfinished {
 
     /// Removes the note: there is nothing to complete any more.
     pub(crate) fn forget(settings: &Settings) -> Result<()> {
-        let path = path(settings);
+        let path = Self::path(settings);
         match std::fs::remove_file(&path) {
             // A note that a power cut brings back would stop the next migration.
             Ok(()) => sync_folder_of(&path),

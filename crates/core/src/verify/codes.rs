@@ -52,7 +52,11 @@ pub const DRIFT: Code = code(
 /// Not managed yet.
 pub const NOT_MANAGED: Code = code("BV111", Note, "`migrate` takes it into management");
 /// Not managed, and not the schema of any version.
-pub const UNRECOGNIZED: Code = code("BV112", Error, "see what differs with `schema diff`");
+pub const UNRECOGNIZED: Code = code(
+    "BV112",
+    Error,
+    "`adopt` says what stands in the way, and what mends it",
+);
 /// A row of the history is not what refinery writes, or a row of the other records not what the tool writes.
 pub const HISTORY_DAMAGED: Code = code("BV120", Error, RESTORE);
 /// An applied migration is another one in this program.
@@ -80,11 +84,8 @@ pub const WAY_BACK_DIFFERS: Code = code(
     "a rollback runs the stored statements: read them with `rollback --to -1 --dry-run`",
 );
 /// `schema_version` does not say what the history says.
-pub const RELEASE_CONTRADICTS: Code = code(
-    "BV127",
-    Error,
-    "compare `history` with the rows of schema_version and correct the row that was edited",
-);
+pub const RELEASE_CONTRADICTS: Code =
+    code("BV127", Error, "`repair` writes its rows as the history has them");
 /// A row of `schema_version` that no complete release explains.
 pub const RELEASE_UNKNOWN: Code = code("BV128", Warning, "remove the row that was filled in by hand");
 /// Something on the tool's own tables, or in their place, that could change other rows when the tool writes them.
@@ -122,7 +123,7 @@ pub const FEWER_ROWS: Code = code(
 pub const INTERRUPTED: Code = code(
     "BV140",
     Warning,
-    "run `migrate` or `rollback` again: it goes on there",
+    "run `migrate` or `rollback` again: it goes on there; `repair` says which",
 );
 /// A run did not reach its end.
 pub const UNFINISHED: Code = code("BV141", Warning, "see why with `log`, then run it again");
@@ -139,7 +140,7 @@ pub const STALE_SIDECAR: Code = code(
     "with no program running on it, move the file away: SQLite would apply it to a database it is not of",
 );
 /// What a killed run left.
-pub const ABANDONED: Code = code("BV144", Note, "the next `backup create` removes it");
+pub const ABANDONED: Code = code("BV144", Note, "`repair` removes it");
 /// A backup that cannot be restored.
 pub const BACKUP_INCOMPLETE: Code = code(
     "BV145",

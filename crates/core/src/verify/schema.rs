@@ -45,7 +45,13 @@ fn not_managed(subject: &Subject<'_>, state: &State, report: &mut Report) -> Res
         return Ok(());
     }
     let expected = expected::schemas(subject.catalog)?;
-    match Adoption::find(subject.catalog, &expected, state, AdoptionOptions::default()) {
+    match Adoption::find(
+        subject.catalog,
+        &expected,
+        state,
+        AdoptionOptions::default(),
+        &subject.settings.database,
+    ) {
         Ok(adoption) => report.add(
             &codes::NOT_MANAGED,
             "database",

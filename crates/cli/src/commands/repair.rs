@@ -1,0 +1,44 @@
+//! `repair`: puts right what only the tool wrote.
+
+use bridge_migrate_core::error::{Error, ErrorKind, Hint};
+use bridge_migrate_core::repair::repair;
+
+use crate::context::Context;
+use crate::exit_code;
+use crate::failure::Failure;
+use crate::render::repair::RepairReport;
+
+/// Says what it would put right of what only this program wrote, and why; --yes does it, after a backup
+///
+/// Rows of `schema_version` that the history contradicts, records of interrupted work that nothing can go on with,
+/// half-written files of killed runs. Without --yes it ends with 6 when there is something.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Does it
+    #[arg(long)]
+    yes: bool,
+}
+
+pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failure> {
+    let console = context.console();
+    let outcome = repair(&context.catalog()?, &context.settings, arguments.yes, &console)?;
+    drop(console);
+    let changed = outcome.run.is_some();
+    let next = match outcome.elsewhere.first() {
+        _ if !changed && !outcome.repairs.is_empty() => Some(Hint::tool(["repair", "--yes"])),
+        Some(elsewhere) if !changed => Some(elsewhere.hint.clone()),
+        _ => None,
+    };
+    let report = RepairReport::new(outcome, &context.output);
+    if let Some(next) = next {
+        let error = Error::new(ErrorKind::VerificationFailed, "something is not as it should be")
+            .with_truth("Nothing was changed.")
+            .with_hint(next);
+        return Err(context.output.findings(&report, error));
+    }
+    context
+        .output
+        .report_done(&report)
+        .map_err(super::after_change(context, changed, "The repair"))?;
+    Ok(exit_code::DONE)
+}

@@ -1,0 +1,247 @@
+//! Each hint leads on: from a state that is not as it should be, the commands that the program itself advises, typed
+//! one after the other, end with everything in order.
+
+use std::fs;
+use std::path::PathBuf;
+
+use support::{BridgeMigrate, TestDatabase, command};
+
+use crate::common::{STRATEGYS_QUERY, json, refused, run};
+
+/// More hints in a row are a circle.
+const AT_MOST: usize = 4;
+
+/// The exit code and the answer of a command.
+fn try_to(database: &TestDatabase, arguments: &[&str]) -> (Option<i32>, String) {
+    let output = BridgeMigrate::new(database).args(arguments).arg("--json").run();
+    (output.code, output.stdout)
+}
+
+/// Types what `arguments` fails with as its hint, and so on, until a command succeeds; then `arguments` once more.
+/// Gives the hints in their order, without the program's name and options.
+#[track_caller]
+fn follow(database: &TestDatabase, arguments: &[&str]) -> Vec<String> {
+    let mut path = command::binary().parent().unwrap().as_os_str().to_owned();
+    path.push(":");
+    path.push(std::env::var_os("PATH").unwrap_or_default());
+    let (mut code, mut answer) = try_to(database, arguments);
+    let mut hints = Vec::new();
+    while code != Some(0) {
+        assert!(
+            hints.len() < AT_MOST,
+            "{arguments:?} leads in a circle: {hints:?} {answer}"
+        );
+        let said: serde_json::Value = serde_json::from_str(&answer).unwrap();
+        let hint = said["error"]["hint"].as_str().unwrap().to_owned();
+        let is_ours = hint.starts_with("bridge-migrate ");
+        let typed = std::process::Command::new("sh")
+            .args([
+                "-c",
+                &if is_ours {
+                    format!("{hint} --json")
+                } else {
+                    hint.clone()
+                },
+            ])
+            .current_dir(database.root())
+            .env("PATH", &path)
+            .env("DATABASE_PATH", database.path())
+            .env("BRIDGE_TOKENS", database.tokens())
+            .output()
+            .unwrap();
+        let failed = typed.status.code() != Some(0);
+        assert!(
+            is_ours || !failed,
+            "{hint}: {}",
+            String::from_utf8_lossy(&typed.stderr)
+        );
+        (code, answer) = match failed {
+            true => (typed.status.code(), String::from_utf8(typed.stdout).unwrap()),
+            // It has done what it could; what was wanted at first tells.
+            false => try_to(database, arguments),
+        };
+        hints.push(hint);
+    }
+    let commands = ["adopt", "backup", "repair", "rollback", "tokens"];
+    hints
+        .iter()
+        .map(|hint| {
+            let words: Vec<&str> = hint.split(' ').collect();
+            let start = words.iter().position(|word| commands.contains(word));
+            words[start.unwrap_or(0)..].join(" ")
+        })
+        .collect()
+}
+
+fn current() -> TestDatabase {
+    let database = TestDatabase::populated(171);
+    run(&database, &["migrate"]);
+    database
+}
+
+#[test]
+fn a_schema_version_that_contradicts_the_history_is_written_again_from_it() {
+    let rows = "SELECT version || ' ' || migration_file FROM schema_version ORDER BY applied_at";
+    for damage in [
+        "DELETE FROM schema_version",
+        "DELETE FROM schema_version WHERE version = '1.1.0'",
+        "DROP TABLE schema_version",
+        "UPDATE schema_version SET applied_at = '1999-01-01 00:00:00' WHERE version = '1.2.0'",
+        "UPDATE schema_version SET version = '1.2.1' WHERE version = '1.2.0'",
+    ] {
+        let database = current();
+        let before = database.query_strings(rows);
+        database.execute(damage);
+        let content = database.dump_columns("messages", &["id", "text", "timestamp"]);
+        assert_eq!(
+            follow(&database, &["verify"]),
+            ["repair", "repair --yes"],
+            "{damage}"
+        );
+        for release in &before {
+            assert!(
+                database.query_strings(rows).contains(release),
+                "{damage}: {release}"
+            );
+        }
+        assert_eq!(database.query_string(STRATEGYS_QUERY), "1.2.0", "{damage}");
+        assert_eq!(
+            database.dump_columns("messages", &["id", "text", "timestamp"]),
+            content
+        );
+        let again = json(&database, &["repair", "--yes"]);
+        assert_eq!(
+            (&again["run"], &again["repairs"]),
+            (&serde_json::Value::Null, &serde_json::json!([]))
+        );
+        assert_eq!(
+            database.query_strings("SELECT command FROM migration_runs ORDER BY rowid"),
+            ["migrate", "repair"]
+        );
+    }
+}
+
+#[test]
+fn a_repair_only_says_what_it_would_do_until_it_is_told_to() {
+    let database = current();
+    database.execute("DELETE FROM schema_version");
+    let before = database.bytes_of_folder();
+    let error = refused(&database, &["repair"], 6);
+    assert!(
+        error["hint"].as_str().unwrap().ends_with(" repair --yes"),
+        "{error}"
+    );
+    assert_eq!(database.bytes_of_folder(), before);
+    let done = json(&database, &["repair", "--yes"]);
+    let secured = PathBuf::from(done["secured"].as_str().unwrap());
+    assert!(secured.exists() && done["run"].is_string(), "{done}");
+    assert_eq!(done["repairs"][0]["subject"], "schema_version");
+}
+
+#[test]
+fn what_killed_runs_left_is_removed_and_work_to_go_on_with_is_named() {
+    let database = current();
+    database.execute(
+        "INSERT INTO migration_progress VALUES (5, 'normalize_timestamps', '1.1.0', 'journal', 'up', '7', 7, 1, 0, 0, 'now')",
+    );
+    let half = database.folder().join(".bridge-migrate-0a1b2c.tmp");
+    fs::write(&half, "half").unwrap();
+    let old = std::time::SystemTime::now() - std::time::Duration::from_secs(3600);
+    fs::File::options()
+        .write(true)
+        .open(&half)
+        .unwrap()
+        .set_modified(old)
+        .unwrap();
+    let note = database.folder().join("collab.db.rollback.json");
+    fs::write(
+        &note,
+        r#"{"backup": "collab.db.backup.20200101_000000", "from": 9, "to": 1}"#,
+    )
+    .unwrap();
+    assert_eq!(
+        follow(&database, &["migrate"]),
+        ["rollback --to 1", "repair", "repair --yes"]
+    );
+    assert!(!note.exists());
+    assert_eq!(database.count("migration_progress"), 0);
+    assert_eq!(json(&database, &["repair"])["repairs"], serde_json::json!([]));
+
+    // A note that the tool did not write is set aside, not removed.
+    fs::write(&note, "mine").unwrap();
+    let hints = follow(&database, &["migrate"]);
+    assert_eq!(hints.len(), 2, "{hints:?}");
+    assert_eq!(
+        fs::read_to_string(note.with_extension("json.aside")).unwrap(),
+        "mine"
+    );
+}
+
+#[test]
+fn an_unadopted_database_that_is_not_quite_one_gets_there() {
+    let has_shell = support::shell::sqlite3_shell().is_some();
+    for (change, hints) in [
+        (
+            "ALTER TABLE rooms ADD COLUMN archived_at TEXT",
+            ["adopt --accept-additions"].as_slice(),
+        ),
+        (
+            "CREATE TABLE schema_version (version TEXT PRIMARY KEY, applied_at, migration_file); \
+             INSERT INTO schema_version VALUES ('1.2.0', '2026-01-01 00:00:00', 'by hand')",
+            &["adopt --release 1.0.0"],
+        ),
+        ("DROP INDEX idx_active", &["*"]),
+        (
+            "DROP INDEX idx_active; ALTER TABLE rooms ADD COLUMN archived_at TEXT",
+            &["*", "adopt --accept-additions"],
+        ),
+    ] {
+        if hints[0] == "*" && !has_shell {
+            continue;
+        }
+        let database = TestDatabase::populated(172);
+        database.execute(change);
+        let status = json(&database, &["status"]);
+        if status["presence"] == "unrecognized" {
+            let said = status["hint"].as_str().unwrap();
+            assert!(hints[0] == "*" || said.ends_with(hints[0]), "{change}: {said}");
+        }
+        let found = follow(&database, &["migrate"]);
+        assert_eq!(found.len(), hints.len(), "{change}: {found:?}");
+        for (found, expected) in found.iter().zip(hints) {
+            assert!(*expected == "*" || found == expected, "{change}: {found}");
+        }
+        assert_eq!(json(&database, &["status"])["release"], "1.2.0");
+    }
+}
+
+#[test]
+fn tokens_that_a_server_cleaned_up_are_no_difference_and_new_ones_are_imported() {
+    let database = current();
+    run(&database, &["tokens", "verify"]);
+    // Gone from the file, as the server's `cleanup_expired` leaves it.
+    database.execute(
+        "INSERT INTO auth_tokens VALUES ('0123', 'c', '2020-01-01T00:00:00+00:00', '2020-02-01T00:00:00+00:00'), \
+         ('4567', 'c', '2020-01-01T00:00:00+00:00', '2020-02-01T00:00:00.5+00:00'); \
+         INSERT INTO revoked_tokens VALUES ('4567', '2020-01-02T00:00:00+00:00')",
+    );
+    let said = json(&database, &["tokens", "verify"]);
+    assert_eq!(
+        (&said["tokens"]["ended"], &said["revoked"]["ended"]),
+        (&2.into(), &1.into())
+    );
+
+    let text = fs::read_to_string(database.tokens()).unwrap();
+    let mut tokens: serde_json::Value = serde_json::from_str(&text).unwrap();
+    tokens["revoked"]
+        .as_array_mut()
+        .unwrap()
+        .push("f".repeat(43).into());
+    fs::write(database.tokens(), tokens.to_string()).unwrap();
+    assert_eq!(follow(&database, &["tokens", "verify"]), ["tokens import"]);
+
+    // What the file never had, an import cannot mend.
+    database.execute("INSERT INTO auth_tokens VALUES ('89ab', 'c', '2020-01-01T00:00:00+00:00', NULL)");
+    let error = refused(&database, &["tokens", "verify"], 6);
+    assert!(error["hint"].as_str().unwrap().starts_with("ls -l "), "{error}");
+}
