@@ -42,6 +42,7 @@ pub(crate) fn down(database: &TestDatabase, version: u32, strategy: Strategy) ->
     let options = RollbackOptions {
         target: Target::Version(version),
         strategy,
+        companion: Default::default(),
     };
     rollback(&catalog(), &settings(database), options, &mut |_| true, &Silent).unwrap()
 }

@@ -298,7 +298,7 @@ fn a_backup_that_cannot_be_read_hides_no_other() {
         .find(|finding| finding["code"] == "BV148")
         .unwrap();
     assert!(
-        found["message"].as_str().unwrap().contains("Is a directory"),
+        found["message"].as_str().unwrap().contains("it is a folder"),
         "{found}"
     );
 
@@ -445,5 +445,15 @@ fn a_backup_with_a_torn_or_empty_token_file_is_listed_as_bad() {
         );
         let latest = json(&database, &["restore", "latest", "--dry-run"]);
         assert_ne!(latest["backup"]["database"], made["database"]);
+        // The database alone is put back when that is asked for.
+        assert!(
+            error["hint"].as_str().unwrap().ends_with("--tokens present"),
+            "{error}"
+        );
+        database.execute("DELETE FROM messages WHERE rowid = 1");
+        let answer = json(&database, &["restore", name, "--tokens", "present"]);
+        assert_eq!(answer["tokens"], "kept");
+        assert_eq!(database.count("messages"), 2000);
+        assert_eq!(fs::read(database.tokens()).unwrap(), text);
     }
 }

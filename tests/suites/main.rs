@@ -27,6 +27,7 @@ mod reading;
 mod records;
 mod regression;
 mod restore;
+mod restore_tokens;
 mod status;
 mod tokens;
 mod wait;

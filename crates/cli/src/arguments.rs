@@ -1,8 +1,10 @@
 //! The arguments, as clap reads them. The commands' own arguments stand beside the commands.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use bridge_migrate_cli::config_file::Color;
+use bridge_migrate_core::catalog::Keep;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
@@ -77,6 +79,58 @@ pub(crate) struct GlobalOptions {
     /// Shows no progress bars
     #[arg(long, global = true)]
     pub(crate) no_progress: bool,
+}
+
+/// Which tokens a restore leaves, as an option of its own.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub(crate) struct TokenChoice {
+    // Written `--tokens`, like the option of every command that names the file: see `with_choice_of_tokens`.
+    #[arg(long = CHOICE_OF_TOKENS, value_name = "WHICH", hide = true)]
+    which: Option<Which>,
+}
+
+const CHOICE_OF_TOKENS: &str = "choice-of-tokens";
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Which {
+    Backup,
+    Present,
+    Merge,
+}
+
+impl From<TokenChoice> for Keep {
+    fn from(choice: TokenChoice) -> Self {
+        match choice.which {
+            Some(Which::Backup) => Self::Backup,
+            Some(Which::Present) => Self::Present,
+            Some(Which::Merge) | None => Self::Merge,
+        }
+    }
+}
+
+/// The arguments, where `--tokens merge` (or `backup`, `present`) behind `restore` and `rollback` is told from
+/// `--tokens PATH`, which they take like every command.
+pub(crate) fn with_choice_of_tokens(arguments: &[OsString]) -> Vec<OsString> {
+    let mut chosen = arguments.to_vec();
+    let is_command = |argument: &OsString| argument == "restore" || argument == "rollback";
+    let is_choice = |value: &str| ["backup", "present", "merge"].contains(&value);
+    let mut words = chosen.iter_mut().skip_while(|word| !is_command(word)).peekable();
+    while let Some(word) = words.next() {
+        let value = words.peek().and_then(|next| next.to_str());
+        match word.to_str() {
+            Some("--") => break,
+            Some("--tokens") if value.is_some_and(is_choice) => {
+                *word = format!("--{CHOICE_OF_TOKENS}").into();
+            }
+            Some(text) => {
+                if let Some(value) = text.strip_prefix("--tokens=").filter(|value| is_choice(value)) {
+                    *word = format!("--{CHOICE_OF_TOKENS}={value}").into();
+                }
+            }
+            None => {}
+        }
+    }
+    chosen
 }
 
 /// What to do.
@@ -171,6 +225,33 @@ mod tests {
             assert!(parsed.global.json);
             assert_eq!(parsed.global.db, Some(PathBuf::from("x.db")));
         }
+    }
+
+    #[test]
+    fn which_tokens_stay_is_told_from_where_they_are() {
+        let parsed = |line: &str| {
+            let words: Vec<OsString> = line.split(' ').map(Into::into).collect();
+            let parsed = Arguments::try_parse_from(with_choice_of_tokens(&words)).unwrap();
+            let keep = match parsed.command {
+                Command::Restore(arguments) => Keep::from(arguments.tokens),
+                Command::Rollback(arguments) => Keep::from(arguments.tokens),
+                _ => Keep::Merge,
+            };
+            (parsed.global.tokens, keep)
+        };
+        let path = |path: &str| Some(PathBuf::from(path));
+        assert_eq!(parsed("b restore latest"), (None, Keep::Merge));
+        assert_eq!(parsed("b restore latest --tokens backup"), (None, Keep::Backup));
+        assert_eq!(parsed("b restore --tokens=present latest"), (None, Keep::Present));
+        assert_eq!(
+            parsed("b --tokens a.json restore latest --tokens backup"),
+            (path("a.json"), Keep::Backup)
+        );
+        assert_eq!(
+            parsed("b rollback --to 1 --tokens ./merge --tokens backup"),
+            (path("./merge"), Keep::Backup)
+        );
+        assert_eq!(parsed("b status --tokens merge"), (path("merge"), Keep::Merge));
     }
 
     #[cfg(unix)]

@@ -7,7 +7,7 @@ use bridge_migrate_core::lock::with_who_locks;
 use clap::Parser;
 use clap::error::ErrorKind as ClapErrorKind;
 
-use crate::arguments::Arguments;
+use crate::arguments::{Arguments, with_choice_of_tokens};
 use crate::commands;
 use crate::context::Context;
 use crate::exit_code;
@@ -17,7 +17,7 @@ use crate::render::text::Text;
 
 /// Runs the program with its arguments, the first of which is its name.
 pub(crate) fn run(arguments: Vec<OsString>) -> u8 {
-    match Arguments::try_parse_from(&arguments) {
+    match Arguments::try_parse_from(with_choice_of_tokens(&arguments)) {
         Ok(parsed) => execute(parsed),
         Err(error) => report_parser(&arguments, &error),
     }

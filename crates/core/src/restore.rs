@@ -5,6 +5,7 @@
 //! cannot change at one instant: the database goes first, and a run that is killed in between is repaired by
 //! running it again, since every part of it can be done twice.
 
+mod companion;
 mod in_doubt;
 mod in_place;
 mod replace;
@@ -14,20 +15,21 @@ mod secure;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+pub use companion::CompanionChange;
+pub(crate) use companion::CompanionPart;
 use in_doubt::in_doubt;
 pub(crate) use in_place::Decision;
 use in_place::Put;
 use serde::Serialize;
 
 use crate::backup::{
-    BEFORE_RESTORE, Backup, BackupFacts, Contents, ProblemKind, companion_bytes, is_damage, read_contents,
+    BEFORE_RESTORE, Backup, BackupFacts, Contents, Problem, ProblemKind, is_damage, read_contents,
     space_needed, verify,
 };
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, EntryCounts, Keep};
 use crate::connection::{FileState, SIDECARS, inspect, open_still, with_reader};
-use crate::digest::digest_file;
 use crate::error::{Error, ErrorKind, Hint, Result};
-use crate::event::{Event, Observer, Silent};
+use crate::event::{Event, Observer};
 use crate::expected;
 use crate::failed_run::after_replacing;
 use crate::regular_file::make_folder;
@@ -47,6 +49,8 @@ pub struct RestoreOptions {
     pub dry_run: bool,
     /// Accepts a plain copy of a database that has no manifest, if a full check finds it sound.
     pub accept_without_manifest: bool,
+    /// Which companion there is afterwards, and what the tables hold that hold the same.
+    pub companion: Keep,
     /// What is known of the present state, for the backup that secures it.
     pub present: BackupFacts,
 }
@@ -91,20 +95,6 @@ pub struct TableRows {
     pub backup: Option<u64>,
 }
 
-/// What the restore means for the companion file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CompanionChange {
-    /// It is as in the backup.
-    Same,
-    /// It is replaced by the backup's.
-    Replaced,
-    /// There is none, and the backup's is put there.
-    Created,
-    /// The backup has none; the present one, if any, stays.
-    NotInBackup,
-}
-
 /// What a restore did, or would do.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RestoreOutcome {
@@ -120,6 +110,8 @@ pub struct RestoreOutcome {
     pub tables: Vec<TableRows>,
     /// What became of the companion file.
     pub companion: CompanionChange,
+    /// What became of its entries.
+    pub entries: EntryCounts,
     /// Whether another process wrote between the restore and the check of its result, so that row counts
     /// could not be compared exactly. What was written before is in `secured`.
     pub written_since: bool,
@@ -223,8 +215,10 @@ pub(crate) fn put_back(
         Some(manifest) => manifest.database.contents.clone(),
         None => read_contents(&open_still(&backup.database)?)?,
     };
-    let companion = companion_change(settings, backup)?;
+    let part = CompanionPart::new(settings, backup, options.companion)?;
     let present = Present::look(settings)?;
+    // What cannot be merged is refused before anything is changed.
+    let (companion, entries) = part.foresee(None)?;
 
     let mut outcome = RestoreOutcome {
         dry_run: options.dry_run,
@@ -233,6 +227,7 @@ pub(crate) fn put_back(
         placement: present.placement(),
         tables: Vec::new(),
         companion,
+        entries,
         written_since: false,
         lock_ms: None,
     };
@@ -240,17 +235,19 @@ pub(crate) fn put_back(
         observer.observe(&Event::Warning { message });
     }
     if options.dry_run {
-        let now = match present {
-            Present::Database => contents_now(settings)?,
+        let seen = match present {
+            Present::Database => contents_now(settings, &part)?,
             Present::Missing | Present::Damaged => None,
         };
+        let (now, foreseen) = seen.unzip();
         outcome.tables = table_rows(now.as_ref(), &wanted);
+        (outcome.companion, outcome.entries) = foreseen.unwrap_or((companion, entries));
         return Ok(outcome);
     }
 
-    check_room(settings, backup)?;
+    check_room(settings, backup, &part)?;
     remove_abandoned(&folder_of(&settings.database));
-    let put = put_database(settings, backup, &wanted, options, decision, observer)?;
+    let put = put_database(settings, backup, &wanted, &part, options, decision, observer)?;
     outcome.tables = table_rows(put.now.as_ref(), &wanted);
     outcome.secured = put.secured;
     outcome.written_since = put.written_since;
@@ -259,13 +256,14 @@ pub(crate) fn put_back(
         Some(_) => Placement::InPlace,
         None => Placement::NewFile,
     };
-    if let (Some(from), CompanionChange::Replaced | CompanionChange::Created) = (&backup.companion, companion)
-    {
-        replace::replace_companion(settings, from).map_err(|error| {
-            let rest = "The companion file may still be as it was. Run the restore again.";
-            after_replacing(error, settings, &backup.database, rest).with_hint(again(&backup.database))
-        })?;
-    }
+    let before = match &outcome.secured {
+        Secured::Backup { backup } => Some(backup.database.as_path()),
+        Secured::Damaged { .. } | Secured::Nothing => None,
+    };
+    (outcome.companion, outcome.entries) = part.publish(before).map_err(|error| {
+        let rest = "The companion file may still be as it was. Run the restore again.";
+        after_replacing(error, settings, &backup.database, rest).with_hint(again(&backup.database))
+    })?;
     Ok(outcome)
 }
 
@@ -274,17 +272,22 @@ fn put_database(
     settings: &Settings,
     backup: &Backup,
     wanted: &Contents,
+    companion: &CompanionPart<'_>,
     options: &RestoreOptions,
     decision: Option<Decision<'_>>,
     observer: &dyn Observer,
 ) -> Result<Put> {
     let from = backup.database.as_path();
+    let ready = || {
+        let merged = in_place::merged_copy(from, companion, &folder_of(&settings.database))?;
+        replace::ready(settings, merged.as_ref().map_or(from, WholeFile::path), observer)
+    };
     let mut present = Present::look(settings)?;
     if present == Present::Missing {
-        let file = replace::ready(settings, from, observer)?;
+        let file = ready()?;
         let files = secure::copy_raw(settings, &SIDECARS)?;
         let is_put = replace::put_where_none_is(settings, file)
-            .map_err(|error| in_doubt(error, settings, from, None))?;
+            .map_err(|error| in_doubt(error, settings, (from, from), None))?;
         if is_put {
             return Ok(Put::new_file(&files));
         }
@@ -296,18 +299,18 @@ fn put_database(
         if facts.reason.is_empty() {
             BEFORE_RESTORE.clone_into(&mut facts.reason);
         }
-        if let Some(put) = in_place::put(settings, from, wanted, &facts, decision, observer)? {
+        if let Some(put) = in_place::put(settings, from, wanted, companion, &facts, decision, observer)? {
             return Ok(put);
         }
     }
     let mut files = secure::copy_raw(settings, &SIDECARS)?;
-    if let Some(put) = in_place::put_over_damage(settings, from, wanted, &mut files, observer)? {
+    if let Some(put) = in_place::put_over_damage(settings, from, wanted, companion, &mut files, observer)? {
         return Ok(put);
     }
-    let file = replace::ready(settings, from, observer)?;
+    let file = ready()?;
     replace::put_over_damaged(settings, file, &files).map_err(|error| match error.truth() {
         Some(_) => error,
-        None => in_doubt(error, settings, from, None),
+        None => in_doubt(error, settings, (from, from), None),
     })?;
     Ok(Put::new_file(&files))
 }
@@ -365,14 +368,20 @@ fn refuse_invalid(
     }
     // Without a manifest, nothing but the copy itself can tell whether it is sound.
     let full = backup.manifest.is_none();
+    let of_companion = |problem: &Problem| Some(&problem.file) == backup.companion.as_ref();
     let problems: Vec<_> = verify(settings, backup, full, observer)?
         .into_iter()
         .filter(|problem| !(options.accept_without_manifest && problem.kind == ProblemKind::ManifestMissing))
-        .map(|problem| problem.message)
+        .filter(|problem| !(options.companion == Keep::Present && of_companion(problem)))
         .collect();
     if problems.is_empty() {
         return Ok(());
     }
+    let hint = match problems.iter().all(of_companion) {
+        true => companion::restore_with(backup, Keep::Present),
+        false => Hint::tool(["backup", "list"]),
+    };
+    let problems: Vec<_> = problems.into_iter().map(|problem| problem.message).collect();
     Err(Error::new(
         ErrorKind::BackupInvalid,
         format!(
@@ -382,15 +391,16 @@ fn refuse_invalid(
         ),
     )
     .with_truth("Nothing was changed.")
-    .with_hint(Hint::tool(["backup", "list"])))
+    .with_hint(hint))
 }
 
 /// Everything that can be known to fail is tried before anything is changed.
-fn check_room(settings: &Settings, backup: &Backup) -> Result<()> {
+fn check_room(settings: &Settings, backup: &Backup, companion: &CompanionPart<'_>) -> Result<()> {
     let length = |path: &Path| path.metadata().map_or(0, |metadata| metadata.len());
     let folder = folder_of(&settings.database);
     // The new pages, and the old ones in the journal.
-    let put = length(&backup.database) + length(&settings.database);
+    let copies = if companion.changes_tables { 2 } else { 1 };
+    let put = copies * length(&backup.database) + length(&settings.database);
     let companion = backup.companion.as_deref().map_or(0, length);
     let secure = space_needed(settings)?;
 
@@ -407,11 +417,16 @@ fn check_room(settings: &Settings, backup: &Backup) -> Result<()> {
     Ok(())
 }
 
-fn contents_now(settings: &Settings) -> Result<Option<Contents>> {
-    match with_reader(&settings.database, settings.busy_timeout, |reader| {
-        read_contents(reader)
-    }) {
-        Ok(contents) => Ok(Some(contents)),
+/// What the present database holds, and what becomes of the companion beside it; `None` when it is damaged.
+fn contents_now(
+    settings: &Settings,
+    companion: &CompanionPart<'_>,
+) -> Result<Option<(Contents, (CompanionChange, EntryCounts))>> {
+    let seen = with_reader(&settings.database, settings.busy_timeout, |reader| {
+        Ok((read_contents(reader)?, companion.foresee(Some(reader))?))
+    });
+    match seen {
+        Ok(seen) => Ok(Some(seen)),
         Err(error) if is_damage(&error) => Ok(None),
         Err(error) => Err(error),
     }
@@ -431,21 +446,6 @@ fn table_rows(now: Option<&Contents>, backup: &Contents) -> Vec<TableRows> {
             backup: backup.tables.get(table).copied(),
         })
         .collect()
-}
-
-fn companion_change(settings: &Settings, backup: &Backup) -> Result<CompanionChange> {
-    let Some(copy) = &backup.companion else {
-        return Ok(CompanionChange::NotInBackup);
-    };
-    if companion_bytes(&settings.companion)?.is_none() {
-        return Ok(CompanionChange::Created);
-    }
-    let digest = |path: &Path| digest_file(path, "", &Silent);
-    if digest(copy)? == digest(&settings.companion)? {
-        Ok(CompanionChange::Same)
-    } else {
-        Ok(CompanionChange::Replaced)
-    }
 }
 
 fn again(copy: &Path) -> Hint {

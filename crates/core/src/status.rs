@@ -41,7 +41,7 @@ pub struct Status {
     pub lock: Option<Holder>,
     /// The last run that changed the database.
     pub last_run: Option<RecordedRun>,
-    /// The newest complete backup.
+    /// The newest complete backup, also one that secures a state and so is not the `latest`.
     pub last_backup: Option<Backup>,
     /// What rollbacks kept and has not come back.
     pub kept: Vec<Kept>,

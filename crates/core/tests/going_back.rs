@@ -38,6 +38,7 @@ fn back_to(version: u32, strategy: Strategy) -> RollbackOptions {
     RollbackOptions {
         target: Target::Version(version),
         strategy,
+        companion: Default::default(),
     }
 }
 

@@ -26,6 +26,7 @@ fn back(place: &Place, version: u32, strategy: Strategy) -> Result<(), Error> {
     let options = RollbackOptions {
         target: Target::Version(version),
         strategy,
+        companion: Default::default(),
     };
     rollback(&catalog(), &place.settings, options, &mut |_| true, &Silent).map(drop)
 }
@@ -175,6 +176,7 @@ fn an_interrupted_rollback_is_completed_and_nothing_else_runs_meanwhile() {
         let options = RollbackOptions {
             target: Target::Version(version),
             strategy,
+            companion: Default::default(),
         };
         interrupted(2, |stop| {
             rollback(&catalog(), &place.settings, options, &mut |_| true, stop).unwrap();
@@ -262,6 +264,7 @@ fn unknown_targets_and_targets_ahead_are_refused() {
         let options = RollbackOptions {
             target,
             strategy: Strategy::Auto,
+            companion: Default::default(),
         };
         let error = plan(&catalog(), &place.settings, options).unwrap_err();
         assert_eq!(error.kind(), kind, "{target}");
@@ -272,6 +275,7 @@ fn unknown_targets_and_targets_ahead_are_refused() {
         let options = RollbackOptions {
             target,
             strategy: Strategy::Auto,
+            companion: Default::default(),
         };
         let error = plan(&catalog(), &place.settings, options).unwrap_err();
         assert!(error.message().contains("lies ahead"), "{error}");
@@ -374,6 +378,7 @@ fn a_restore_point_that_the_system_does_not_give_hinders_no_way_without_it() {
         let options = RollbackOptions {
             target: Target::Version(1),
             strategy,
+            companion: Default::default(),
         };
         let plan = plan(&catalog(), &place.settings, options).unwrap();
         let way = plan
@@ -420,6 +425,7 @@ fn a_restore_that_fails_is_told_before_the_note_that_it_leaves() {
     let options = RollbackOptions {
         target: Target::Version(2),
         strategy: Strategy::Restore,
+        companion: Default::default(),
     };
     let observer = TakeAway {
         point: &point.database,
@@ -522,6 +528,7 @@ fn restoring_counts_what_was_added_changed_and_removed() {
     let options = RollbackOptions {
         target: Target::Version(2),
         strategy: Strategy::Restore,
+        companion: Default::default(),
     };
     let loses = |place: &Place| -> Vec<String> {
         let plan = plan(&catalog(), &place.settings, options).unwrap();
@@ -612,6 +619,7 @@ fn triggers_do_not_run_again_over_what_is_reclaimed() {
     let options = RollbackOptions {
         target: Target::Version(4),
         strategy: Strategy::Down,
+        companion: Default::default(),
     };
     let done = rollback(&with_edits(), &place.settings, options, &mut |_| true, &Silent).unwrap();
     let mode = done.kept[0].metadata().unwrap().permissions().mode() & 0o777;
@@ -687,6 +695,7 @@ fn an_older_program_says_which_release_a_newer_database_is_at() {
         let options = RollbackOptions {
             target,
             strategy: Strategy::Auto,
+            companion: Default::default(),
         };
         let plan = plan(&catalog(), &place.settings, options).unwrap();
         (plan.from.to_string(), plan.to.to_string())

@@ -310,6 +310,7 @@ fn tables_named_like_functions_of_sqlite_hinder_nothing() {
     let options = RollbackOptions {
         target: Target::Version(1),
         strategy: Strategy::Down,
+        companion: Default::default(),
     };
     rollback(&catalog(), &place.settings, options, &mut |_| true, &Silent).unwrap();
     assert_eq!(rows(), before);

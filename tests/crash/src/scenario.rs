@@ -183,6 +183,7 @@ impl Scenario {
                 let options = RollbackOptions {
                     target: Target::Version(1),
                     strategy: Strategy::Down,
+                    companion: Default::default(),
                 };
                 rollback(&self.catalog, &settings, options, &mut |_| true, observer).map(drop)
             }

@@ -57,7 +57,7 @@ pub fn parse(bytes: &[u8]) -> Result<Document, Flaw> {
         })
 }
 
-fn hash(token: &str) -> TokenHash {
+pub(super) fn hash(token: &str) -> TokenHash {
     let digest = Sha256::digest(token.as_bytes());
     let mut hex = String::with_capacity(64);
     for byte in digest {

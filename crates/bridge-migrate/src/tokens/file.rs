@@ -3,11 +3,13 @@
 use std::path::Path;
 
 use bridge_migrate_core::backup::read_companion;
-use bridge_migrate_core::catalog::{Companion, Flaw};
+use bridge_migrate_core::catalog::{Companion, Flaw, Keep, Merged, Side};
 use bridge_migrate_core::error::{Error, ErrorKind, Hint, Result, shell_quote};
 use bridge_migrate_core::settings::Settings;
 
 use super::document::{Document, parse};
+use super::import::TABLES;
+use super::merge;
 
 /// The format of the token file.
 #[derive(Debug, Clone, Copy)]
@@ -20,6 +22,20 @@ impl Companion for TokenFile {
 
     fn check(&self, bytes: &[u8]) -> std::result::Result<(), Flaw> {
         parse(bytes).map(drop)
+    }
+
+    fn tables(&self) -> &'static [&'static str] {
+        TABLES
+    }
+
+    fn merge(
+        &self,
+        settings: &Settings,
+        keep: Keep,
+        backup: &Side<'_>,
+        present: &Side<'_>,
+    ) -> Result<Merged> {
+        merge::merge(settings, keep, backup, present)
     }
 
     fn hint(&self, path: &Path, flaw: &Flaw) -> Hint {

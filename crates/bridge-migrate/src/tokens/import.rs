@@ -8,8 +8,12 @@ use bridge_migrate_core::rusqlite::{self, Connection, Row};
 use bridge_migrate_core::settings::Settings;
 use bridge_migrate_core::time_zone::TimeZone;
 
+use super::document::Token;
 use super::file;
 use crate::timestamps::to_utc_isoformat;
+
+/// The tables that hold what the token file holds.
+pub(super) const TABLES: &[&str] = &["auth_tokens", "revoked_tokens"];
 
 /// Imports the token file into `auth_tokens` and `revoked_tokens`, by the tokens' SHA-256.
 ///
@@ -25,7 +29,7 @@ impl Import for TokenImport {
     }
 
     fn tables(&self) -> &'static [&'static str] {
-        &["auth_tokens", "revoked_tokens"]
+        TABLES
     }
 
     fn read(&self, settings: &Settings) -> Result<Vec<ImportedRows>> {
@@ -34,29 +38,17 @@ impl Import for TokenImport {
         };
         let zone = &settings.time_zone;
         let tokens = document.tokens.into_iter().map(|(hash, token)| {
-            vec![
-                Value::Text(hash),
-                Value::Text(token.client_id),
-                time_value(token.created_at, zone),
-                time_value(token.expires_at, zone),
-            ]
+            let [client, created, expires] = row(token, zone);
+            vec![Value::Text(hash), client, created, expires]
         });
-        let now = time_value(Some(clock::timestamp(settings.clock.now())), &TimeZone::Utc);
+        let now = now(settings);
         let revoked = document
             .revoked
             .into_iter()
             .map(|hash| vec![Value::Text(hash), now.clone()]);
         Ok(vec![
-            ImportedRows {
-                table: "auth_tokens",
-                columns: &["token_hash", "client_id", "created_at", "expires_at"],
-                rows: tokens.collect(),
-            },
-            ImportedRows {
-                table: "revoked_tokens",
-                columns: &["token_hash", "revoked_at"],
-                rows: revoked.collect(),
-            },
+            token_rows(tokens.collect()),
+            revoked_rows(revoked.collect()),
         ])
     }
 
@@ -90,6 +82,36 @@ impl Import for TokenImport {
         }
         Ok(only)
     }
+}
+
+pub(super) fn token_rows(rows: Vec<Vec<Value>>) -> ImportedRows {
+    ImportedRows {
+        table: "auth_tokens",
+        columns: &["token_hash", "client_id", "created_at", "expires_at"],
+        rows,
+    }
+}
+
+pub(super) fn revoked_rows(rows: Vec<Vec<Value>>) -> ImportedRows {
+    ImportedRows {
+        table: "revoked_tokens",
+        columns: &["token_hash", "revoked_at"],
+        rows,
+    }
+}
+
+/// What the database says of a token besides its hash.
+pub(super) fn row(token: Token, zone: &TimeZone) -> [Value; 3] {
+    [
+        Value::Text(token.client_id),
+        time_value(token.created_at, zone),
+        time_value(token.expires_at, zone),
+    ]
+}
+
+/// The time of a revocation that the file does not tell.
+pub(super) fn now(settings: &Settings) -> Value {
+    time_value(Some(clock::timestamp(settings.clock.now())), &TimeZone::Utc)
 }
 
 /// Whether the row's first value is a hash that the file has, too.

@@ -6,6 +6,7 @@ mod compare;
 mod document;
 mod file;
 mod import;
+mod merge;
 
 #[cfg(test)]
 mod tests;

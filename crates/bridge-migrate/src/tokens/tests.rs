@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bridge_migrate_core::backup::COMPANION_LIMIT;
-use bridge_migrate_core::catalog::{Import, ImportedRows};
+use bridge_migrate_core::catalog::{Companion, EntryCounts, Import, ImportedRows, Keep, Side};
 use bridge_migrate_core::clock::Clock;
 use bridge_migrate_core::error::{Error, ErrorKind};
 use bridge_migrate_core::settings::Settings;
@@ -14,7 +14,7 @@ use rusqlite::Connection;
 use rusqlite::types::Value;
 use tempfile::TempDir;
 
-use super::{Agreement, TokenImport, compare};
+use super::{Agreement, TokenFile, TokenImport, compare};
 use crate::catalog;
 
 /// SHA-256 of `alpha` and of `beta`, from coreutils.
@@ -329,4 +329,54 @@ fn a_comparison_with_a_database_without_token_tables_says_what_to_do() {
     let error = compare(&Connection::open_in_memory().unwrap(), &Bridge::new().settings).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::SchemaMismatch);
     insta::assert_snapshot!(error, @"cannot compare the token file with the database: it has no table auth_tokens");
+}
+
+#[test]
+fn a_merged_file_has_every_field_of_both_and_is_as_the_server_writes_it() {
+    let backup = br#"{"tokens": {"a": {"client_id": "x", "note": [1,  2.50]}, "b": {"client_id": "old"}},
+        "revoked": ["b", "gone"], "of_backup": 1, "both": "old"}"#;
+    let present = br#"{"both": "new", "tokens": {"b": {"client_id": "new"}, "c": {"client_id": "\u00e9"}}, "revoked": ["c"]}"#;
+    fn side(file: &[u8]) -> Side<'_> {
+        Side {
+            file: Some(file),
+            database: None,
+        }
+    }
+    let merged = |keep, then: &[u8], today: &[u8]| {
+        TokenFile
+            .merge(&Bridge::new().settings, keep, &side(then), &side(today))
+            .unwrap()
+    };
+    let both = merged(Keep::Merge, backup, present);
+    insta::assert_snapshot!(String::from_utf8(both.file.clone().unwrap()).unwrap(), @r#"
+    {
+      "tokens": {
+        "a": {"client_id": "x", "note": [1,  2.50]},
+        "b": {"client_id": "new"},
+        "c": {"client_id": "\u00e9"}
+      },
+      "revoked": [
+        "c",
+        "b",
+        "gone"
+      ],
+      "both": "new",
+      "of_backup": 1
+    }
+    "#);
+    // The second time nothing is left to merge, and the bytes stay.
+    let file = both.file.unwrap();
+    assert_eq!(merged(Keep::Merge, backup, &file).file.unwrap(), file);
+    assert_eq!(merged(Keep::Merge, &file, present).file.unwrap(), file);
+    assert_eq!(merged(Keep::Backup, backup, present).file.unwrap(), backup);
+    assert_eq!(merged(Keep::Present, backup, present).file.unwrap(), present);
+    assert_eq!(
+        both.counts,
+        EntryCounts {
+            came_back: 1,
+            went: 1,
+            stay_revoked: 0,
+            kept: 0
+        }
+    );
 }

@@ -7,6 +7,7 @@ use bridge_migrate_core::backup::{self, BackupFacts};
 use bridge_migrate_core::lock::MigrationLock;
 use bridge_migrate_core::restore::{RestoreOptions, refuse_foreign, restore};
 
+use crate::arguments::TokenChoice;
 use crate::context::Context;
 use crate::exit_code;
 use crate::failure::Failure;
@@ -15,6 +16,10 @@ use crate::render::restore::RestoreReport;
 /// Puts the database and the token file back as a backup has them
 ///
 /// The present state is secured in a backup first. Servers see the old or the new content whole.
+///
+/// Tokens that were issued since the backup stay, and those that were revoked since stay revoked, in the file and in
+/// the database. `--tokens backup` takes them as they are in the backup, `--tokens present` as they are now; with any
+/// other value, --tokens is the path of the token file.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// The backup: `latest` (of those that no restore or rollback made), its stamp (20260222_153045), or a file of it
@@ -28,6 +33,8 @@ pub(crate) struct Arguments {
     /// Accepts a backup of another application's database
     #[arg(long)]
     force: bool,
+    #[command(flatten)]
+    pub(crate) tokens: TokenChoice,
 }
 
 pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failure> {
@@ -41,6 +48,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failur
         dry_run: arguments.dry_run,
         accept_without_manifest: arguments.accept_without_manifest,
         present: BackupFacts::default(),
+        companion: arguments.tokens.into(),
     };
     // A dry run only reads, and must not wait for others.
     let lock = if arguments.dry_run {

@@ -5,6 +5,7 @@ use std::io::{BufRead as _, IsTerminal as _};
 use bridge_migrate_core::Target;
 use bridge_migrate_core::rollback::{self, RollbackOptions, RollbackPlan, Strategy};
 
+use crate::arguments::TokenChoice;
 use crate::context::Context;
 use crate::exit_code;
 use crate::failure::Failure;
@@ -15,7 +16,8 @@ use crate::render::rollback::{RollbackPlanReport, RollbackReport};
 ///
 /// Says beforehand what each way would lose. When something would be lost, a terminal is asked; without one,
 /// --yes is needed. What is dropped is kept in a file beside the backups, from which `kept reclaim` takes
-/// it back.
+/// it back. When the run's backup is put back, `--tokens merge` (the default), `backup` or `present` says which tokens
+/// there are afterwards, as for `restore`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// Where to go: a migration, a release, or -1 for the one before
@@ -30,6 +32,8 @@ pub(crate) struct Arguments {
     /// Goes back without asking, also when something is lost
     #[arg(long)]
     yes: bool,
+    #[command(flatten)]
+    pub(crate) tokens: TokenChoice,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -57,6 +61,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failur
     let options = RollbackOptions {
         target: arguments.to,
         strategy: arguments.strategy.into(),
+        companion: arguments.tokens.into(),
     };
     if arguments.dry_run {
         let plan = rollback::plan(&catalog, settings, options)?;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use bridge_migrate_core::backup::Backup;
+use bridge_migrate_core::catalog::EntryCounts;
 use bridge_migrate_core::restore::{CompanionChange, Placement, RestoreOutcome, Secured, TableRows};
 use serde::Serialize;
 
@@ -25,6 +26,7 @@ pub(crate) struct RestoreReport {
     pub(crate) placement: Placement,
     pub(crate) tables: Vec<TableRows>,
     pub(crate) tokens: CompanionChange,
+    pub(crate) token_counts: EntryCounts,
     /// The token file, where it changed.
     #[serde(serialize_with = "optional_path")]
     pub(crate) tokens_path: Option<PathBuf>,
@@ -49,7 +51,7 @@ impl RestoreReport {
         };
         let touches_tokens = matches!(
             outcome.companion,
-            CompanionChange::Replaced | CompanionChange::Created
+            CompanionChange::Replaced | CompanionChange::Created | CompanionChange::Merged
         );
         Self {
             dry_run: outcome.dry_run,
@@ -59,6 +61,7 @@ impl RestoreReport {
             placement: outcome.placement,
             tables: outcome.tables.clone(),
             tokens: outcome.companion,
+            token_counts: outcome.entries,
             tokens_path: touches_tokens.then_some(tokens),
             written_since: outcome.written_since,
             lock_ms: outcome.lock_ms,
@@ -86,9 +89,12 @@ impl Report for RestoreReport {
             CompanionChange::Same => "as in the backup",
             CompanionChange::Replaced => "replaced by the backup's",
             CompanionChange::Created => "put back",
+            CompanionChange::Merged => "the backup's and the present ones",
+            CompanionChange::Kept => "as they are at present",
             CompanionChange::NotInBackup => "not in the backup; what is there stays",
         };
         field(&mut page, "tokens", tokens);
+        token_counts(&mut page, &self.token_counts, self.dry_run);
         if self.placement == Placement::NewFile {
             let text = "a new file: servers that have the old one open must open it again";
             field(&mut page, "database", text);
@@ -108,6 +114,27 @@ impl Report for RestoreReport {
             page.push_str(&rows_table(&changed));
         }
         page
+    }
+}
+
+/// How many tokens come back, go, stay revoked and stay, if any do.
+pub(super) fn token_counts(page: &mut String, counts: &EntryCounts, dry_run: bool) {
+    let verb = |past: &'static str, future: &'static str| if dry_run { future } else { past };
+    let parts: Vec<String> = [
+        (counts.came_back, verb("came back", "would come back")),
+        (counts.went, verb("went", "would go")),
+        (counts.stay_revoked, verb("stayed revoked", "would stay revoked")),
+        (
+            counts.kept,
+            verb("issued since stayed", "issued since would stay"),
+        ),
+    ]
+    .into_iter()
+    .filter(|(number, _)| *number > 0)
+    .map(|(number, what)| format!("{} {what}", count(number)))
+    .collect();
+    if !parts.is_empty() {
+        field(page, "", &parts.join(", "));
     }
 }
 
@@ -153,14 +180,21 @@ mod tests {
                 rows("reactions", Some(3), None),
                 rows("rooms", Some(4), Some(4)),
             ],
-            tokens: CompanionChange::Replaced,
+            tokens: CompanionChange::Merged,
+            token_counts: EntryCounts {
+                came_back: 3,
+                went: 0,
+                stay_revoked: 1,
+                kept: 2,
+            },
             tokens_path: Some("data/tokens.json".into()),
             written_since: false,
             lock_ms: None,
         };
         insta::assert_snapshot!(strip_str(&report.render()), @"
         would restore data/collab.db.backup.20260222_153045
-        tokens       replaced by the backup's
+        tokens       the backup's and the present ones
+                     3 would come back, 1 would stay revoked, 2 issued since would stay
         database     a new file: servers that have the old one open must open it again
         TABLE      ROWS BEFORE  ROWS IN BACKUP
         messages         1,200           1,000

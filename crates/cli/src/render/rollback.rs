@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 
+use bridge_migrate_core::catalog::EntryCounts;
 use bridge_migrate_core::rollback::{Loss, RollbackOutcome, RollbackPlan, Strategy};
 use bridge_migrate_core::step::StepOutcome;
 use bridge_migrate_core::undo::Conflict;
 use serde::Serialize;
 
+use super::restore::token_counts;
 use super::{CAUTION, STRONG, count, counted, duration, field, line, safe, styled, version};
 use crate::json::{Position, optional_path};
 use crate::output::{Report, shown};
@@ -27,6 +29,8 @@ pub(crate) struct RollbackPlanReport {
     pub(crate) alternatives: Vec<AlternativeReport>,
     #[serde(serialize_with = "optional_path")]
     pub(crate) restore_point: Option<PathBuf>,
+    /// What becomes of tokens when the restore point is put back.
+    pub(crate) token_counts: Option<EntryCounts>,
     pub(crate) lock_budget_ms: u64,
 }
 
@@ -80,6 +84,7 @@ impl RollbackPlanReport {
             loses: plan.loses.clone(),
             alternatives: alternatives.collect(),
             restore_point: plan.restore_point.as_ref().map(|point| point.database.clone()),
+            token_counts: plan.entries,
             lock_budget_ms,
         }
     }
@@ -108,6 +113,9 @@ impl Report for RollbackPlanReport {
         }
         if let Some(point) = &self.restore_point {
             field(&mut page, "restores", &shown(point));
+        }
+        if let Some(counts) = &self.token_counts {
+            token_counts(&mut page, counts, true);
         }
         for step in &self.reverted {
             let Some(why) = &step.over_budget else { continue };
@@ -176,6 +184,8 @@ pub(crate) struct RollbackReport {
     /// The backup of the state before.
     #[serde(serialize_with = "optional_path")]
     pub(crate) backup: Option<PathBuf>,
+    /// What became of tokens when a restore point was put back.
+    pub(crate) token_counts: Option<EntryCounts>,
     /// How long other processes were kept out, if a restore point was put back in place.
     pub(crate) lock_ms: Option<u64>,
     pub(crate) run: Option<String>,
@@ -217,6 +227,7 @@ impl RollbackReport {
                 .map(|file| file.to_string_lossy().into_owned())
                 .collect(),
             backup: outcome.secured.clone(),
+            token_counts: outcome.entries,
             lock_ms: outcome.lock_ms,
             run: outcome.run.clone(),
         }
@@ -237,6 +248,9 @@ impl Report for RollbackReport {
                 &mut page,
                 &format!("secured the state before in {}", shown(backup)),
             );
+        }
+        if let Some(counts) = &self.token_counts {
+            token_counts(&mut page, counts, false);
         }
         for file in &self.kept {
             line(&mut page, &format!("kept what was dropped in {}", safe(file)));
@@ -342,6 +356,7 @@ mod tests {
                 },
             ],
             restore_point: None,
+            token_counts: None,
             lock_budget_ms: 250,
         }
     }
@@ -379,6 +394,7 @@ mod tests {
             }],
             kept: vec!["data/collab.db.kept.20260222_153045_5f2c01aa.V009".to_owned()],
             backup: Some("data/collab.db.backup.20260222_153045".into()),
+            token_counts: None,
             lock_ms: None,
             run: Some("5f2c01aa".to_owned()),
         };

@@ -25,7 +25,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// # Errors
 /// [`ErrorKind::CompanionInvalid`] when it is not a regular file, [`ErrorKind::Permission`] when it cannot
 /// be looked at.
-pub(crate) fn companion_bytes(companion: &Path) -> Result<Option<u64>> {
+pub(super) fn companion_bytes(companion: &Path) -> Result<Option<u64>> {
     match companion.metadata() {
         Ok(metadata) if metadata.is_file() => Ok(Some(metadata.len())),
         Ok(_) => Err(Error::new(

@@ -17,7 +17,6 @@ mod verify;
 use std::path::PathBuf;
 
 pub(crate) use check::{is_damage, unread_page};
-pub(crate) use companion::companion_bytes;
 pub use companion::{COMPANION_LIMIT, read_companion};
 pub use contents::Contents;
 pub(crate) use contents::read_contents;

@@ -3,7 +3,12 @@
 use std::fmt;
 use std::path::Path;
 
-use crate::error::{Hint, shell_quote};
+use rusqlite::Connection;
+use serde::{Deserialize, Serialize};
+
+use super::ImportedRows;
+use crate::error::{Hint, Result, shell_quote};
+use crate::settings::Settings;
 
 /// The companion file's format.
 pub trait Companion: fmt::Debug + Send + Sync {
@@ -14,12 +19,88 @@ pub trait Companion: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// What is wrong with them, without a value of theirs.
-    fn check(&self, bytes: &[u8]) -> Result<(), Flaw>;
+    fn check(&self, bytes: &[u8]) -> std::result::Result<(), Flaw>;
+
+    /// The tables that hold what the file holds.
+    fn tables(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// What a restore leaves in the file, and in the restored database.
+    ///
+    /// # Errors
+    /// When a side cannot be read.
+    fn merge(&self, _: &Settings, keep: Keep, backup: &Side<'_>, present: &Side<'_>) -> Result<Merged> {
+        let side = if keep == Keep::Present { present } else { backup };
+        Ok(Merged {
+            file: side.file.or(present.file).map(<[u8]>::to_vec),
+            ..Merged::default()
+        })
+    }
 
     /// The command to type next when the file at `path` has a flaw.
     fn hint(&self, path: &Path, _flaw: &Flaw) -> Hint {
         Hint::shell(format!("ls -l {}", shell_quote(path)))
     }
+}
+
+/// Which of the two a restore leaves.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Keep {
+    /// The backup's, as it was.
+    Backup,
+    /// The present one, also in the restored database.
+    Present,
+    /// Both: what came since stays, and what was revoked since stays revoked.
+    #[default]
+    Merge,
+}
+
+impl fmt::Display for Keep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Backup => "backup",
+            Self::Present => "present",
+            Self::Merge => "merge",
+        })
+    }
+}
+
+/// One of the two states between which a restore decides.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Side<'a> {
+    /// The whole companion file; `None` when there is none.
+    pub file: Option<&'a [u8]>,
+    /// The database; `None` when it cannot be read.
+    pub database: Option<&'a Connection>,
+}
+
+/// What a restore leaves.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Merged {
+    /// The companion file; `None` when there is to be none. Where nothing but the spelling differs, it is as in the
+    /// present one, or else as in the backup.
+    pub file: Option<Vec<u8>>,
+    /// Rows that the restored database is to have. One whose key it has takes its place.
+    pub put: Vec<ImportedRows>,
+    /// Keys of rows that it is not to have.
+    pub taken: Vec<ImportedRows>,
+    /// What changes for whoever is known by an entry.
+    pub counts: EntryCounts,
+}
+
+/// Entries of the companion file and its tables that a restore brings back, takes away or keeps.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct EntryCounts {
+    /// That are not valid at present, and will be.
+    pub came_back: u64,
+    /// That are valid at present, and will not be.
+    pub went: u64,
+    /// That are valid in the backup, were revoked since, and stay so.
+    pub stay_revoked: u64,
+    /// That came since the backup, and stay valid.
+    pub kept: u64,
 }
 
 /// Why bytes are no companion file. Tells positions, never values.
@@ -47,7 +128,7 @@ impl Companion for AnyBytes {
         "companion file"
     }
 
-    fn check(&self, bytes: &[u8]) -> Result<(), Flaw> {
+    fn check(&self, bytes: &[u8]) -> std::result::Result<(), Flaw> {
         match bytes {
             [] => Err(Flaw::Unfinished("it is empty".to_owned())),
             _ => Ok(()),

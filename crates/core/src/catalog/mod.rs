@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use naming::{Release, Target};
 
 pub(crate) use companion::AnyBytes;
-pub use companion::{Companion, Flaw};
+pub use companion::{Companion, EntryCounts, Flaw, Keep, Merged, Side};
 pub use migration::{Import, ImportedRows, Migration, RowChange, RowChangeKind};
 
 use crate::contracts::Contract;

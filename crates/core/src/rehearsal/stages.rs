@@ -135,6 +135,7 @@ impl<'a> Stages<'a> {
         let options = RollbackOptions {
             target: Target::Version(self.plan.from.version),
             strategy: Strategy::Down,
+            companion: Default::default(),
         };
         let ended = rollback(self.catalog, &self.copy.settings, options, &mut |_| true, &meter);
         self.seen.back = meter.into_measured();

@@ -17,9 +17,15 @@ enum Standing {
     Other,
 }
 
-/// Adds to an error what is there now, found by looking. `before` is a copy of what was there, if there is one.
-pub(super) fn in_doubt(error: Error, settings: &Settings, backup: &Path, before: Option<&Path>) -> Error {
-    match look(settings, backup, before) {
+/// Adds to an error what is there now, found by looking. `put` is what was put there from `backup`; `before` is a copy of
+/// what was there, if there is one.
+pub(super) fn in_doubt(
+    error: Error,
+    settings: &Settings,
+    (backup, put): (&Path, &Path),
+    before: Option<&Path>,
+) -> Error {
+    match look(settings, put, before) {
         Ok(Standing::AsInBackup) => {
             let rest = "The companion file is as it was. Run the restore again.";
             after_replacing(error, settings, backup, rest).with_hint(again(backup))

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use rusqlite::backup::{Backup, StepResult};
 
+use super::companion::CompanionPart;
 use super::in_doubt::in_doubt;
 use super::same_pages::same_pages;
 use super::secure::{self, Copied};
@@ -96,6 +97,7 @@ pub(super) fn put(
     settings: &Settings,
     backup: &Path,
     wanted: &Contents,
+    companion: &CompanionPart<'_>,
     facts: &BackupFacts,
     decision: Option<Decision<'_>>,
     observer: &dyn Observer,
@@ -104,7 +106,10 @@ pub(super) fn put(
         let live = open_writer(&settings.database, settings.busy_timeout)?;
         // What is in the file when the lock is taken, nobody waits for then.
         take_log_into_file(&live);
-        Ok((Pages::new(settings, backup, wanted, live, observer)?, draft))
+        Ok((
+            Pages::new(settings, backup, wanted, companion, live, observer)?,
+            draft,
+        ))
     });
     let (mut pages, draft) = match opened {
         Err(error) if is_damage(&error) => return Ok(None),
@@ -112,6 +117,7 @@ pub(super) fn put(
     };
     let written = pages.write(|write| {
         draft.catch_up()?;
+        companion.settle(write.source, Some(draft.path()))?;
         let path = draft.path().to_owned();
         let look = decision.as_ref().map(|decision| decision.look);
         let (checked, looked, written) = std::thread::scope(|scope| {
@@ -152,11 +158,12 @@ pub(super) fn put_over_damage(
     settings: &Settings,
     backup: &Path,
     wanted: &Contents,
+    companion: &CompanionPart<'_>,
     files: &mut Vec<Copied>,
     observer: &dyn Observer,
 ) -> Result<Option<Put>> {
     let opened = open_over_damage(&settings.database, settings.busy_timeout)
-        .and_then(|live| Pages::new(settings, backup, wanted, live, observer));
+        .and_then(|live| Pages::new(settings, backup, wanted, companion, live, observer));
     let mut pages = match opened {
         Err(error) if is_damage(&error) => return Ok(None),
         opened => opened?,
@@ -166,6 +173,7 @@ pub(super) fn put_over_damage(
         if !secure::is_still(settings, files)? {
             files.extend(secure::copy_raw(settings, &["-wal"])?);
         }
+        companion.settle(write.source, None)?;
         write.all_but_the_last()?;
         Ok(Before {
             copy: None,
@@ -201,8 +209,11 @@ struct Pages<'a> {
     observer: &'a dyn Observer,
     live: Connection,
     version_before: i64,
-    /// What is put in the backup's place where SQLite could not take its pages as they are.
+    /// What is put in the backup's place where SQLite could not take its pages as they are, or where the companion's
+    /// tables are not to be as in the backup.
     substitute: Option<WholeFile>,
+    /// Whether the substitute is written to.
+    merges: bool,
 }
 
 impl<'a> Pages<'a> {
@@ -210,6 +221,7 @@ impl<'a> Pages<'a> {
         settings: &'a Settings,
         backup: &'a Path,
         wanted: &'a Contents,
+        companion: &CompanionPart<'_>,
         live: Connection,
         observer: &'a dyn Observer,
     ) -> Result<Self> {
@@ -227,6 +239,8 @@ impl<'a> Pages<'a> {
         {
             // SQLite cannot change the page size of a database in write-ahead mode.
             Some(with_page_size(backup, live_page_size, &folder)?)
+        } else if companion.changes_tables {
+            Some(without_wal(backup, &folder)?)
         } else {
             None
         };
@@ -239,6 +253,7 @@ impl<'a> Pages<'a> {
             live,
             version_before,
             substitute,
+            merges: companion.changes_tables,
         })
     }
 
@@ -252,11 +267,20 @@ impl<'a> Pages<'a> {
     /// last that commits them.
     fn write(&mut self, secure: impl FnOnce(&Write<'_, '_>) -> Result<Before>) -> Result<Written> {
         let (settings, backup) = (self.settings, self.backup);
-        let source = open_still(self.source())?;
+        let path = self.source().to_owned();
+        let (still, writable);
+        let source: &Connection = if self.merges {
+            writable = open_writer(&path, Duration::ZERO)?;
+            &writable
+        } else {
+            still = open_still(&path)?;
+            &still
+        };
         let doing = format!("restore {}", settings.database.display());
-        let page_size = page_size(&source).while_doing(&doing)?;
+        let page_size = page_size(source).while_doing(&doing)?;
         let write = Write {
-            backup: Backup::new(&source, &mut self.live).while_doing(&doing)?,
+            backup: Backup::new(source, &mut self.live).while_doing(&doing)?,
+            source,
             page_size: page_size.into(),
             subject: lossy_name(&settings.database),
             doing,
@@ -272,7 +296,7 @@ impl<'a> Pages<'a> {
         let committed = write.the_last();
         drop(write);
         let lock_held = locked_at.elapsed();
-        committed.map_err(|error| in_doubt(error, settings, backup, before.copy.as_deref()))?;
+        committed.map_err(|error| in_doubt(error, settings, (backup, &path), before.copy.as_deref()))?;
         Ok(Written { before, lock_held })
     }
 
@@ -314,7 +338,11 @@ impl<'a> Pages<'a> {
             .while_doing(doing())?;
         let mut wrong: Vec<String> = (damage != "ok").then_some(damage).into_iter().collect();
         if !written_since {
-            wrong.extend(differing_rows(self.wanted, &read_contents(&snapshot)?));
+            let wanted = match self.merges {
+                true => &read_contents(&open_still(self.source())?)?,
+                false => self.wanted,
+            };
+            wrong.extend(differing_rows(wanted, &read_contents(&snapshot)?));
         }
         if wrong.is_empty() {
             return Ok(written_since);
@@ -335,6 +363,7 @@ impl<'a> Pages<'a> {
 /// SQLite's writing of the pages. Dropped before the last was written, all is as before.
 struct Write<'a, 'b> {
     backup: Backup<'a, 'b>,
+    source: &'a Connection,
     page_size: u64,
     subject: String,
     doing: String,
@@ -404,6 +433,10 @@ fn settle(live: &Connection, wanted: &str) -> Result<()> {
     let doing = "settle the restored database";
     // The content is in place; whether others let it settle must not take long.
     live.busy_timeout(Duration::from_millis(100)).while_doing(doing)?;
+    if wanted == "wal" {
+        // What was put may have been a copy that is not in this mode.
+        let _ = live.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()));
+    }
     if journal_mode(live)? == "wal" {
         // Blocked by readers, this is done by whoever closes the database last.
         let _ = live.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
@@ -412,6 +445,23 @@ fn settle(live: &Connection, wanted: &str) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// A copy of the backup with what the companion's tables are to hold; `None` where they are to be as they are.
+pub(super) fn merged_copy(
+    backup: &Path,
+    companion: &CompanionPart<'_>,
+    folder: &Path,
+) -> Result<Option<WholeFile>> {
+    if !companion.changes_tables {
+        return Ok(None);
+    }
+    let whole = without_wal(backup, folder)?;
+    companion.settle(&open_writer(whole.path(), Duration::ZERO)?, None)?;
+    if journal_mode_in_header(backup)? == "wal" {
+        write_journal_mode(&whole, 2)?;
+    }
+    Ok(Some(whole))
 }
 
 /// A database of one page, which holds nothing, made in `folder`.
@@ -453,11 +503,16 @@ fn without_wal(backup: &Path, folder: &Path) -> Result<WholeFile> {
     regular_file::open(backup)
         .and_then(|mut source| std::io::copy(&mut source, &mut target))
         .on_file("copy", backup)?;
+    write_journal_mode(&whole, 1)?;
+    Ok(whole)
+}
+
+fn write_journal_mode(whole: &WholeFile, mode: u8) -> Result<()> {
+    let mut target = whole.file();
     target
         .seek(SeekFrom::Start(JOURNAL_MODE_AT))
-        .and_then(|_| target.write_all(&[1, 1]))
-        .on_file("write", whole.path())?;
-    Ok(whole)
+        .and_then(|_| target.write_all(&[mode, mode]))
+        .on_file("write", whole.path())
 }
 
 fn page_size(connection: &Connection) -> rusqlite::Result<u32> {

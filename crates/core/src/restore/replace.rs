@@ -7,7 +7,7 @@ use crate::backup::lossy_name;
 use crate::connection::{SIDECARS, with_suffix};
 use crate::digest::digest_file;
 use crate::error::{Error, ErrorKind, Hint, IoContext, Result};
-use crate::event::{Observer, Silent};
+use crate::event::Observer;
 use crate::regular_file;
 use crate::settings::{Settings, folder_of};
 use crate::whole_file::{VerifiedFile, WholeFile, sync_folder_of};
@@ -70,29 +70,6 @@ fn remove(path: &Path) -> Result<()> {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).on_file("remove", path),
         _ => Ok(()),
     }
-}
-
-/// Puts the copy at `from` in the place of the companion.
-pub(super) fn replace_companion(settings: &Settings, from: &Path) -> Result<()> {
-    // The file that a link leads to is replaced, not the link.
-    let target = settings
-        .companion
-        .canonicalize()
-        .unwrap_or_else(|_| settings.companion.clone());
-    let file = copy_verified(from, &folder_of(&target), &Silent)?;
-    match target.metadata() {
-        Ok(old) => {
-            file.take_owner(&old);
-            file.take_mode(&old)?;
-        }
-        // It holds secrets: for its owner only, who is the database's.
-        Err(_) => {
-            if let Ok(database) = settings.database.metadata() {
-                file.take_owner(&database);
-            }
-        }
-    }
-    file.publish_over(&target)
 }
 
 fn copy_verified(from: &Path, folder: &Path, observer: &dyn Observer) -> Result<VerifiedFile> {

@@ -19,7 +19,7 @@ use serde::Serialize;
 use crate::adoption::AdoptionOptions;
 use crate::apply::resolved;
 use crate::backup::{self, Backup, BackupFacts, Manifest};
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, EntryCounts, Keep};
 use crate::error::{Error, ErrorKind, Hint, Result, SqliteContext};
 use crate::event::{Event, Observer};
 use crate::failed_run::after_replacing;
@@ -75,6 +75,8 @@ pub struct RollbackOptions {
     pub target: Target,
     /// How.
     pub strategy: Strategy,
+    /// Which companion there is after a restore point is put back.
+    pub companion: Keep,
 }
 
 /// What a rollback did.
@@ -98,6 +100,8 @@ pub struct RollbackOutcome {
     pub kept: Vec<PathBuf>,
     /// The backup that secured the state before.
     pub secured: Option<PathBuf>,
+    /// What became of the companion's entries when a restore point was put back.
+    pub entries: Option<EntryCounts>,
     /// How long other processes were kept out while a restore point was put back in place, in milliseconds.
     pub lock_ms: Option<u64>,
     /// The run's name; `None` when there was nothing to do.
@@ -222,6 +226,7 @@ fn go_down(
         conflicts: done.conflicts,
         kept: done.kept,
         secured: Some(secured.backup.database),
+        entries: None,
         lock_ms: None,
         run: Some(run.name.clone()),
     })
@@ -238,6 +243,7 @@ fn nothing_to_do(plan: &RollbackPlan) -> RollbackOutcome {
         conflicts: Vec::new(),
         kept: Vec::new(),
         secured: None,
+        entries: None,
         lock_ms: None,
         run: None,
     }
@@ -307,6 +313,7 @@ fn put_back(
             reason: backup::BEFORE_ROLLBACK.to_owned(),
             ..BackupFacts::default()
         },
+        companion: note.companion,
         ..RestoreOptions::default()
     };
     note.write(settings)?;
@@ -364,15 +371,16 @@ fn restore_point(
             .manifest
             .as_ref()
             .map(|manifest| manifest.database.digest.sha256.clone()),
+        companion: plan.companion,
         from: plan.from.version,
         to: plan.to.version,
     };
     // Of what is there when nobody can write any more, not of what was there when it was planned.
     let lost = OnceLock::new();
-    let way = (plan.from, plan.to);
+    let (way, keep) = ((plan.from, plan.to), plan.companion);
     let look = |copy: &Path| {
         let copy = connection::open_still(copy)?;
-        let loses = plan::lost_by_restoring(catalog, settings, &copy, point, way)?;
+        let loses = plan::lost_by_restoring(catalog, settings, &copy, point, way, keep)?;
         let _ = lost.set(loses);
         Ok(())
     };
@@ -401,6 +409,7 @@ fn restore_point(
         conflicts: Vec::new(),
         kept: Vec::new(),
         secured,
+        entries: Some(restored.entries),
         lock_ms: restored.lock_ms,
         run: Some(run.name.clone()),
     })
@@ -441,6 +450,9 @@ fn needs_confirmation(plan: &RollbackPlan, options: RollbackOptions) -> Error {
     ];
     if options.strategy != Strategy::Auto {
         again.extend(["--strategy".to_owned(), options.strategy.to_string()]);
+    }
+    if options.companion != Keep::Merge {
+        again.extend(["--tokens".to_owned(), options.companion.to_string()]);
     }
     again.push("--yes".to_owned());
     let list: Vec<String> = plan.loses.iter().map(Loss::to_string).collect();

@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use rusqlite::Connection;
 
 use crate::backup::{self, Backup};
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, EntryCounts, Keep};
 use crate::error::{Error, ErrorKind, Hint, Result};
 use crate::history::History;
 use crate::position::Position;
+use crate::restore::CompanionPart;
 use crate::room::Room;
 use crate::runs::{self, RecordedStep};
 use crate::settings::Settings;
@@ -38,6 +39,10 @@ pub struct RollbackPlan {
     pub alternatives: Vec<Alternative>,
     /// The backup that the restore strategy puts back.
     pub restore_point: Option<Backup>,
+    /// Which companion there is then.
+    pub companion: Keep,
+    /// What becomes of its entries.
+    pub entries: Option<EntryCounts>,
     /// Whether servers wait for the answer: nobody can be asked then.
     pub is_urgent: bool,
 }
@@ -70,6 +75,7 @@ pub(super) fn lost_by_restoring(
     connection: &Connection,
     point: &Backup,
     (from, to): (Position, Position),
+    keep: Keep,
 ) -> Result<Vec<Loss>> {
     let state = State::read(connection)?;
     if state.version() != from.version {
@@ -77,7 +83,14 @@ pub(super) fn lost_by_restoring(
     }
     let applied = steps::to_take_back(&state, runs::read_steps(connection)?, to.version);
     let imported = Imported::by(catalog, settings, connection, &applied);
-    since::of_restoring(settings, connection, point, &written_by(&applied), &imported)
+    since::of_restoring(
+        settings,
+        connection,
+        point,
+        &written_by(&applied),
+        &imported,
+        keep,
+    )
 }
 
 /// Another program changed what was planned for.
@@ -146,6 +159,8 @@ pub(super) fn plan(
         loses: Vec::new(),
         alternatives: Vec::new(),
         restore_point: None,
+        companion: options.companion,
+        entries: None,
         is_urgent: false,
     };
     if plan.is_empty() {
@@ -168,7 +183,14 @@ pub(super) fn plan(
         _ => down.clone(),
     };
     let restoring = match wants(Strategy::Restore) {
-        true => point::look(settings, connection, to.version, &written_by(&applied), &imported),
+        true => point::look(
+            settings,
+            connection,
+            to.version,
+            &written_by(&applied),
+            &imported,
+            options.companion,
+        ),
         false => Ok(Err("it was not asked for".to_owned())),
     };
     let (point, restore) = match &restoring {
@@ -202,6 +224,10 @@ pub(super) fn plan(
         }
     };
     if plan.strategy == Strategy::Restore {
+        if let Some(point) = &point {
+            let part = CompanionPart::new(settings, point, options.companion)?;
+            plan.entries = Some(part.foresee(Some(connection))?.1);
+        }
         plan.restore_point = point;
     } else {
         plan.steps = steps?;

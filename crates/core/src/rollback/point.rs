@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use rusqlite::Connection;
 
 use crate::backup::{self, Backup, Manifest};
-use crate::error::{Error, Result};
+use crate::catalog::Keep;
+use crate::error::{Error, ErrorKind, Result};
 use crate::event::Silent;
 use crate::position::Position;
 use crate::runs;
@@ -23,15 +24,19 @@ pub(super) fn look(
     version: u32,
     written: &BTreeSet<String>,
     imported: &[Imported],
+    keep: Keep,
 ) -> Result<std::result::Result<(Backup, Vec<Loss>), String>> {
     let point = match unless_unreadable(restore_point(settings, connection, version))? {
         Ok(Ok(point)) => point,
         Ok(Err(why)) => return Ok(Err(why)),
         Err(error) => return Ok(Err(reason(error))),
     };
-    let loses = since::of_restoring(settings, connection, &point, written, imported);
+    let loses = since::of_restoring(settings, connection, &point, written, imported, keep);
     Ok(unless_unreadable(loses)?
-        .map_err(reason)
+        .map_err(|error| match error.kind() {
+            ErrorKind::CompanionInvalid => format!("{}; `--tokens backup` does without it", reason(error)),
+            _ => reason(error),
+        })
         .map(|loses| (point, loses)))
 }
 

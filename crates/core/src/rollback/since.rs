@@ -6,14 +6,14 @@ use std::collections::BTreeSet;
 use rusqlite::fallible_streaming_iterator::FallibleStreamingIterator;
 use rusqlite::{Connection, Row, Rows};
 
-use crate::backup::{Backup, companion_bytes};
+use crate::backup::Backup;
+use crate::catalog::Keep;
 use crate::connection::open_still;
-use crate::digest::digest_file;
 use crate::error::{Result, SqliteContext};
-use crate::event::Silent;
 use crate::expected;
 use crate::ledger::count_rows;
 use crate::quote::identifier;
+use crate::restore::{CompanionChange, CompanionPart};
 use crate::schema::{Hidden, ObjectKind, TableDetail};
 use crate::settings::Settings;
 
@@ -38,6 +38,7 @@ pub(super) fn of_restoring(
     point: &Backup,
     by_migrations: &BTreeSet<String>,
     imported: &[Imported],
+    keep: Keep,
 ) -> Result<Vec<Loss>> {
     let reader = open_still(&point.database)?;
     let then = expected::read(&reader)?;
@@ -72,7 +73,7 @@ pub(super) fn of_restoring(
             .filter_map(|imported| imported.loss(settings, false)),
     );
     losses.extend(of_added_columns(connection, &reader, by_migrations)?);
-    losses.extend(of_companion(settings, point)?);
+    losses.extend(of_companion(settings, connection, point, keep)?);
     Ok(losses)
 }
 
@@ -95,23 +96,40 @@ fn of_added_columns(
     Ok(losses)
 }
 
-fn of_companion(settings: &Settings, point: &Backup) -> Result<Option<Loss>> {
-    let Some(copy) = &point.companion else {
-        return Ok(None);
-    };
-    if companion_bytes(&settings.companion)?.is_none() {
-        return Ok(None);
+fn of_companion(
+    settings: &Settings,
+    connection: &Connection,
+    point: &Backup,
+    keep: Keep,
+) -> Result<Vec<Loss>> {
+    let name = settings
+        .companion
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy();
+    let (change, entries) = CompanionPart::new(settings, point, keep)?.foresee(Some(connection))?;
+    if settings.companion_format.tables().is_empty() {
+        let what = "file changed since the restore point, put back too";
+        let is_lost = change == CompanionChange::Replaced;
+        return Ok(is_lost
+            .then(|| Loss::for_good(&name, 1, what))
+            .into_iter()
+            .collect());
     }
-    let digest = |path| digest_file(path, "", &Silent);
-    if digest(copy)? == digest(&settings.companion)? {
-        return Ok(None);
-    }
-    let name = settings.companion.file_name().unwrap_or_default();
-    Ok(Some(Loss::for_good(
-        &name.to_string_lossy(),
-        1,
-        "file changed since the restore point, put back too",
-    )))
+    // What only dropped tables had is told where they are.
+    let went = if keep == Keep::Backup { entries.went } else { 0 };
+    let losses = [
+        (went, "entries that came since the restore point"),
+        (
+            entries.came_back,
+            "entries removed or revoked since the restore point, valid again",
+        ),
+    ];
+    Ok(losses
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| Loss::for_good(&name, count, what))
+        .collect())
 }
 
 /// Walks both tables in the order of row numbers.

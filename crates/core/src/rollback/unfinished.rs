@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::catalog::Keep;
 use crate::connection::with_suffix;
 use crate::error::{Error, ErrorKind, Hint, IoContext, Result};
 use crate::regular_file;
@@ -23,6 +24,9 @@ pub(crate) struct Unfinished {
     /// The digest of that copy, which tells it from another of its name; older programs did not note it.
     #[serde(default)]
     pub(crate) sha256: Option<String>,
+    /// Which companion is wanted.
+    #[serde(default)]
+    pub(crate) companion: Keep,
     /// The version that the database was at.
     pub(crate) from: u32,
     /// The version that it goes back to.

@@ -248,6 +248,7 @@ fn look(settings: &Settings, choice: usize) {
             Target::Back(1)
         },
         strategy: strategies[choice % strategies.len()],
+        companion: Default::default(),
     };
     let _ = rollback::plan(&CATALOG, settings, options);
     let options = UndoOptions {

@@ -34,6 +34,7 @@ pub const OURS: Commands = Commands {
         let options = RollbackOptions {
             target: Target::Latest,
             strategy: Strategy::Auto,
+            companion: Default::default(),
         };
         rollback(&CATALOG, settings, options, &mut |_| false, &Silent).map(drop)
     },

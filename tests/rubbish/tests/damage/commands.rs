@@ -49,6 +49,7 @@ impl Command {
         let back = |strategy| RollbackOptions {
             target: Target::Version(1),
             strategy,
+            companion: Default::default(),
         };
         match self {
             Self::Status => status(&CATALOG, settings).map(drop),
