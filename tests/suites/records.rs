@@ -281,7 +281,7 @@ fn a_restore_of_a_database_that_was_not_managed_is_in_its_log_alone() {
     run(&database, &["backup", "create"]);
     run(&database, &["migrate"]);
     let before = database.dump();
-    run(&database, &["rollback", "--to", "V009"]);
+    run(&database, &["rollback", "--to", "latest"]);
     let made = json(&database, &["backup", "list"])["backups"][1]["database"].clone();
     run(&database, &["restore", made.as_str().unwrap()]);
     assert_ne!(database.dump(), before);

@@ -197,7 +197,7 @@ fn commands(document: &str, heading: &str) -> Vec<String> {
 }
 
 /// The release after the newest, as the document's example is for its own time.
-fn next_release(copy: &Copy) -> (String, String) {
+fn next_release(copy: &Copy) -> String {
     let text = copy.text("MIGRATIONS.md");
     let stated = text
         .lines()
@@ -206,7 +206,7 @@ fn next_release(copy: &Copy) -> (String, String) {
         .to_owned();
     let mut parts = stated.split('.').map(|part| part.parse::<u32>().unwrap());
     let (major, minor) = (parts.next().unwrap(), parts.next().unwrap());
-    (stated, format!("{major}.{}.0", minor + 1))
+    format!("{major}.{}.0", minor + 1)
 }
 
 /// What new-migration said that it made, without folder and ending.
@@ -255,7 +255,7 @@ fn a_migration_is_added_by_the_book() {
         return;
     }
     let copy = Copy::make();
-    let (newest, release) = next_release(&copy);
+    let release = next_release(&copy);
     let document = copy.text("CONTRIBUTING.md");
     let lines: Vec<String> = commands(&document, "## Adding a migration")
         .iter()
@@ -330,6 +330,7 @@ fn a_migration_is_added_by_the_book() {
 
     copy.succeeds(seal);
     copy.succeeds(check);
+    refuses_more_in_a_closed_release(&copy, &stem, &release);
     assert_eq!(test, "cargo test --workspace");
     if std::env::var_os("WALK_ALL").is_some() {
         copy.succeeds(&format!("{test} --locked --no-fail-fast --quiet"));
@@ -341,5 +342,22 @@ fn a_migration_is_added_by_the_book() {
             ));
         }
     }
-    assert_ne!(newest, release);
+}
+
+/// Neither the command nor a file made by hand adds to a release that is sealed.
+fn refuses_more_in_a_closed_release(copy: &Copy, stem: &str, release: &str) {
+    let log = copy.text("MIGRATIONS.md");
+    let (said, succeeded) = copy.run(&format!(
+        "cargo xtask new-migration 'one more' --release {release}"
+    ));
+    let closed = format!("release {release} is closed");
+    assert!(!succeeded && said.contains(&closed), "{said}");
+    assert_eq!(copy.text("MIGRATIONS.md"), log);
+
+    let number: u32 = stem[1..4].parse().unwrap();
+    let by_hand = format!("migrations/V{:03}__one_more.rs", number + 1);
+    copy.write(&by_hand, &copy.text(&format!("migrations/{stem}.rs")));
+    let (codes, said) = copy.finds("cargo xtask check --text-only");
+    assert_eq!(codes, ["XT201", "XT206", "XT301", "XT501"], "{said}");
+    fs::remove_file(copy.path(&by_hand)).unwrap();
 }
