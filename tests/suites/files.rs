@@ -306,11 +306,7 @@ fn a_lock_file_can_be_opened_by_those_who_can_open_the_database() {
 #[test]
 fn what_the_superuser_makes_belongs_to_the_owner_of_the_folder() {
     if !is_superuser() {
-        proof::count(
-            0,
-            "commands of the superuser",
-            "left out: only the superuser can make files for others",
-        );
+        proof::left_out("commands of the superuser", "the superuser");
         return;
     }
     for (fresh, wal) in [(true, false), (false, false), (false, true)] {
@@ -388,11 +384,7 @@ fn what_the_superuser_makes_belongs_to_the_owner_of_the_folder() {
 #[test]
 fn logs_go_where_a_link_leads_only_if_whoever_made_it_may_write_there() {
     if !is_superuser() {
-        proof::count(
-            0,
-            "links of others",
-            "left out: only the superuser can make links for others",
-        );
+        proof::left_out("links of others", "the superuser");
         return;
     }
     for (owner_of_link, owner_of_folder, goes_there) in [

@@ -3,14 +3,27 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The `sqlite3` shell, when the machine has one. A test that needs it does nothing without it.
+use crate::proof;
+
+/// The `sqlite3` shell; without one, it is told that what needs it is left out.
 pub fn sqlite3_shell() -> Option<PathBuf> {
     works("sqlite3", &["-version"])
 }
 
-/// A `python3` with its `sqlite3` module, when the machine has one.
+/// A `python3` with its `sqlite3` module; without one, it is told that what needs it is left out.
 pub fn python3() -> Option<PathBuf> {
     works("python3", &["-c", "import sqlite3"])
+}
+
+/// The `python3` whose reading of timestamps is compared with: 3.11, as the Bridge's servers have.
+pub fn python3_11() -> Option<PathBuf> {
+    works(
+        "python3",
+        &[
+            "-c",
+            "import sqlite3, sys; assert sys.version_info[:2] == (3, 11)",
+        ],
+    )
 }
 
 /// Runs SQL in the shell given by [`sqlite3_shell`].
@@ -45,6 +58,10 @@ fn finish(command: &mut Command) -> Result<String, String> {
 }
 
 fn works(name: &str, arguments: &[&str]) -> Option<PathBuf> {
-    let output = Command::new(name).args(arguments).output().ok()?;
-    output.status.success().then(|| PathBuf::from(name))
+    let output = Command::new(name).args(arguments).output();
+    if output.is_ok_and(|output| output.status.success()) {
+        return Some(PathBuf::from(name));
+    }
+    proof::left_out("comparisons with another program", name);
+    None
 }

@@ -53,23 +53,15 @@ pub fn try_each(names: &[&str], work: impl Fn(&str, &Options) -> Vec<String> + S
     );
 }
 
-/// Whether this machine lets a program be traced. Where it does not, says so once; in CI (`CI` is set) that is a
-/// failure.
+/// Whether this machine lets a program be traced. Where it does not, says so once; in CI that is a failure.
 ///
 /// # Panics
 /// In CI, where it is refused.
 pub fn are_traceable() -> bool {
     static REFUSED: OnceLock<Option<String>> = OnceLock::new();
-    let refused = REFUSED.get_or_init(|| {
-        let why = tracer::refusal();
-        if let Some(why) = &why {
-            proof::count(0, "system calls", format_args!("left out: {why}"));
-        }
-        why
-    });
-    let in_ci = std::env::var_os("CI").is_some_and(|ci| !ci.is_empty() && ci != "false");
-    if let (Some(why), true) = (refused, in_ci) {
-        panic!("CI must be able to trace the program: {why}");
+    let refused = REFUSED.get_or_init(tracer::refusal);
+    if let Some(why) = refused {
+        proof::left_out("system calls", &format!("ptrace: {why}"));
     }
     refused.is_none()
 }

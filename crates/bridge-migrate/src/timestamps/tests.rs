@@ -179,7 +179,14 @@ fn python() -> Option<&'static str> {
 #[test]
 fn python_itself_converts_random_texts_alike() {
     let Some(python) = python() else {
-        println!("skipped: no CPython 3.11 with zone files on PATH");
+        // Past the test runner, which hides what `println!` prints.
+        let said = "proof: 0 timestamps (left out: it needs python3, CPython 3.11 with zone files)";
+        writeln!(std::io::stdout().lock(), "{said}").unwrap();
+        let known = std::env::var("TESTS_DO_WITHOUT").is_ok_and(|without| without.contains("python3"));
+        assert!(
+            known || std::env::var_os("CI").is_none(),
+            "CI must have python3 of 3.11"
+        );
         return;
     };
     let mut runner = TestRunner::deterministic();
