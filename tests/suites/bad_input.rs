@@ -481,3 +481,48 @@ fn a_server_that_never_lets_go_is_an_error_and_not_a_half_migration() {
     process.wait().assert_code(0);
     assert_eq!(json(&database, &["status"])["version"], 2);
 }
+
+/// Runs the program with this much address space, in KiB.
+#[cfg(target_os = "linux")]
+fn with_memory(database: &TestDatabase, kibibytes: u32, arguments: &[&str]) -> (Option<i32>, String) {
+    let output = std::process::Command::new("sh")
+        .args(["-c", "ulimit -v \"$0\"; exec \"$@\"", &kibibytes.to_string()])
+        .arg(support::command::binary())
+        .args(arguments)
+        .arg("--db")
+        .arg(database.path())
+        .args(["--timezone", "UTC", "--json", "--log-dir"])
+        .arg(database.root().join("logs"))
+        .output()
+        .unwrap();
+    (output.status.code(), String::from_utf8(output.stdout).unwrap())
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn too_little_memory_is_no_damage() {
+    let database = TestDatabase::populated(91);
+    // Who reads the second column needs 300 MB.
+    database.execute(
+        "CREATE TABLE heavy (x, y AS (hex(zeroblob(x))) NOT NULL); INSERT INTO heavy (x) VALUES (150000000)",
+    );
+    run(&database, &["migrate"]);
+    run(&database, &["verify"]);
+    let before = files(&database);
+    for arguments in [
+        &["verify"][..],
+        &["backup", "verify", "latest"],
+        &["backup", "create"],
+    ] {
+        let (code, answer) = with_memory(&database, 280_000, arguments);
+        let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
+        assert_eq!(
+            answer["error"]["kind"], "out_of_memory",
+            "{arguments:?}: {answer}"
+        );
+        assert_eq!(code, Some(1), "{arguments:?}: {answer}");
+    }
+    assert!(files(&database) == before);
+    let (code, answer) = with_memory(&database, 2_000_000, &["verify"]);
+    assert_eq!(code, Some(0), "{answer}");
+}
