@@ -502,9 +502,9 @@ fn with_memory(database: &TestDatabase, kibibytes: u32, arguments: &[&str]) -> (
 #[test]
 fn too_little_memory_is_no_damage() {
     let database = TestDatabase::populated(91);
-    // Who reads the second column needs 300 MB.
+    // Who reads the second column needs 150 MB.
     database.execute(
-        "CREATE TABLE heavy (x, y AS (hex(zeroblob(x))) NOT NULL); INSERT INTO heavy (x) VALUES (150000000)",
+        "CREATE TABLE heavy (x, y AS (hex(zeroblob(x))) NOT NULL); INSERT INTO heavy (x) VALUES (75000000)",
     );
     run(&database, &["migrate"]);
     run(&database, &["verify"]);
@@ -514,7 +514,7 @@ fn too_little_memory_is_no_damage() {
         &["backup", "verify", "latest"],
         &["backup", "create"],
     ] {
-        let (code, answer) = with_memory(&database, 280_000, arguments);
+        let (code, answer) = with_memory(&database, 160_000, arguments);
         let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
         assert_eq!(
             answer["error"]["kind"], "out_of_memory",

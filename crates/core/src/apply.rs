@@ -9,7 +9,7 @@ use crate::adoption::{Adoption, AdoptionOptions};
 use crate::backup::{self, BackupFacts, Created};
 use crate::catalog::Catalog;
 use crate::connection::{self, FileState};
-use crate::error::{Error, ErrorKind, Hint, Reached, Result};
+use crate::error::{Error, ErrorKind, Hint, Reached, Result, SqliteContext};
 use crate::event::{Event, Observer};
 use crate::history::History;
 use crate::kept::{Kept, Reclaimed};
@@ -84,7 +84,8 @@ pub fn plan(catalog: &Catalog, settings: &Settings, options: PlanOptions) -> Res
         FileState::Missing | FileState::Empty => plan::plan(catalog, &settings, None, options),
         FileState::Database { .. } => {
             connection::with_reader(&settings.database, settings.busy_timeout, |reader| {
-                plan::plan(catalog, &settings, Some(reader), options)
+                let moment = connection::begin_reading(reader).while_doing("read the database")?;
+                plan::plan(catalog, &settings, Some(&moment), options)
             })
         }
     }

@@ -135,7 +135,9 @@ fn look_at_one_moment(
     observer: &dyn Observer,
     report: &mut Report,
 ) -> Result<()> {
-    let limit = if options.full {
+    let limit = if report.has(&codes::RUNNING) {
+        still::CHECKED_BESIDE_A_RUN
+    } else if options.full {
         still::QUICKLY_CHECKED_IN_FULL
     } else {
         still::QUICKLY_CHECKED

@@ -15,6 +15,8 @@ use crate::whole_file::WholeFile;
 pub(super) const QUICKLY_CHECKED: u64 = 128 << 20;
 /// The same for a check of the indexes too.
 pub(super) const QUICKLY_CHECKED_IN_FULL: u64 = 16 << 20;
+/// The same while a run is at work, which writes one small batch for each look that keeps it waiting.
+pub(super) const CHECKED_BESIDE_A_RUN: u64 = 1 << 20;
 
 /// A copy that stands still. Dropping it removes it.
 pub(super) struct StillCopy {
