@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bridge_migrate::SCHEMA_VERSION;
 use serde_json::{Value, json as value};
+use sha2::{Digest as _, Sha256};
 use support::statements::run_statements_once;
 use support::{BridgeMigrate, Server, TestDatabase, dump};
 
@@ -87,11 +88,24 @@ fn a_rollback_that_fails_after_the_restore_point_is_back_says_where_it_stands() 
     let database = TestDatabase::populated(120);
     run(&database, &["migrate", "--to", "1.1.0"]);
     let before = database.dump();
-    database.execute(
+    run(&database, &["migrate"]);
+    // The restore point refuses the record of the rollback, as no backup of this program does.
+    let point = json(&database, &["backup", "list"])["backups"][0].clone();
+    let file = |key: &str| PathBuf::from(point[key].as_str().unwrap());
+    let copy = support::database::connect(&file("database")).unwrap();
+    copy.execute_batch(
         "CREATE TRIGGER refuses BEFORE INSERT ON migration_runs WHEN NEW.command = 'rollback' \
          BEGIN SELECT RAISE(ABORT, 'not now'); END",
-    );
-    run(&database, &["migrate"]);
+    )
+    .unwrap();
+    let pages: u64 = copy.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
+    drop(copy);
+    let bytes = fs::read(file("database")).unwrap();
+    let mut says: Value = serde_json::from_slice(&fs::read(file("manifest")).unwrap()).unwrap();
+    says["database"]["bytes"] = bytes.len().into();
+    says["database"]["sha256"] = dump::hex(&Sha256::digest(&bytes)).into();
+    says["database"]["page_count"] = pages.into();
+    fs::write(file("manifest"), says.to_string()).unwrap();
     let back = ["rollback", "--to", "1.1.0", "--strategy", "restore", "--yes"];
     let output = BridgeMigrate::new(&database).args(back).arg("--json").run();
     output.assert_code(3);
