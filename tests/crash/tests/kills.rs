@@ -31,7 +31,7 @@ const KILLS: u64 = 300;
 /// Kills of each way back.
 const KILLS_BACK: u64 = 60;
 /// Kills of each way back by a restore beside servers.
-const KILLS_SERVED: u64 = 20;
+const KILLS_SERVED: u64 = 10;
 /// The cores of the smallest machine that this runs on.
 const WORKERS: u64 = 2;
 /// Of so many runs, one has a server beside it.
