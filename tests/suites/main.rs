@@ -20,6 +20,7 @@ mod files;
 mod held;
 mod hints;
 mod json;
+mod limits;
 mod migrate;
 mod places;
 mod plan;

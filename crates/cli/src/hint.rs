@@ -1,9 +1,8 @@
 //! The command to type next, complete enough to be pasted into a shell.
 
-use std::ffi::{OsStr, OsString};
-use std::fmt::Write as _;
+use std::ffi::OsString;
 
-use bridge_migrate_core::error::Hint;
+use bridge_migrate_core::error::{Hint, shell_quote};
 
 /// The program's name, as people type it.
 pub(crate) const PROGRAM: &str = "bridge-migrate";
@@ -16,8 +15,8 @@ pub(crate) fn command_line(hint: &Hint, global: &[OsString]) -> String {
         Hint::Tool(arguments) => {
             let words = global
                 .iter()
-                .map(|word| quote(word))
-                .chain(arguments.iter().map(|word| quote(OsStr::new(word))));
+                .map(shell_quote)
+                .chain(arguments.iter().map(shell_quote));
             let mut line = PROGRAM.to_owned();
             for word in words {
                 line.push(' ');
@@ -28,33 +27,10 @@ pub(crate) fn command_line(hint: &Hint, global: &[OsString]) -> String {
     }
 }
 
-/// One word of a shell. Text that a terminal could not carry is written with `$'…'`, byte by byte.
-fn quote(word: &OsStr) -> String {
-    match word.to_str() {
-        Some(text) if !text.is_empty() && text.chars().all(is_plain) => text.to_owned(),
-        Some(text) if !text.chars().any(char::is_control) => format!("'{}'", text.replace('\'', r"'\''")),
-        _ => {
-            let mut quoted = "$'".to_owned();
-            for &byte in word.as_encoded_bytes() {
-                if byte.is_ascii_graphic() && byte != b'\'' && byte != b'\\' || byte == b' ' {
-                    quoted.push(char::from(byte));
-                } else {
-                    // Three octal digits, so that a digit after it is not taken for a part of it.
-                    let _ = write!(quoted, "\\{byte:03o}");
-                }
-            }
-            quoted.push('\'');
-            quoted
-        }
-    }
-}
-
-fn is_plain(character: char) -> bool {
-    character.is_ascii_alphanumeric() || "/._-+:@%,=".contains(character)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
+
     use super::*;
 
     fn line(global: &[&str], arguments: &[&str]) -> String {
@@ -77,9 +53,9 @@ mod tests {
             line(&["--db", "it's here.db"], &["status"]),
             r"bridge-migrate --db 'it'\''s here.db' status"
         );
-        assert_eq!(quote(OsStr::new("")), "''");
-        assert_eq!(quote(OsStr::new("größe.db")), "'größe.db'");
-        assert_eq!(quote(OsStr::new("a\n'b")), r"$'a\012\047b'");
+        assert_eq!(shell_quote(OsStr::new("")), "''");
+        assert_eq!(shell_quote(OsStr::new("größe.db")), "'größe.db'");
+        assert_eq!(shell_quote(OsStr::new("a\n'b")), r"$'a\012\047b'");
     }
 
     #[cfg(unix)]
@@ -87,7 +63,7 @@ mod tests {
     fn a_path_that_is_no_text_can_be_pasted_too() {
         use std::os::unix::ffi::OsStrExt;
         let path = OsStr::from_bytes(b"caf\xe91.db");
-        assert_eq!(quote(path), r"$'caf\3511.db'");
+        assert_eq!(shell_quote(path), r"$'caf\3511.db'");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::Path;
 
 use bridge_migrate_core::error::{Error, ErrorKind};
+use bridge_migrate_core::quote::is_hidden;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
@@ -108,7 +109,7 @@ pub(crate) fn success<T: Serialize>(
             report,
         }),
     };
-    line.map(|line| line + "\n")
+    line.map(on_one_line)
 }
 
 /// The object of a failure, as a line.
@@ -137,7 +138,23 @@ pub(crate) fn failure(
         },
         report: report.and_then(Value::as_object),
     };
-    serde_json::to_string(&failed).map(|line| line + "\n")
+    serde_json::to_string(&failed).map(on_one_line)
+}
+
+/// The line with hidden characters escaped as JSON does it: they can stand in its texts only, and mean the same.
+fn on_one_line(json: String) -> String {
+    let mut line = String::with_capacity(json.len() + 1);
+    for character in json.chars() {
+        if is_hidden(character) {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                line.push_str(&format!("\\u{unit:04x}"));
+            }
+        } else {
+            line.push(character);
+        }
+    }
+    line.push('\n');
+    line
 }
 
 /// What lies beneath an error, outermost first.
@@ -213,6 +230,15 @@ mod tests {
           "ok": false
         }
         "#);
+    }
+
+    #[test]
+    fn what_is_hidden_in_a_text_is_escaped_and_means_the_same() {
+        let report = json!({ "name": "a\u{202e}b\u{e0041}\u{7f}" });
+        let line = success("status", "x.db", DatabaseKey::Database, &report).unwrap();
+        assert!(line.contains(r#""a\u202eb\udb40\udc41\u007f""#), "{line}");
+        let value: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(value["name"], report["name"]);
     }
 
     #[test]

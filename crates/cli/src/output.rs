@@ -9,6 +9,7 @@ use anstream::stream::{AsLockedWrite, RawStream};
 use anstream::{AutoStream, ColorChoice};
 use bridge_migrate_cli::config_file::Color;
 use bridge_migrate_core::error::{Error, ErrorKind, Hint, Result};
+use bridge_migrate_core::quote::visible;
 use serde::Serialize;
 
 use crate::arguments::GlobalOptions;
@@ -233,7 +234,34 @@ impl Output {
     }
 }
 
+/// Writes what the argument parser has to say.
+pub(crate) fn write_parser(error: &clap::Error) -> io::Result<()> {
+    let text = error.render().ansi().to_string();
+    if error.use_stderr() {
+        write_styled(io::stderr().lock(), ColorChoice::Auto, &text)
+    } else {
+        write_styled(io::stdout().lock(), ColorChoice::Auto, &text)
+    }
+}
+
+/// The text with everything made visible that is no style of ours, whoever forgot to.
+fn with_styles_only(text: &str) -> String {
+    let mut parts = text.split('\u{1b}');
+    let mut safe = visible(parts.next().unwrap_or_default(), &['\n', '\t']);
+    for part in parts {
+        let is_style = part.strip_prefix('[').and_then(|part| {
+            part.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';')
+                .chars()
+                .next()
+        }) == Some('m');
+        safe.push_str(if is_style { "\u{1b}" } else { "\\u{1b}" });
+        safe.push_str(&visible(part, &['\n', '\t']));
+    }
+    safe
+}
+
 fn write_styled(stream: impl RawStream + AsLockedWrite, color: ColorChoice, text: &str) -> io::Result<()> {
+    let text = &with_styles_only(text);
     let color = match color {
         ColorChoice::Auto => AutoStream::choice(&stream),
         chosen => chosen,
@@ -265,4 +293,22 @@ fn cannot_write(source: io::Error) -> Error {
 /// A path as people read it, with what could move a cursor made visible.
 pub(crate) fn shown(path: &Path) -> String {
     safe(&path.to_string_lossy())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_styles_reach_a_terminal() {
+        for (text, written) in [
+            ("\u{1b}[1mbold\u{1b}[0m\n\tx", "\u{1b}[1mbold\u{1b}[0m\n\tx"),
+            ("\u{1b}[38;5;12mblue", "\u{1b}[38;5;12mblue"),
+            ("\u{1b}[2J\u{1b}]0;t\u{7}", r"\u{1b}[2J\u{1b}]0;t\u{7}"),
+            ("\u{1b}", r"\u{1b}"),
+            ("a\u{202e}b\r", r"a\u{202e}b\r"),
+        ] {
+            assert_eq!(with_styles_only(text), written);
+        }
+    }
 }

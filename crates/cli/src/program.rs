@@ -12,7 +12,7 @@ use crate::commands;
 use crate::context::Context;
 use crate::exit_code;
 use crate::glance::Glance;
-use crate::output::Output;
+use crate::output::{Output, write_parser};
 use crate::render::text::Text;
 
 /// Runs the program with its arguments, the first of which is its name.
@@ -45,7 +45,7 @@ fn report_parser(arguments: &[OsString], error: &clap::Error) -> u8 {
     let glance = Glance::at(arguments);
     if !glance.json {
         // When not even this can be written there is nobody left to tell.
-        let _ = error.print();
+        let _ = write_parser(error);
         return if error.use_stderr() {
             exit_code::WRONG_USE
         } else {

@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::fmt::Write;
-use std::time::Duration;
 
 use bridge_migrate_core::event::{Activity, Event, Observer};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
@@ -163,9 +162,8 @@ fn new_bar(activity: Activity, subject: &str, total: Option<u64>) -> ProgressBar
         subject
     };
     bar.set_message(safe(&format!("{doing}{subject}")));
-    if total.is_none() {
-        bar.enable_steady_tick(Duration::from_millis(200));
-    }
+    // Drawn when something happens: a thread that draws may not be had, which is a panic there.
+    bar.tick();
     bar
 }
 

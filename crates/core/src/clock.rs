@@ -2,8 +2,11 @@
 
 use std::fmt::Debug;
 use std::hash::{BuildHasher, Hasher};
+use std::time::SystemTime;
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Datelike, SecondsFormat, TimeDelta, TimeZone as _, Utc};
+
+use crate::error::{Error, ErrorKind, Hint, Result};
 
 /// Where the engine gets the time and a run's identity from.
 pub trait Clock: Debug + Send + Sync {
@@ -20,7 +23,7 @@ pub struct SystemClock;
 
 impl Clock for SystemClock {
     fn now(&self) -> DateTime<Utc> {
-        Utc::now()
+        from_system(SystemTime::now())
     }
 
     fn nonce(&self) -> u32 {
@@ -32,6 +35,40 @@ impl Clock for SystemClock {
     }
 }
 
+/// The first second that a clock may show.
+const FIRST: DateTime<Utc> = DateTime::UNIX_EPOCH;
+/// Whoever reads a stored time expects four digits of the year.
+const END_YEAR: i32 = 10_000;
+
+/// The system's time; one that no stamp can hold becomes one just outside of what [`checked`] accepts.
+fn from_system(time: SystemTime) -> DateTime<Utc> {
+    match time.duration_since(SystemTime::UNIX_EPOCH) {
+        Ok(since) => FIRST
+            .checked_add_signed(TimeDelta::from_std(since).unwrap_or(TimeDelta::MAX))
+            .filter(|time| time.year() < END_YEAR)
+            .or_else(|| Utc.with_ymd_and_hms(END_YEAR, 1, 1, 0, 0, 0).single())
+            .unwrap_or(FIRST - TimeDelta::seconds(1)),
+        Err(_) => FIRST - TimeDelta::seconds(1),
+    }
+}
+
+/// The time now, if it can be put on record.
+///
+/// # Errors
+/// [`ErrorKind::Io`] outside of the years 1970 to 9999, which cannot be right.
+pub(crate) fn checked(clock: &dyn Clock) -> Result<DateTime<Utc>> {
+    let now = clock.now();
+    if now >= FIRST && now.year() < END_YEAR {
+        return Ok(now);
+    }
+    Err(Error::new(
+        ErrorKind::Io,
+        "the machine's clock is before 1970 or after 9999: no record could say when it was made",
+    )
+    .with_truth("Nothing was changed.")
+    .with_hint(Hint::shell("date -u")))
+}
+
 /// `YYYY-MM-DDTHH:MM:SS.ffffffZ`, the form of every time that the tool stores.
 pub fn timestamp(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Micros, true)
@@ -40,4 +77,46 @@ pub fn timestamp(time: DateTime<Utc>) -> String {
 /// `YYYYMMDD_HHMMSS`, the form of every time in a file's name.
 pub fn file_stamp(time: DateTime<Utc>) -> String {
     time.format("%Y%m%d_%H%M%S").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[derive(Debug)]
+    struct Shows(SystemTime);
+
+    impl Clock for Shows {
+        fn now(&self) -> DateTime<Utc> {
+            from_system(self.0)
+        }
+
+        fn nonce(&self) -> u32 {
+            0
+        }
+    }
+
+    #[test]
+    fn a_clock_that_cannot_be_right_is_refused_without_a_panic() {
+        let seconds = Duration::from_secs;
+        let epoch = SystemTime::UNIX_EPOCH;
+        let year_10000 = 253_402_300_800;
+        for (time, is_right) in [
+            (SystemTime::now(), true),
+            (epoch, true),
+            (epoch - seconds(1), false),
+            (epoch - seconds(1 << 40), false),
+            (epoch + seconds(year_10000 - 1), true),
+            (epoch + seconds(year_10000), false),
+            (epoch + seconds(1 << 45), false),
+            (epoch + seconds(i64::MAX as u64), false),
+        ] {
+            let clock = Shows(time);
+            assert_eq!(checked(&clock).is_ok(), is_right, "{time:?}");
+            // What is shown, and not put on record, is made of it all the same.
+            assert!(!timestamp(clock.now()).is_empty() && !file_stamp(clock.now()).is_empty());
+        }
+    }
 }

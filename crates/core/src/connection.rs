@@ -250,7 +250,7 @@ fn cannot_open(path: &Path, source: rusqlite::Error) -> Error {
     }
     error.with_hint(Hint::shell(format!(
         "ls -ld {} {}",
-        shell_quote(&crate::settings::folder_of(path)),
+        shell_quote(crate::settings::folder_of(path)),
         shell_quote(path)
     )))
 }

@@ -126,7 +126,7 @@ pub(crate) fn refusal(what: &str, differences: &[Difference], database: &Path) -
         Some(statements) if !statements.is_empty() => Hint::shell(format!(
             "sqlite3 {} {}",
             shell_quote(database),
-            shell_quote(statements.join(" ").as_ref())
+            shell_quote(statements.join(" "))
         )),
         // What loses something, or takes thought, is not for a command that is copied.
         _ => Hint::tool(["verify"]),

@@ -1,9 +1,12 @@
 //! Errors as data: what kind, what was being done, what is true now, and the command to type next.
 
+use std::ffi::OsStr;
 use std::fmt;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+
+use crate::quote::is_hidden;
 
 /// Result of every fallible call of the engine.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -227,6 +230,8 @@ impl Error {
                 ErrorKind::DiskFull,
                 Hint::shell(format!("df -h {}", shell_quote(folder_of(path)))),
             ),
+            // Beyond the limit that the shell sets, or what the file system can hold.
+            Io::FileTooLarge => (ErrorKind::Io, Hint::shell("ulimit -f")),
             _ => (ErrorKind::Io, Hint::shell(list_command(path))),
         };
         Self::new(kind, format!("cannot {doing} {}", path.display()))
@@ -307,14 +312,26 @@ impl<T> IoContext<T> for std::io::Result<T> {
     }
 }
 
-/// `path` as a word of a POSIX shell.
-pub fn shell_quote(path: &Path) -> String {
-    let text = path.to_string_lossy();
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%,=".contains(c);
-    if !text.is_empty() && text.chars().all(plain) {
-        text.into_owned()
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
+/// `word` as a word of a POSIX shell. What a terminal could not carry is written with `$'…'`, byte by byte.
+pub fn shell_quote(word: impl AsRef<OsStr>) -> String {
+    let word = word.as_ref();
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%,=".contains(c);
+    match word.to_str() {
+        Some(text) if !text.is_empty() && text.chars().all(is_plain) => text.to_owned(),
+        Some(text) if !text.chars().any(is_hidden) => format!("'{}'", text.replace('\'', r"'\''")),
+        _ => {
+            let mut quoted = "$'".to_owned();
+            for &byte in word.as_encoded_bytes() {
+                if byte.is_ascii_graphic() && byte != b'\'' && byte != b'\\' || byte == b' ' {
+                    quoted.push(char::from(byte));
+                } else {
+                    // Three octal digits, so that a digit after it is not taken for a part of it.
+                    quoted.push_str(&format!("\\{byte:03o}"));
+                }
+            }
+            quoted.push('\'');
+            quoted
+        }
     }
 }
 

@@ -7,6 +7,7 @@ mod adopt;
 pub mod adoption;
 pub mod apply;
 pub mod backup;
+mod beside;
 pub mod catalog;
 pub mod cause;
 pub mod checklist;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use crate::clock::timestamp;
+use crate::clock::{self, timestamp};
 use crate::error::{Error, ErrorKind, Hint, IoContext, Result};
 use crate::event::{Event, Observer};
 use crate::kernel_locks;
@@ -86,6 +86,7 @@ impl MigrationLock {
         observer: &dyn Observer,
         mut answer: impl FnMut() -> Result<Option<T>>,
     ) -> Result<Taken<T>> {
+        clock::checked(&*settings.clock)?;
         let path = lock_path(&settings.database);
         let mut file = open_ours(&path, 0o644)?;
         let started = Instant::now();

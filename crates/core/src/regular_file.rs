@@ -32,7 +32,7 @@ pub fn read(path: &Path, limit: u64) -> std::io::Result<Vec<u8>> {
     open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > limit {
         return Err(IoError::new(
-            Io::FileTooLarge,
+            Io::InvalidData,
             format!("it is larger than {limit} bytes"),
         ));
     }

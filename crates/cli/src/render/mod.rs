@@ -27,6 +27,7 @@ pub(crate) mod wait;
 use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
+use bridge_migrate_core::quote::visible;
 
 /// What a line is about, at its beginning.
 pub(crate) const LABEL: Style = Style::new().dimmed();
@@ -59,26 +60,12 @@ pub(crate) fn line(page: &mut String, text: &str) {
 /// `text` with control characters made visible: a name from a database or a folder must not move a
 /// terminal's cursor.
 pub(crate) fn safe(text: &str) -> String {
-    escaped(text, |character| character.is_control())
+    visible(text, &[])
 }
 
 /// As [`safe`], for text of several lines.
 pub(crate) fn safe_lines(text: &str) -> String {
-    escaped(text, |character| {
-        character.is_control() && !matches!(character, '\n' | '\t')
-    })
-}
-
-fn escaped(text: &str, hide: impl Fn(char) -> bool) -> String {
-    text.chars()
-        .fold(String::with_capacity(text.len()), |mut safe, character| {
-            if hide(character) {
-                safe.extend(character.escape_default());
-            } else {
-                safe.push(character);
-            }
-            safe
-        })
+    visible(text, &['\n', '\t'])
 }
 
 /// A number with its thousands apart.
@@ -155,5 +142,13 @@ mod tests {
     fn nothing_moves_the_cursor() {
         assert_eq!(safe("a\u{1b}[2Jb\n"), "a\\u{1b}[2Jb\\n");
         assert_eq!(safe_lines("a\nb\r"), "a\nb\\r");
+    }
+
+    #[test]
+    fn nothing_turns_the_text_around_or_hides_in_it() {
+        let names = "a\u{202e}bd.exe \u{200b}\u{feff}\u{2066}\u{ad}\u{9b}31m\u{e0041}";
+        let shown = r"a\u{202e}bd.exe \u{200b}\u{feff}\u{2066}\u{ad}\u{9b}31m\u{e0041}";
+        assert_eq!(safe(names), shown);
+        assert_eq!(safe("größe 名前 שלום 👍"), "größe 名前 שלום 👍");
     }
 }

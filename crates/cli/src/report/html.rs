@@ -1,5 +1,7 @@
 //! Text that becomes part of a page: everything that is not markup passes through here.
 
+use bridge_migrate_core::quote::is_hidden;
+
 /// `text` as the content of an element or of a quoted attribute.
 pub(super) fn escape(text: &str) -> String {
     text.chars()
@@ -11,7 +13,7 @@ pub(super) fn escape(text: &str) -> String {
                 '"' => safe.push_str("&quot;"),
                 '\'' => safe.push_str("&#39;"),
                 // What HTML cannot hold is made visible.
-                character if character.is_control() && !matches!(character, '\n' | '\t') => {
+                character if is_hidden(character) && !matches!(character, '\n' | '\t') => {
                     safe.extend(character.escape_default());
                 }
                 character => safe.push(character),

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::contents::{Contents, read_contents};
 use super::names::lossy_name;
+use crate::beside::Beside;
 use crate::connection::open_still;
 use crate::digest::{FileDigest, digest_file};
 use crate::error::{Error, ErrorKind, Hint, IoContext, Result, shell_quote};
@@ -54,22 +55,20 @@ pub(crate) fn check_copy(
         total: None,
     });
     // The observer belongs to this thread, so the part with the finest progress runs here.
+    let look = || look_for_damage(path, depth);
+    let count = || {
+        let copy = open_still(path)?;
+        // Whether its history is sound is not asked here: a backup has what was there.
+        let position = Position::read_managed(&copy).ok().flatten();
+        Ok((read_contents(&copy)?, position))
+    };
+    let put_on_disk = || sync.map(File::sync_all).transpose();
     let (digest, looked, counted, synced) = std::thread::scope(|scope| {
-        let damage = scope.spawn(|| look_for_damage(path, depth));
-        let contents = scope.spawn(|| {
-            let copy = open_still(path)?;
-            // Whether its history is sound is not asked here: a backup has what was there.
-            let position = Position::read_managed(&copy).ok().flatten();
-            Ok((read_contents(&copy)?, position))
-        });
-        let sync = sync.map(|file| scope.spawn(|| file.sync_all()));
+        let damage = Beside::begin(scope, look);
+        let contents = Beside::begin(scope, count);
+        let sync = Beside::begin(scope, put_on_disk);
         let digest = digest_file(path, &subject, observer);
-        (
-            digest,
-            damage.join(),
-            contents.join(),
-            sync.map(|thread| thread.join()),
-        )
+        (digest, damage.join(), contents.join(), sync.join())
     });
     let died = |_| {
         Error::new(
@@ -80,9 +79,7 @@ pub(crate) fn check_copy(
     // The system's own word on the file is the clearest, if it has one.
     let digest = digest?;
     let mut damage = looked.map_err(died)??;
-    if let Some(synced) = synced {
-        synced.map_err(died)?.on_file("put on disk", path)?;
-    }
+    synced.map_err(died)?.on_file("put on disk", path)?;
     let (contents, position) = match counted.map_err(died)? {
         Ok((contents, position)) => (Some(contents), position),
         Err(error) if is_damage(&error) => {
@@ -149,7 +146,7 @@ fn unread(path: &Path, error: Error) -> Error {
     if error.kind() == ErrorKind::Missing {
         return error;
     }
-    let list = format!("ls -ld {} {}", shell_quote(&folder_of(path)), shell_quote(path));
+    let list = format!("ls -ld {} {}", shell_quote(folder_of(path)), shell_quote(path));
     Error::new(error.kind(), format!("cannot read {}", path.display()))
         .with_hint(Hint::shell(list))
         .with_source(error)

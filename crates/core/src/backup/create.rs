@@ -13,7 +13,8 @@ use super::list::list;
 use super::manifest::{CompanionEntry, DatabaseEntry, FORMAT, Manifest, is_securing};
 use super::names::{Names, Stamp, lossy_name};
 use super::{Backup, State};
-use crate::clock::timestamp;
+use crate::beside::Beside;
+use crate::clock::{self, timestamp};
 use crate::connection::{FileState, inspect, with_suffix};
 use crate::digest::{FileDigest, digest_file};
 use crate::disk::require_space;
@@ -140,7 +141,7 @@ impl<'a> Draft<'a> {
         Ok(Self {
             settings,
             facts,
-            began: settings.clock.now(),
+            began: clock::checked(&*settings.clock)?,
             whole: WholeFile::create_in(folder)?,
         })
     }
@@ -187,7 +188,7 @@ impl<'a> Draft<'a> {
         // What secures a state keeps a companion that is not whole, too.
         let as_it_is = is_securing(&facts.reason);
         let (companion, database) = std::thread::scope(|scope| {
-            let companion = scope.spawn(|| copy_companion(settings, as_it_is));
+            let companion = Beside::begin(scope, || copy_companion(settings, as_it_is));
             let database = whole.verified(|whole| {
                 let checked = check_copy(whole.path(), Depth::Quick, Some(whole.file()), observer)?;
                 match checked.damage.first() {

@@ -20,6 +20,7 @@ use super::{Secured, again};
 use crate::backup::{
     BackupFacts, Contents, Draft, differing_rows, is_damage, lossy_name, read_contents, take_log_into_file,
 };
+use crate::beside::Beside;
 use crate::connection::{
     begin_reading, open_over_damage, open_still, open_writer, percent_encoded, see_content,
 };
@@ -121,8 +122,8 @@ pub(super) fn put(
         let path = draft.path().to_owned();
         let look = decision.as_ref().map(|decision| decision.look);
         let (checked, looked, written) = std::thread::scope(|scope| {
-            let checked = scope.spawn(|| draft.check(&Silent));
-            let looked = look.map(|look| scope.spawn(move || look(&path)));
+            let checked = Beside::begin(scope, || draft.check(&Silent));
+            let looked = look.map(|look| Beside::begin(scope, move || look(&path)));
             // Nothing that is written now counts before the last page.
             let written = write.all_but_the_last();
             (checked.join(), looked.map(|looked| looked.join()), written)

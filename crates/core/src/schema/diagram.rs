@@ -8,6 +8,7 @@ use rusqlite::Connection;
 use super::object::ObjectKind;
 use super::snapshot::Snapshot;
 use super::table_detail::{Column, ForeignKey, TableDetail};
+use crate::quote::is_hidden;
 
 /// The tables of `schema`, their columns and their foreign keys as Mermaid text. `connection` is to the database
 /// that the schema was read from.
@@ -94,7 +95,7 @@ fn quoted(text: &str) -> String {
         .map(|character| match character {
             '"' => '\'',
             '%' | '\\' | ';' | '#' | '{' | '}' => '_',
-            character if character.is_control() => ' ',
+            character if is_hidden(character) => ' ',
             character => character,
         })
         .collect()

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::object::ObjectKind;
 use super::table_definition::ColumnDefinition;
 use crate::quote::identifier;
+use crate::quote::visible;
 
 /// One difference between the schema that is expected and the actual one.
 ///
@@ -217,7 +218,7 @@ impl Difference {
             | Self::ConstraintExtra { .. }
             | Self::OptionsChanged { .. } => return None,
         };
-        Some(one_line(&statements))
+        Some(visible(&statements, &[]))
     }
 
     /// Whether the statements of [`Difference::mended_by`] remove rows or values.
@@ -272,7 +273,7 @@ impl fmt::Display for Difference {
             Self::ColumnMissing { table, .. } | Self::ColumnExtra { table, .. } => table.clone(),
             _ => self.subject(),
         };
-        formatter.write_str(&one_line(&format!("{subject}: {}", self.describe())))
+        formatter.write_str(&visible(&format!("{subject}: {}", self.describe()), &[]))
     }
 }
 
@@ -286,7 +287,7 @@ pub fn render_diff(differences: &[Difference]) -> String {
         let _ = writeln!(text, "{difference}");
         for (sign, definition) in [('-', expected), ('+', actual)] {
             if let Some(definition) = definition {
-                let _ = writeln!(text, "  {sign} {}", one_line(&definition));
+                let _ = writeln!(text, "  {sign} {}", visible(&definition, &[]));
             }
         }
     }
@@ -345,17 +346,4 @@ fn some(text: &str) -> Option<&str> {
 
 fn or_none(text: Option<&str>) -> &str {
     text.unwrap_or("none")
-}
-
-/// `text` with control characters escaped: a name or default from a database must not move a terminal's cursor.
-fn one_line(text: &str) -> String {
-    text.chars()
-        .fold(String::with_capacity(text.len()), |mut line, character| {
-            if character.is_control() {
-                line.extend(character.escape_default());
-            } else {
-                line.push(character);
-            }
-            line
-        })
 }
