@@ -29,6 +29,7 @@ mod records;
 mod regression;
 mod restore;
 mod restore_tokens;
+mod room;
 mod status;
 mod tokens;
 mod wait;

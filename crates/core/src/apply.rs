@@ -190,12 +190,17 @@ fn migrate_locked(
             import.read(settings)?;
         }
     }
+    let reclaims = match &writer {
+        Some(writer) if options.reclaim => kept::room(settings, writer)?.beside_database,
+        _ => 0,
+    };
     let room = Room {
         backup: if options.without_backup {
             0
         } else {
             plan.room.backup
         },
+        beside_database: plan.room.beside_database.saturating_add(reclaims),
         ..plan.room
     };
     room.require(settings, "the migration")?;

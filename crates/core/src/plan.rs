@@ -7,13 +7,16 @@ use rusqlite::Connection;
 
 use crate::adoption::{Adoption, AdoptionOptions};
 use crate::catalog::{Catalog, Migration};
+use crate::data::DataStep;
 use crate::drift;
 use crate::effects::{Effects, Forecast, Writes};
 use crate::error::{Error, ErrorKind, Hint, Result, SqliteContext};
 use crate::kept::Kept;
 use crate::ledger::count_rows;
 use crate::position::Position;
-use crate::room::Room;
+use crate::quote::identifier;
+use crate::rollback::dropped;
+use crate::room::{Load, Room, Sizes};
 use crate::schema::{Difference, Object, ObjectKind, Snapshot};
 use crate::settings::Settings;
 use crate::state::State;
@@ -277,7 +280,7 @@ pub fn plan(
         ));
     }
     let to = steps.last().map_or(from, |step| step.version);
-    let room = room(connection, &start, &steps)?;
+    let room = room(catalog, settings, connection, &start, &steps)?;
     Ok(Plan {
         database: settings.database.clone(),
         start,
@@ -372,25 +375,89 @@ fn step(
     }
 }
 
-/// The backup is a copy of the file. Rewriting steps keep each old row once in the journal and write each
-/// page once more; a rebuild holds a table twice.
-fn room(connection: Option<&Connection>, start: &Start, steps: &[Step]) -> Result<Room> {
+/// What the run needs at most; nothing for a fresh database, which fills a few pages.
+fn room(
+    catalog: &Catalog,
+    settings: &Settings,
+    connection: Option<&Connection>,
+    start: &Start,
+    steps: &[Step],
+) -> Result<Room> {
     let (Some(connection), false) = (connection, matches!(start, Start::Fresh) || steps.is_empty()) else {
         return Ok(Room::default());
     };
-    let pragma = |name: &str| -> Result<u64> {
+    let sizes = Sizes::new(connection)?;
+    let companion = settings
+        .companion
+        .metadata()
+        .map_or(0, |companion| companion.len());
+    let mut loads = Vec::new();
+    for step in steps {
+        let migration = catalog.get(step.version);
+        loads.push(match migration.and_then(|migration| migration.data.as_ref()) {
+            Some(data) => load_of_data(connection, &sizes, data.as_ref(), step.rows)?,
+            None => load_of_statements(&sizes, step, companion),
+        });
+    }
+    Room::of(&loads, settings, sizes.file.saturating_add(companion))
+}
+
+/// Each row is written once. A journaled step keeps key, old and new value of each; one that fills a column fills it
+/// with keys, and its index.
+fn load_of_data(connection: &Connection, sizes: &Sizes<'_>, data: &dyn DataStep, rows: u64) -> Result<Load> {
+    let (table, column) = (data.table(), data.column());
+    let length = |column: &str| -> Result<u64> {
+        // A column that only comes into being on the way has no values yet.
+        if !connection
+            .column_exists(Some("main"), table, column)
+            .unwrap_or(false)
+        {
+            return Ok(0);
+        }
+        let sum = format!(
+            "SELECT CAST(total(octet_length({})) AS INTEGER) FROM {}",
+            identifier(column),
+            identifier(table)
+        );
         connection
-            .pragma_query_value(None, name, |row| row.get(0))
-            .while_doing("read the size of the database")
+            .query_row(&sum, [], |row| row.get(0))
+            .while_doing(format_args!("read how long the values of {table}.{column} are"))
     };
-    let file = pragma("page_count")?.saturating_mul(pragma("page_size")?);
-    let copies = steps
-        .iter()
-        .filter(|step| step.batched || !step.rebuilds.is_empty())
-        .count() as u64;
-    // A quarter of the file for each rewriting step was never exceeded: a value and its key against a whole row.
-    Ok(Room {
-        beside_database: file.saturating_mul(copies).div_ceil(4).saturating_add(1 << 20),
-        backup: file,
+    let keys = length(data.key())?;
+    let grown = if data.is_journaled() {
+        let record = 96 + table.len() as u64 + column.len() as u64;
+        let journal = rows.saturating_mul(record) + keys + 2 * length(column)?;
+        journal.saturating_add(sizes.growth(table, rows, 12))
+    } else {
+        (3 * keys).saturating_add(sizes.growth(table, rows, 24))
+    };
+    Ok(Load {
+        changed: sizes.table(table) + sizes.indexes_of(table, column),
+        grown,
+        ..Load::default()
     })
+}
+
+fn load_of_statements(sizes: &Sizes<'_>, step: &Step, companion: u64) -> Load {
+    let mut load = Load {
+        // An import of the companion, and its indexes.
+        grown: if step.data.is_some() { 3 * companion } else { 0 },
+        ..Load::default()
+    };
+    let all = |table: &str| sizes.table(table) + sizes.indexes(table);
+    for table in &step.rebuilds {
+        load.changed += all(table);
+        load.grown += all(table);
+    }
+    for dropped in dropped::find(&step.schema_before, &step.schema_after) {
+        load.changed += all(dropped.table());
+        load.temporary += sizes.table(dropped.table());
+    }
+    for table in &step.effects.indexed {
+        let index = sizes.table(table).min(step.rows.saturating_mul(64));
+        load.grown += index;
+        // What is sorted.
+        load.temporary += index;
+    }
+    load
 }

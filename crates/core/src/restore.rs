@@ -398,9 +398,10 @@ fn refuse_invalid(
 fn check_room(settings: &Settings, backup: &Backup, companion: &CompanionPart<'_>) -> Result<()> {
     let length = |path: &Path| path.metadata().map_or(0, |metadata| metadata.len());
     let folder = folder_of(&settings.database);
-    // The new pages, and the old ones in the journal.
-    let copies = if companion.changes_tables { 2 } else { 1 };
-    let put = copies * length(&backup.database) + length(&settings.database);
+    // The new pages in the log and then in the file, or the old ones in the journal.
+    let (new, old) = (length(&backup.database), length(&settings.database));
+    let copies = u64::from(companion.changes_tables) + 1;
+    let put = (copies * new + new.max(old)).saturating_mul(65) / 64 + (1 << 20);
     let companion = backup.companion.as_deref().map_or(0, length);
     let secure = space_needed(settings)?;
 
@@ -408,6 +409,7 @@ fn check_room(settings: &Settings, backup: &Backup, companion: &CompanionPart<'_
     let room = Room {
         beside_database: put + companion,
         backup: secure,
+        ..Room::default()
     };
     room.require(settings, "the restore")?;
     let companion_folder = folder_of(&settings.companion);

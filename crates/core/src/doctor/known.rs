@@ -7,7 +7,7 @@ use crate::clock::timestamp;
 use crate::schema::token::{TokenKind, tokenize};
 
 /// Commands that runs are recorded under.
-const COMMANDS: [&str; 10] = [
+const COMMANDS: [&str; 11] = [
     "migrate",
     "rollback",
     "undo",
@@ -18,6 +18,7 @@ const COMMANDS: [&str; 10] = [
     "log prune",
     "kept reclaim",
     "kept prune",
+    "repair",
 ];
 /// What the program and SQLite say when a run fails, but for names.
 const WORDS: &str = "a again aborted add an and another apply as at back backup be become begin but cannot change \

@@ -24,7 +24,7 @@ use crate::tool_tables;
 
 pub use prune::{PruneOptions, Pruned, prune};
 pub use reclaim::{Back, Reclaimed, Stays, reclaim};
-pub(crate) use reclaim::{take_back, take_back_at_once};
+pub(crate) use reclaim::{room, take_back, take_back_at_once};
 
 /// Made by the first rollback that keeps something.
 pub(crate) const CREATE: &str = "\

@@ -17,7 +17,7 @@ use crate::pace::Pace;
 use crate::position::Position;
 use crate::rollback::unfinished::Unfinished;
 use crate::rollback_journal::RollbackJournal;
-use crate::room::Room;
+use crate::room::{Room, Sizes};
 use crate::runs::Run;
 use crate::settings::Settings;
 use crate::transaction::WriteTransaction;
@@ -127,6 +127,27 @@ pub fn reclaim(settings: &Settings, files: &[String], observer: &dyn Observer) -
     })
 }
 
+/// What taking everything back needs on disk.
+pub(crate) fn room(settings: &Settings, connection: &Connection) -> Result<Room> {
+    let file = Sizes::new(connection)?.file;
+    let bytes: u64 = left(connection, settings)?
+        .iter()
+        .filter_map(|kept| path_of(settings, &kept.file))
+        .collect::<std::collections::BTreeSet<PathBuf>>()
+        .iter()
+        .filter_map(|path| path.metadata().ok())
+        .map(|metadata| metadata.len())
+        .sum();
+    Ok(Room {
+        // What comes back and its indexes; the pages that it comes back into, in the journal or the log.
+        beside_database: bytes
+            .saturating_mul(3)
+            .saturating_add(file)
+            .saturating_add(1 << 20),
+        ..Room::default()
+    })
+}
+
 /// What [`reclaim`] does, under the lock that the caller holds and as a part of its run.
 pub(crate) fn take_back(
     settings: &Settings,
@@ -137,20 +158,7 @@ pub(crate) fn take_back(
 ) -> Result<Reclaimed> {
     let position = Position::read(writer)?;
     let at = position.version;
-    let bytes: u64 = left(writer, settings)?
-        .iter()
-        .filter_map(|kept| path_of(settings, &kept.file))
-        .collect::<std::collections::BTreeSet<PathBuf>>()
-        .iter()
-        .filter_map(|path| path.metadata().ok())
-        .map(|metadata| metadata.len())
-        .sum();
-    Room {
-        // What comes back, its indexes, and the journal of a batch.
-        beside_database: bytes.saturating_mul(3).saturating_add(1 << 20),
-        backup: 0,
-    }
-    .require(settings, "taking back what was kept")?;
+    room(settings, writer)?.require(settings, "taking back what was kept")?;
     let mut pass = Pass {
         settings,
         writer,

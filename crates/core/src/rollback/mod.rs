@@ -1,6 +1,6 @@
 //! `rollback`: takes a database back to an earlier version, in the way that loses least.
 
-mod dropped;
+pub(crate) mod dropped;
 mod execute;
 mod kept;
 mod losses;

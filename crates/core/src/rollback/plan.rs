@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind, Hint, Result};
 use crate::history::History;
 use crate::position::Position;
 use crate::restore::CompanionPart;
-use crate::room::Room;
+use crate::room::{Load, Room};
 use crate::runs::{self, RecordedStep};
 use crate::settings::Settings;
 use crate::state::State;
@@ -53,18 +53,10 @@ impl RollbackPlan {
         self.takes_back.is_empty()
     }
 
-    /// What going back step by step needs on disk. A table that is rewritten or dropped is in the journal as a whole;
-    /// what is kept of it, and what the steps in batches need, was never a quarter of the file.
+    /// What going back step by step needs on disk.
     pub(super) fn room(&self, settings: &Settings) -> Result<Room> {
-        let file = backup::space_needed(settings)?;
-        let journal = match self.steps.iter().all(|step| step.dropped.is_empty()) {
-            true => 0,
-            false => file,
-        };
-        Ok(Room {
-            beside_database: journal.saturating_add(file.div_ceil(4)).saturating_add(1 << 20),
-            backup: file,
-        })
+        let loads: Vec<Load> = self.steps.iter().map(|step| step.load).collect();
+        Room::of(&loads, settings, backup::space_needed(settings)?)
     }
 }
 

@@ -8,6 +8,7 @@ use crate::effects::{Effects, Forecast, Writes};
 use crate::error::{Error, ErrorKind, Hint, Result};
 use crate::expected;
 use crate::ledger::count_rows;
+use crate::room::{Load, Sizes};
 use crate::runs::RecordedStep;
 use crate::schema::{ObjectKind, Snapshot};
 use crate::settings::Settings;
@@ -44,6 +45,8 @@ pub struct StepBack {
     pub(crate) dropped: Vec<Dropped>,
     /// Of what is dropped, what goes to a file: not what can be computed again.
     pub(crate) kept: Vec<Dropped>,
+    /// What it writes at most.
+    pub(crate) load: Load,
     pub(crate) effects: Effects,
     pub(crate) schema_before: Snapshot,
     pub(crate) schema_after: Snapshot,
@@ -162,6 +165,7 @@ pub(super) fn plan(
             over_budget: None,
             dropped,
             kept,
+            load: Load::default(),
             effects,
             // A program that does not know the version takes all objects for the application's own.
             managed: usize::try_from(recorded.version)
@@ -174,9 +178,50 @@ pub(super) fn plan(
             way_back,
         };
         estimate(settings, connection, state, &mut step)?;
+        step.load = load_of(connection, state, &step)?;
         steps.push(step);
     }
     Ok(steps)
+}
+
+/// A dropped column rewrites its table, and SQLite keeps the pages once more to take the statement back. Of what goes
+/// to a file, a row takes what it took.
+fn load_of(connection: &Connection, state: &State, step: &StepBack) -> Result<Load> {
+    let sizes = Sizes::new(connection)?;
+    let mut load = Load::default();
+    match &step.way_back {
+        WayBack::Journal { table, column } | WayBack::Clear { table, column } => {
+            load.changed = sizes.table(table) + sizes.indexes_of(table, column);
+            if let WayBack::Journal { .. } = &step.way_back {
+                load.changed += sizes.table(tool_tables::JOURNAL);
+                load.grown = sizes.growth(table, step.rows, 24);
+            }
+        }
+        WayBack::Statements | WayBack::Unknown(_) => {
+            for dropped in &step.dropped {
+                let (table, size) = (dropped.table(), sizes.table(dropped.table()));
+                match dropped {
+                    Dropped::Table(_) => load.changed += size + sizes.indexes(table),
+                    Dropped::Column { column, .. } => {
+                        load.changed = load.changed.max(size + sizes.indexes_of(table, column));
+                        load.temporary = load.temporary.max(size);
+                    }
+                }
+            }
+            for dropped in &step.kept {
+                let table = dropped.table();
+                // What only comes into being on the way back has nothing to keep.
+                if state.schema.get(ObjectKind::Table, table).is_none() {
+                    continue;
+                }
+                let rows = count_rows(connection, table)?.max(1);
+                let lost = losses::of_dropping(connection, dropped)?.map_or(0, |loss| loss.count);
+                let size = u128::from(sizes.table(table)) * u128::from(lost) / u128::from(rows);
+                load.kept += u64::try_from(size).unwrap_or(u64::MAX) + lost.saturating_mul(64) + (64 << 10);
+            }
+        }
+    }
+    Ok(load)
 }
 
 /// Dropping a column rewrites the table, each time; dropping a table and reading what it holds costs far less.

@@ -17,6 +17,7 @@ use crate::pace::Pace;
 use crate::position::Position;
 use crate::rollback::unfinished::Unfinished;
 use crate::rollback_journal::RollbackJournal;
+use crate::room::{Load, Room, Sizes};
 use crate::runs::{self, Run};
 use crate::schema_reader::SchemaReader;
 use crate::settings::Settings;
@@ -115,6 +116,7 @@ pub fn undo(
     Unfinished::refuse(settings)?;
     let writer = connection::open_writer(&settings.database, settings.busy_timeout)?;
     let undo = Undo::prepare(&writer, version, options)?;
+    Room::of(&[undo.load()?], settings, 0)?.require(settings, "the undo")?;
     Run::begin(settings, "undo", undo.at.version, undo.at.version).with_log(settings, observer, |run, log| {
         let _rollback_journal = RollbackJournal::keep(&writer);
         undo.run(settings, run, log)
@@ -183,6 +185,23 @@ impl<'a> Undo<'a> {
             journaled,
             name: step.name,
             at,
+        })
+    }
+
+    /// What putting back writes at most. A key leads to a row, its indexes and its record.
+    fn load(&self) -> Result<Load> {
+        let sizes = Sizes::new(self.connection)?;
+        let (table, column) = (self.journal.table(), self.journal.column());
+        let all = sizes.table(table) + sizes.indexes_of(table, column) + sizes.table(tool_tables::JOURNAL);
+        let of_a_key = 64 << 10;
+        let (changed, rows) = match self.options.keys.len() as u64 {
+            0 => (all, self.journaled),
+            keys => (all.min(keys * of_a_key), keys),
+        };
+        Ok(Load {
+            changed,
+            grown: sizes.growth(table, self.journaled, 24).min(rows * of_a_key),
+            ..Load::default()
         })
     }
 

@@ -202,6 +202,14 @@ impl<'a> JournalReader<'a> {
         self.version
     }
 
+    pub(crate) fn table(&self) -> &str {
+        &self.table
+    }
+
+    pub(crate) fn column(&self) -> &str {
+        &self.column
+    }
+
     /// What putting records back writes.
     pub(crate) fn writes(&self) -> Writes<'_> {
         Writes::Column {
