@@ -455,7 +455,7 @@ fn an_interrupted_rollback_whose_restore_point_is_gone_says_so() {
     let error = back(&place, 1, Strategy::Auto).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotReversible);
     assert!(error.message().contains("is gone"), "{error}");
-    assert_eq!(tool(error.hint()), "backup list");
+    assert_eq!(tool(error.hint()), "repair");
     assert_eq!(untouched(&place), before);
 }
 
