@@ -62,7 +62,7 @@ fn follow(database: &TestDatabase, arguments: &[&str]) -> Vec<String> {
         };
         hints.push(hint);
     }
-    let commands = ["adopt", "backup", "repair", "rollback", "tokens"];
+    let commands = ["adopt", "backup", "kept", "repair", "rollback", "tokens"];
     hints
         .iter()
         .map(|hint| {
@@ -213,6 +213,27 @@ fn an_unadopted_database_that_is_not_quite_one_gets_there() {
         }
         assert_eq!(json(&database, &["status"])["release"], "1.2.0");
     }
+}
+
+#[test]
+fn kept_rows_whose_file_is_gone_are_given_up() {
+    let database = current();
+    database.execute("INSERT INTO reactions VALUES ('m', 'c', '+1', 'now')");
+    let done = json(
+        &database,
+        &["rollback", "--to", "1.1.0", "--strategy", "down", "--yes"],
+    );
+    fs::remove_file(done["kept"][0].as_str().unwrap()).unwrap();
+    let kept = &json(&database, &["status"])["kept"]["of"];
+    assert!(
+        kept[0]["problem"]
+            .as_str()
+            .unwrap()
+            .contains("its file is not in"),
+        "{kept}"
+    );
+    assert_eq!(follow(&database, &["repair"]), ["kept prune"]);
+    assert_eq!(json(&database, &["status"])["kept"], serde_json::Value::Null);
 }
 
 #[test]

@@ -183,7 +183,7 @@ fn find(catalog: &Catalog, settings: &Settings, reader: &Connection) -> Result<R
                 found.elsewhere.push(Elsewhere {
                     subject: kept.subject(),
                     why: kept.problem.unwrap_or_default(),
-                    hint: Hint::tool(["kept", "prune", &kept.file]),
+                    hint: Hint::tool(["kept", "prune"]),
                 });
             }
         }
