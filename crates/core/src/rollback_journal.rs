@@ -2,6 +2,12 @@
 
 use rusqlite::{Connection, ToSql};
 
+use crate::connection::{open_writer, with_suffix};
+use crate::error::Result;
+use crate::event::Observer;
+use crate::lock::MigrationLock;
+use crate::settings::Settings;
+
 /// What is kept of it, in bytes: one large step does not take its room until the run ends.
 const KEPT_BYTES: i64 = 16 << 20;
 
@@ -33,6 +39,17 @@ impl<'a> RollbackJournal<'a> {
     }
 }
 
+/// Removes the journal that a run left which was killed after its last commit, and before it could. For the command
+/// that then finds nothing to do, under the migration lock.
+pub(crate) fn remove_left(settings: &Settings, command: &str, observer: &dyn Observer) -> Result<()> {
+    if with_suffix(&settings.database, "-journal").exists() {
+        let _lock = MigrationLock::take(settings, command, observer)?;
+        let writer = open_writer(&settings.database, settings.busy_timeout)?;
+        drop(RollbackJournal::keep(&writer));
+    }
+    Ok(())
+}
+
 impl Drop for RollbackJournal<'_> {
     fn drop(&mut self) {
         if self.is_kept && self.connection.is_autocommit() {
@@ -51,7 +68,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::connection::{create_writer, with_suffix};
+    use crate::connection::create_writer;
 
     fn database() -> (tempfile::TempDir, std::path::PathBuf) {
         let folder = tempfile::tempdir().unwrap();

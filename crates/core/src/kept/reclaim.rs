@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::apply::in_real_place;
 use crate::clock::timestamp;
-use crate::connection::{self, with_suffix};
+use crate::connection;
 use crate::data::key_text;
 use crate::error::{Error, ErrorKind, Hint, Result, SqliteContext};
 use crate::event::{Activity, Event, Observer};
@@ -16,7 +16,7 @@ use crate::lock::MigrationLock;
 use crate::pace::Pace;
 use crate::position::Position;
 use crate::rollback::unfinished::Unfinished;
-use crate::rollback_journal::RollbackJournal;
+use crate::rollback_journal::{RollbackJournal, remove_left};
 use crate::room::{Room, Sizes};
 use crate::runs::Run;
 use crate::settings::Settings;
@@ -110,8 +110,8 @@ pub fn reclaim(settings: &Settings, files: &[String], observer: &dyn Observer) -
     let is_done = connection::with_reader(&settings.database, settings.busy_timeout, |reader| {
         nothing_left(reader)
     })?;
-    // A journal beside it is what a run left that was killed after it had taken everything back.
-    if is_done && !with_suffix(&settings.database, "-journal").exists() {
+    if is_done {
+        remove_left(settings, "kept reclaim", observer)?;
         return Ok(Reclaimed::default());
     }
     let _lock = MigrationLock::take(settings, "kept reclaim", observer)?;

@@ -28,7 +28,7 @@ use crate::lock::MigrationLock;
 use crate::plan::{self as way_up, PlanOptions, Start};
 use crate::position::Position;
 use crate::restore::{self, Decision, RestoreOptions, RestoreOutcome};
-use crate::rollback_journal::RollbackJournal;
+use crate::rollback_journal::{RollbackJournal, remove_left};
 use crate::runs::Run;
 use crate::settings::Settings;
 use crate::step::StepOutcome;
@@ -155,6 +155,7 @@ pub fn rollback(
     // compared with the plan that is made under the lock.
     let asked = plan(catalog, settings, options)?;
     if asked.is_empty() {
+        remove_left(settings, "rollback", observer)?;
         return Ok(nothing_to_do(&asked));
     }
     if !confirm(&asked) && !asked.loses.is_empty() {
