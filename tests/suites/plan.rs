@@ -1,5 +1,7 @@
 //! `plan` says what `migrate` will do, and does none of it.
 
+use std::path::Path;
+
 use serde_json::Value;
 use support::{BridgeMigrate, TestDatabase};
 
@@ -74,7 +76,7 @@ fn people_see_steps_time_zone_backup_and_disk() {
 #[test]
 fn the_time_zone_is_stated_in_every_plan() {
     let database = TestDatabase::fresh_1_0_0();
-    for zone in ["UTC", "Europe/Berlin", "local"] {
+    for zone in ["UTC", "Europe/Berlin"] {
         let output = BridgeMigrate::new(&database)
             .timezone(zone)
             .args(["plan", "--json"])
@@ -88,6 +90,101 @@ fn the_time_zone_is_stated_in_every_plan() {
         .run();
     output.assert_code(2);
     assert!(output.stderr.contains("Mars/Olympus"), "{output}");
+}
+
+/// A rule with which a machine has a zone that no database names.
+const RULE: &str = "CET-1CEST,M3.5.0,M10.5.0/3";
+
+#[test]
+fn local_is_what_it_means_on_this_machine_or_is_refused() {
+    let database = TestDatabase::populated(78);
+    let with = |zone: &str, arguments: &[&str]| {
+        BridgeMigrate::new(&database)
+            .timezone("local")
+            .env("TZ", zone)
+            .args(arguments)
+            .run()
+    };
+    let is_known = Path::new("/usr/share/zoneinfo/Europe/Berlin").is_file();
+    let berlin = is_known.then_some("Europe/Berlin");
+    for (zone, means) in [
+        ("", Some("UTC")),
+        ("UTC", Some("UTC")),
+        (RULE, Some(RULE)),
+        ("Europe/Berlin", berlin),
+        (":Europe/Berlin", berlin),
+        ("/usr/share/zoneinfo/Europe/Berlin", berlin),
+        ("Europe/Berln", None),
+        ("CET-1CEST,tomorrow", None),
+    ] {
+        let output = with(zone, &["plan", "--json"]);
+        if let Some(means) = means {
+            output.assert_code(0);
+            assert_eq!(output.json()["timezone"], means, "{zone}");
+        } else {
+            output.assert_code(2);
+            let error = &output.json()["error"];
+            assert!(error["message"].as_str().unwrap().contains(zone), "{output}");
+            assert!(
+                error["hint"].as_str().unwrap().contains("--timezone UTC"),
+                "{output}"
+            );
+        }
+    }
+    let before = tree(database.root());
+    assert_output("timezone_unknown", &with("Europe/Berln", &["migrate"]));
+    // Whoever only looks is not kept from it.
+    with("Europe/Berln", &["status"]).assert_code(0);
+    assert_eq!(tree(database.root()), before);
+
+    // A rehearsal in one zone says nothing of another.
+    with("UTC", &["rehearse"]).assert_code(0);
+    let output = with(RULE, &["migrate", "--require-receipt"]);
+    output.assert_code(1);
+    assert!(
+        output.stderr.contains("UTC") && output.stderr.contains(RULE),
+        "{output}"
+    );
+    with("UTC", &["migrate", "--require-receipt"]).assert_code(0);
+    let zones = "SELECT DISTINCT time_zone FROM migration_runs";
+    assert_eq!(database.query_strings(zones), ["UTC"]);
+}
+
+#[test]
+fn a_step_that_began_in_one_zone_does_not_go_on_in_another() {
+    let database = TestDatabase::populated(79);
+    run(&database, &["migrate", "--to", "V004"]);
+    let times = "SELECT timestamp FROM messages ORDER BY id";
+    let before = database.query_strings(times);
+    // As a killed run leaves it.
+    database.execute(
+        "INSERT INTO migration_runs SELECT 'aaaaaaaa', 'migrate', started_at, NULL, 4, 9, 4, host, pid, tool, \
+         'Europe/Berlin', NULL FROM migration_runs LIMIT 1; \
+         INSERT INTO migration_progress VALUES (5, 'normalize_timestamps', '1.1.0', 'journal', 'up', '0', 0, 0, 0, 1, \
+         '2026-01-01T00:00:00+00:00')",
+    );
+    for command in ["plan", "migrate"] {
+        let error = refused(&database, &[command], 2);
+        let message = error["message"].as_str().unwrap();
+        assert!(
+            message.contains("Europe/Berlin") && message.contains("UTC"),
+            "{message}"
+        );
+        assert!(
+            error["hint"]
+                .as_str()
+                .unwrap()
+                .ends_with("migrate --timezone Europe/Berlin"),
+            "{error}"
+        );
+    }
+    assert_eq!(database.query_strings(times), before);
+    let same = BridgeMigrate::new(&database)
+        .timezone("Europe/Berlin")
+        .arg("migrate")
+        .run();
+    same.assert_code(0);
+    run(&database, &["verify"]);
 }
 
 #[test]

@@ -36,8 +36,14 @@ impl Context {
     pub(crate) fn new(global: GlobalOptions, command: &Command) -> Result<Self> {
         let config = Config::decide(&global, |name| std::env::var_os(name))?;
         let mut settings = Settings::new(&config.database);
-        if let Some(name) = &config.timezone {
-            settings.time_zone = TimeZone::parse(name).map_err(|unknown| {
+        let zone = match config.timezone.as_deref() {
+            Some(name) if !name.eq_ignore_ascii_case("local") => Some(TimeZone::parse(name)),
+            // Resolved once: records name what it meant.
+            _ if command.needs_time_zone() => Some(TimeZone::of_machine(std::env::var_os("TZ").as_deref())),
+            _ => None,
+        };
+        if let Some(zone) = zone {
+            settings.time_zone = zone.map_err(|unknown| {
                 Error::new(ErrorKind::Usage, unknown.to_string())
                     .with_truth("Nothing was changed.")
                     .with_hint(Hint::tool(["plan", "--timezone", "UTC"]))

@@ -17,6 +17,7 @@ use crate::position::Position;
 use crate::quote::identifier;
 use crate::rollback::dropped;
 use crate::room::{Load, Room, Sizes};
+use crate::runs;
 use crate::schema::{Difference, Object, ObjectKind, Snapshot};
 use crate::settings::Settings;
 use crate::state::State;
@@ -193,6 +194,14 @@ pub fn plan(
             &progress.version.saturating_sub(1).to_string(),
         ])));
     }
+    if let (Some(progress), Some(connection)) = (&state.progress, connection) {
+        refuse_other_zone(
+            settings,
+            connection,
+            progress.version,
+            Position::of(catalog, from),
+        )?;
+    }
     let to = catalog.resolve(options.target, from)?;
     if to < from {
         return Err(Error::new(
@@ -287,7 +296,7 @@ pub fn plan(
         from: Position::of(catalog, from),
         to: Position::of(catalog, to),
         steps,
-        time_zone: settings.time_zone,
+        time_zone: settings.time_zone.clone(),
         room,
         managed,
         drift,
@@ -296,6 +305,22 @@ pub fn plan(
             None => Vec::new(),
         },
     })
+}
+
+/// A data step that began in one zone must not go on in another: half of its rows would mean other times.
+fn refuse_other_zone(settings: &Settings, connection: &Connection, version: u32, at: Position) -> Result<()> {
+    let now = settings.time_zone.to_string();
+    match runs::zone_of_unfinished(connection, version)? {
+        Some(began) if began != now => Err(Error::new(
+            ErrorKind::Usage,
+            format!("V{version:03} was interrupted: it began in the time zone {began}, and this is {now}"),
+        )
+        .with_truth(format!(
+            "The database is at {at}, and V{version:03} is done in part. Nothing was changed."
+        ))
+        .with_hint(Hint::tool(["migrate", "--timezone", &began]))),
+        _ => Ok(()),
+    }
 }
 
 fn with_objects<'a>(schema: &'a Snapshot, objects: impl IntoIterator<Item = &'a Object>) -> Snapshot {

@@ -191,6 +191,22 @@ pub struct RecordedRun {
     pub failure: Option<Cause>,
 }
 
+/// The time zone in which the data step of `version` began that a run did not finish.
+pub(crate) fn zone_of_unfinished(connection: &Connection, version: u32) -> Result<Option<String>> {
+    if !tool_tables::exists(connection, tool_tables::RUNS)? {
+        return Ok(None);
+    }
+    connection
+        .query_row(
+            "SELECT time_zone FROM migration_runs WHERE command = 'migrate' AND finished_at IS NULL \
+             AND from_version < ?1 AND to_version >= ?1 ORDER BY started_at DESC, rowid DESC LIMIT 1",
+            [version],
+            |row| row.get(0),
+        )
+        .optional()
+        .while_doing("read how an interrupted step began")
+}
+
 /// An applied migration as the database records it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RecordedStep {

@@ -21,7 +21,8 @@ pub struct Settings {
     pub backup_dir: PathBuf,
     /// Where run logs go.
     pub log_dir: PathBuf,
-    /// What a timestamp without an offset means.
+    /// What a timestamp without an offset means: UTC, unless set. The machine's own zone is
+    /// [`TimeZone::of_machine`].
     pub time_zone: TimeZone,
     /// The longest time that a transaction may hold the write lock.
     pub lock_budget: Duration,
@@ -58,7 +59,7 @@ impl Settings {
             backup_dir: folder,
             log_dir: PathBuf::from("logs"),
             database,
-            time_zone: TimeZone::Local,
+            time_zone: TimeZone::Utc,
             lock_budget: DEFAULT_LOCK_BUDGET,
             lock_timeout: DEFAULT_LOCK_TIMEOUT,
             busy_timeout: DEFAULT_BUSY_TIMEOUT,

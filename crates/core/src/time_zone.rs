@@ -1,33 +1,67 @@
 //! The time zone that gives a timestamp without an offset its meaning.
 
+use std::ffi::OsStr;
 use std::fmt;
-use std::path::Path;
-use std::sync::LazyLock;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, Offset, TimeZone as _};
 use chrono_tz::Tz;
 
-/// A source of UTC offsets.
-///
-/// Two values are equal when they were asked for by the same name: `Local` and the zone that it happens to
-/// mean are different.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+use sha2::{Digest, Sha256};
+
+use crate::digest::hex;
+use crate::regular_file;
+
+/// Where programs on this machine look for zones.
+const ZONE_FOLDERS: [&str; 4] = [
+    "/usr/share/zoneinfo",
+    "/usr/lib/zoneinfo",
+    "/share/zoneinfo",
+    "/etc/zoneinfo",
+];
+/// The zone of the machine, where `TZ` names none.
+const LOCAL_TIME: &str = "/etc/localtime";
+/// The name of that zone, where it is a copy and no link.
+const LOCAL_NAME: &str = "/etc/timezone";
+/// No zone file is as long as this, in bytes.
+const LONGEST_FILE: u64 = 1 << 20;
+
+/// A source of UTC offsets. Two values are equal when they have the same name, which stands for the same offsets.
+#[derive(Debug, Clone)]
 pub enum TimeZone {
-    /// The zone of the machine, from `TZ` or `/etc/localtime` and the machine's own zone files.
-    Local,
     /// Coordinated Universal Time: the offset is always zero.
     Utc,
     /// A zone of the IANA database that is compiled into the program.
     Iana(Tz),
+    /// What only the machine knows: a rule in `TZ`, or a zone file that is in no database.
+    Machine(Arc<MachineZone>),
 }
 
-/// The text is neither `local`, `UTC` nor the name of a zone in the IANA database.
+/// A zone that has no name in the IANA database.
+#[derive(Debug)]
+pub struct MachineZone {
+    name: String,
+    zone: tz::TimeZone,
+    /// The offset at this instant is that of all before it, in seconds since 1970 UTC.
+    since: i64,
+}
+
+/// There is no zone of this name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnknownTimeZone {
     name: String,
+    why: String,
 }
 
 impl UnknownTimeZone {
+    fn of_machine(name: impl Into<String>, what: impl fmt::Display) -> Self {
+        Self {
+            name: name.into(),
+            why: format!("{what}, and other programs here would take it for UTC"),
+        }
+    }
+
     /// The text that names no zone, as it was given.
     pub fn name(&self) -> &str {
         &self.name
@@ -36,25 +70,18 @@ impl UnknownTimeZone {
 
 impl fmt::Display for UnknownTimeZone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "unknown time zone {:?}: give `local`, `UTC` or an IANA name such as `Europe/Berlin`",
-            self.name
-        )
+        write!(f, "unknown time zone {:?}: {}", self.name, self.why)
     }
 }
 
 impl std::error::Error for UnknownTimeZone {}
 
 impl TimeZone {
-    /// Reads `local`, `UTC` or an IANA name; the case of letters does not matter.
+    /// Reads `UTC` or an IANA name; the case of letters does not matter.
     ///
     /// # Errors
-    /// [`UnknownTimeZone`] when the text is none of these.
+    /// [`UnknownTimeZone`] when the text is neither.
     pub fn parse(name: &str) -> Result<Self, UnknownTimeZone> {
-        if name.eq_ignore_ascii_case("local") {
-            return Ok(Self::Local);
-        }
         if name.eq_ignore_ascii_case("UTC") {
             return Ok(Self::Utc);
         }
@@ -62,47 +89,144 @@ impl TimeZone {
             .map(Self::Iana)
             .map_err(|_| UnknownTimeZone {
                 name: name.to_owned(),
+                why: "give `local`, `UTC` or an IANA name such as `Europe/Berlin`".to_owned(),
             })
     }
 
-    /// What the zone means here: for [`TimeZone::Local`] the value of `TZ`, or else the zone that
-    /// `/etc/localtime` links to; for the others their name. `None` when the machine does not tell.
-    pub fn resolved_name(&self) -> Option<String> {
-        match self {
-            Self::Local => match std::env::var_os("TZ") {
-                Some(value) => Some(name_from_variable(&value.to_string_lossy())),
-                None => name_from_link(&std::fs::read_link("/etc/localtime").ok()?),
-            },
-            Self::Utc | Self::Iana(_) => Some(self.to_string()),
+    /// The zone that programs on this machine take for local, given the value of `TZ`: that, or else `/etc/localtime`.
+    ///
+    /// Where they would fall back to UTC because a zone cannot be found, this does not.
+    ///
+    /// # Errors
+    /// [`UnknownTimeZone`] when `TZ` or `/etc/localtime` mean nothing.
+    pub fn of_machine(variable: Option<&OsStr>) -> Result<Self, UnknownTimeZone> {
+        let Some(value) = variable else {
+            return local_time(Path::new(LOCAL_TIME), Path::new(LOCAL_NAME));
+        };
+        let value = value.to_string_lossy();
+        // POSIX lets a colon stand before a name, and an empty value means UTC.
+        match value.strip_prefix(':').unwrap_or(&value) {
+            "" => Ok(Self::Utc),
+            name => of_variable(name),
         }
     }
 
     /// The seconds to add to UTC to get the zone's local time, at an instant in seconds since 1970 UTC.
     ///
     /// Before the first change that a zone file knows this is local mean time; after the last one the
-    /// zone's last rule goes on for ever. `None` outside the years 0 to 10000, and for a `TZ` whose offset
-    /// is about a day or more.
+    /// zone's last rule goes on for ever. `None` outside the years 0 to 10000, and for an offset of a day or more.
     pub fn utc_offset_seconds_at(&self, unix_seconds: i64) -> Option<i64> {
         let utc = DateTime::from_timestamp(unix_seconds, 0)?.naive_utc();
         if !(0..=10_000).contains(&utc.year()) {
             return None;
         }
-        let offset = match self {
-            Self::Local if *LOCAL_OFFSET_IS_A_DAY => return None,
-            Self::Local => chrono::Local.offset_from_utc_datetime(&utc),
-            Self::Utc => return Some(0),
-            Self::Iana(zone) => zone.offset_from_utc_datetime(&within_the_tables(utc)?).fix(),
+        let seconds: i32 = match self {
+            Self::Utc => 0,
+            Self::Iana(zone) => zone
+                .offset_from_utc_datetime(&within_the_tables(utc)?)
+                .fix()
+                .local_minus_utc(),
+            Self::Machine(machine) => {
+                let instant = unix_seconds.max(machine.since);
+                machine.zone.find_local_time_type(instant).ok()?.ut_offset()
+            }
         };
-        Some(i64::from(offset.local_minus_utc()))
+        (seconds.abs() < 86_400).then(|| i64::from(seconds))
     }
 }
+
+/// A file's name in the IANA database; for a link, its own before that of what it leads to.
+fn name_in_database(path: &Path) -> Option<&str> {
+    let (_, name) = path.to_str()?.split_once("zoneinfo/")?;
+    Some(name.strip_prefix("posix/").unwrap_or(name))
+}
+
+fn of_variable(name: &str) -> Result<TimeZone, UnknownTimeZone> {
+    let path = Path::new(name);
+    let found = if path.is_absolute() {
+        Some(path.to_owned())
+    } else {
+        let folders = ZONE_FOLDERS.iter().map(|folder| Path::new(folder).join(name));
+        folders.into_iter().find(|file| file.is_file())
+    };
+    if let Some(file) = found {
+        return of_file(name, &file, name_in_database(&file));
+    }
+    if ["UTC", "GMT", "Etc/UTC"].contains(&name) {
+        return Ok(TimeZone::Utc);
+    }
+    match tz::TimeZone::from_posix_tz(name) {
+        Ok(zone) => Ok(TimeZone::Machine(Arc::new(MachineZone {
+            name: name.to_owned(),
+            zone,
+            // The C library takes the beginning of 1970 for all that was before.
+            since: 0,
+        }))),
+        Err(_) => Err(UnknownTimeZone::of_machine(
+            name,
+            "TZ is no rule, and this machine has no such zone",
+        )),
+    }
+}
+
+fn local_time(file: &Path, name: &Path) -> Result<TimeZone, UnknownTimeZone> {
+    let Ok(link) = file.read_link() else {
+        if file.symlink_metadata().is_err() {
+            // Without it, everything is in UTC, and is meant to be.
+            return Ok(TimeZone::Utc);
+        }
+        let named = regular_file::read(name, LONGEST_FILE).unwrap_or_default();
+        let named = String::from_utf8_lossy(&named).trim().to_owned();
+        let is_copy = |folder: &&str| {
+            let read = |file: &Path| regular_file::read(file, LONGEST_FILE).ok();
+            !named.is_empty()
+                && read(file).is_some_and(|bytes| read(&Path::new(folder).join(&named)) == Some(bytes))
+        };
+        let name = ZONE_FOLDERS.iter().any(is_copy).then_some(&*named);
+        return of_file(&file.to_string_lossy(), file, name);
+    };
+    let target: PathBuf = file.parent().unwrap_or(Path::new("/")).join(link);
+    of_file(&file.to_string_lossy(), file, name_in_database(&target))
+}
+
+/// The zone in a file, which `name` names if it is in the IANA database.
+fn of_file(given: &str, file: &Path, name: Option<&str>) -> Result<TimeZone, UnknownTimeZone> {
+    let unknown = |why: &dyn fmt::Display| {
+        UnknownTimeZone::of_machine(given, format_args!("{} cannot be used: {why}", file.display()))
+    };
+    let bytes = regular_file::read(file, LONGEST_FILE).map_err(|error| unknown(&error))?;
+    let zone = tz::TimeZone::from_tz_data(&bytes).map_err(|error| unknown(&error))?;
+    if !zone.as_ref().leap_seconds().is_empty() {
+        return Err(unknown(&"it counts leap seconds"));
+    }
+    match name.and_then(|name| name.parse().ok()) {
+        Some(Tz::UTC | Tz::Etc__UTC) => Ok(TimeZone::Utc),
+        Some(zone) => Ok(TimeZone::Iana(zone)),
+        None => {
+            let digest = hex(&Sha256::digest(&bytes));
+            Ok(TimeZone::Machine(Arc::new(MachineZone {
+                name: format!("{} {digest:.8}", file.display()),
+                zone,
+                since: i64::MIN,
+            })))
+        }
+    }
+}
+
+impl PartialEq for TimeZone {
+    fn eq(&self, other: &Self) -> bool {
+        self.to_string() == other.to_string()
+    }
+}
+
+impl Eq for TimeZone {}
 
 impl fmt::Display for TimeZone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Local => "local",
             Self::Utc => "UTC",
             Self::Iana(zone) => zone.name(),
+            Self::Machine(machine) => &machine.name,
         })
     }
 }
@@ -138,40 +262,6 @@ fn within_the_tables(utc: NaiveDateTime) -> Option<NaiveDateTime> {
     utc.checked_sub_signed(march - stand_in)
 }
 
-/// `TZ` as people write it: POSIX lets a colon stand before a name, and an empty value means UTC.
-fn name_from_variable(value: &str) -> String {
-    match value.strip_prefix(':').unwrap_or(value) {
-        "" => "UTC".to_owned(),
-        name => name.to_owned(),
-    }
-}
-
-/// The zone's name in the target of `/etc/localtime`, such as `../usr/share/zoneinfo/Europe/Berlin`.
-fn name_from_link(target: &Path) -> Option<String> {
-    let (_, name) = target.to_str()?.split_once("zoneinfo/")?;
-    let name = name.strip_prefix("posix/").unwrap_or(name);
-    (!name.is_empty()).then(|| name.to_owned())
-}
-
-/// Whether `TZ` is a POSIX rule whose offset chrono reads but cannot represent: it would panic.
-static LOCAL_OFFSET_IS_A_DAY: LazyLock<bool> =
-    LazyLock::new(|| std::env::var("TZ").is_ok_and(|value| rule_offset_is_a_day(&value)));
-
-/// Whether a rule such as `EST5EDT,M3.2.0,M11.1.0` has an offset, or by default a summer time one hour
-/// later, that could reach 24 hours.
-fn rule_offset_is_a_day(rule: &str) -> bool {
-    let names_and_offsets = rule.split(',').next().unwrap_or_default();
-    // A quoted name such as `<+0330>` may hold digits.
-    let mut quoted = false;
-    names_and_offsets
-        .split(|c: char| {
-            quoted = (quoted || c == '<') && c != '>';
-            quoted || !(c.is_ascii_digit() || c == ':')
-        })
-        .filter_map(|offset| offset.split(':').next()?.parse::<u32>().ok())
-        .any(|hours| hours >= 23)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -193,8 +283,6 @@ mod tests {
     #[test]
     fn names_are_read_in_any_case_and_shown_as_the_database_writes_them() {
         for (given, shown) in [
-            ("local", "local"),
-            ("LOCAL", "local"),
             ("utc", "UTC"),
             ("europe/berlin", "Europe/Berlin"),
             ("America/Argentina/Buenos_Aires", "America/Argentina/Buenos_Aires"),
@@ -270,37 +358,80 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_machine_is_asked_what_local_means() {
-        assert_eq!(TimeZone::Utc.resolved_name().as_deref(), Some("UTC"));
-        assert_eq!(
-            zone("asia/kolkata").resolved_name().as_deref(),
-            Some("Asia/Kolkata")
-        );
-        assert_eq!(name_from_variable(":Europe/Paris"), "Europe/Paris");
-        assert_eq!(name_from_variable(""), "UTC");
-        let name = |target| name_from_link(Path::new(target));
-        assert_eq!(name("/usr/share/zoneinfo/Etc/UTC").as_deref(), Some("Etc/UTC"));
-        assert_eq!(
-            name("../usr/share/zoneinfo/posix/Asia/Tokyo").as_deref(),
-            Some("Asia/Tokyo")
-        );
-        assert_eq!(name("/var/db/localtime"), None);
+    fn of_variable(value: &str) -> Result<TimeZone, UnknownTimeZone> {
+        TimeZone::of_machine(Some(OsStr::new(value)))
     }
 
     #[test]
-    fn a_rule_with_an_offset_of_a_day_is_known() {
-        for rule in ["X24", "X-24:59:59", "<+24>-24", "X-23Y", "X5Y24,M3.2.0,M11.1.0"] {
-            assert!(rule_offset_is_a_day(rule), "{rule}");
+    fn the_machine_is_asked_what_local_means() {
+        for (value, means) in [("", "UTC"), (":", "UTC"), ("UTC", "UTC"), ("UTC0", "UTC0")] {
+            assert_eq!(of_variable(value).unwrap().to_string(), means, "{value:?}");
         }
-        for rule in [
-            "EST5EDT,M3.2.0,M11.1.0/24",
-            "<+24>-14",
-            "Europe/Berlin",
-            "",
-            "IST-2IDT,M3.4.4/26,M10.5.0",
+        let rule = of_variable(":CET-1CEST,M3.5.0,M10.5.0/3").unwrap();
+        assert_eq!(rule.to_string(), "CET-1CEST,M3.5.0,M10.5.0/3");
+        let berlin = zone("Europe/Berlin");
+        for year in [2026, 2099, 2100, 9998] {
+            for month in 1..=12 {
+                let instant = unix_seconds((year, month, 28), (0, 0, 0));
+                assert_eq!(
+                    rule.utc_offset_seconds_at(instant),
+                    berlin.utc_offset_seconds_at(instant),
+                    "{year}-{month}"
+                );
+            }
+        }
+        for value in [
+            "Europe/Berln",
+            "CET-1CEST,tomorrow",
+            "/nonexistent/zone",
+            "../../../etc/passwd",
+            "local",
+            "X99",
         ] {
-            assert!(!rule_offset_is_a_day(rule), "{rule}");
+            let unknown = of_variable(value).unwrap_err();
+            assert!(unknown.to_string().contains("would take it for UTC"), "{unknown}");
+        }
+    }
+
+    /// A zone file of one rule, as RFC 8536 describes it: two empty blocks and a footer.
+    fn zone_file(rule: &str) -> Vec<u8> {
+        let mut file = Vec::new();
+        for _ in 0..2 {
+            file.extend(b"TZif2");
+            file.extend([0; 15]);
+            for count in [0_u32, 0, 0, 0, 1, 4] {
+                file.extend(count.to_be_bytes());
+            }
+            file.extend([0; 6]);
+            file.extend(b"LMT\0");
+        }
+        file.extend(format!("\n{rule}\n").bytes());
+        file
+    }
+
+    #[test]
+    fn a_machine_whose_zone_has_no_name_has_it_by_its_content() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, name) = (folder.path().join("localtime"), folder.path().join("timezone"));
+        assert_eq!(local_time(&file, &name).unwrap(), TimeZone::Utc);
+        std::fs::write(&file, zone_file("XST-3:30")).unwrap();
+        std::fs::write(&name, "Europe/Berlin\n").unwrap();
+        let one = local_time(&file, &name).unwrap();
+        assert_eq!(one.utc_offset_seconds_at(0), Some(12_600));
+        std::fs::write(&file, zone_file("XST-4")).unwrap();
+        let other = local_time(&file, &name).unwrap();
+        assert_eq!(other.utc_offset_seconds_at(0), Some(14_400));
+        assert_ne!(one, other);
+        std::fs::write(&file, "rubbish").unwrap();
+        assert!(local_time(&file, &name).is_err());
+        #[cfg(unix)]
+        {
+            std::fs::remove_file(&file).unwrap();
+            std::os::unix::fs::symlink("zoneinfo/Europe/Berlin", &file).unwrap();
+            assert!(local_time(&file, &name).is_err(), "it leads to nothing");
+            std::fs::create_dir_all(folder.path().join("zoneinfo/Europe")).unwrap();
+            std::fs::write(folder.path().join("zoneinfo/Europe/Berlin"), zone_file("CET-1")).unwrap();
+            assert_eq!(local_time(&file, &name).unwrap(), zone("Europe/Berlin"));
         }
     }
 
@@ -308,7 +439,7 @@ mod tests {
         #[test]
         fn no_instant_panics(
             instant in prop_oneof![any::<i64>(), -70_000_000_000_i64..260_000_000_000],
-            zone in prop::sample::select(vec!["local", "UTC", "Africa/Casablanca", "Asia/Gaza", "Pacific/Apia"]),
+            zone in prop::sample::select(vec!["UTC", "Africa/Casablanca", "Asia/Gaza", "Pacific/Apia"]),
         ) {
             let in_range = (-62_167_219_200..253_433_923_200).contains(&instant);
             let offset = TimeZone::parse(zone).unwrap().utc_offset_seconds_at(instant);

@@ -2,7 +2,7 @@
 //!
 //! | variable | means | suites |
 //! |---|---|---|
-//! | `CRASH_SEED` | where chance begins: another number tries other points on other rows | all |
+//! | `CRASH_SEED` | where chance begins: another number tries other points on other rows; `.ci/run` takes a new one | all |
 //! | `CRASH_ALL=1` | every point, every call that can fail, every kill, instead of a sample | all but `kills` |
 //! | `CRASH_CASE` | only this scenario or case, such as `migrate-wal` | all but `kills` |
 //! | `CRASH_POINT` | only this point, as a failure names it; with the `CRASH_SEED` beside it | `power_cuts`, `calls_*` |

@@ -125,17 +125,21 @@ assert len(rows) > 100, len(rows)
 for old, new in rows:
     if expected(old) != new: print(repr(old), repr(expected(old)), repr(new))
 ";
-    for zone in [
-        "UTC",
-        "Europe/Berlin",
-        "America/New_York",
-        "Australia/Lord_Howe",
-        "Pacific/Apia",
+    for (asked, zone) in [
+        ("UTC", "UTC"),
+        ("Europe/Berlin", "Europe/Berlin"),
+        ("America/New_York", "America/New_York"),
+        ("Australia/Lord_Howe", "Australia/Lord_Howe"),
+        ("Pacific/Apia", "Pacific/Apia"),
+        ("local", ""),
+        ("local", "CET-1CEST,M3.5.0,M10.5.0/3"),
+        ("local", "<-0330>3:30"),
     ] {
         let database = TestDatabase::nasty(33);
         remember(&database);
         BridgeMigrate::new(&database)
-            .timezone(zone)
+            .timezone(asked)
+            .env("TZ", zone)
             .args(["migrate", "--no-backup"])
             .run()
             .assert_code(0);

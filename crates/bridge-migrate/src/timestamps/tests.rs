@@ -10,7 +10,10 @@ use proptest::test_runner::TestRunner;
 use super::*;
 
 fn zone(name: &str) -> TimeZone {
-    TimeZone::parse(name).unwrap()
+    match name {
+        "local" => TimeZone::of_machine(std::env::var_os("TZ").as_deref()).unwrap(),
+        _ => TimeZone::parse(name).unwrap(),
+    }
 }
 
 /// Dates, times and offsets of every form that Python reads, and of some that it nearly reads.

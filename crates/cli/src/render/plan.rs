@@ -30,10 +30,8 @@ pub(crate) struct PlanReport {
     /// What of the schema differs from what the history implies.
     pub(crate) drift: Vec<Drift>,
     pub(crate) steps: Vec<PlannedStep>,
-    /// What a timestamp without an offset means, as it was asked for.
+    /// What a timestamp without an offset means.
     pub(crate) timezone: String,
-    /// What that is on this machine, if it is known.
-    pub(crate) timezone_name: Option<String>,
     pub(crate) disk_needed_bytes: u64,
     /// Where the backup goes that `migrate` begins with.
     pub(crate) backup_dir: Option<String>,
@@ -138,11 +136,7 @@ impl PlanReport {
     }
 
     fn time_zone(&self) -> String {
-        let zone = match &self.timezone_name {
-            Some(name) if *name != self.timezone => format!("{} ({})", self.timezone, safe(name)),
-            _ => self.timezone.clone(),
-        };
-        format!("{zone}, for timestamps without an offset")
+        format!("{}, for timestamps without an offset", safe(&self.timezone))
     }
 
     fn steps_table(&self) -> String {
@@ -303,8 +297,7 @@ mod tests {
                     )
                 },
             ],
-            timezone: "local".to_owned(),
-            timezone_name: Some("Europe/Berlin".to_owned()),
+            timezone: "Europe/Berlin".to_owned(),
             disk_needed_bytes: 117_440_512,
             backup_dir: Some("data".to_owned()),
             lock_budget_ms: 250,
@@ -318,7 +311,7 @@ mod tests {
         database     data/collab.db
         from         1.0.0 (V001), which is adopted first
         to           1.1.0 (V006), 3 steps
-        time zone    local (Europe/Berlin), for timestamps without an offset
+        time zone    Europe/Berlin, for timestamps without an offset
         backup       into data, before the first step
         disk         112.0 MiB at most
         keeps        index idx_mine

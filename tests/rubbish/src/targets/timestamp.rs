@@ -40,17 +40,17 @@ pub fn check(convert: impl Fn(&str, &TimeZone) -> Option<String>, data: &[u8]) {
         utc.as_deref() == Some(text),
         "{text:?} is normal or not"
     );
-    check_one(&convert, text, TimeZone::Utc, utc);
+    check_one(&convert, text, &TimeZone::Utc, utc);
     for zone in ZONES {
         let zone = TimeZone::Iana(zone);
-        check_one(&convert, text, zone, convert(text, &zone));
+        check_one(&convert, text, &zone, convert(text, &zone));
     }
 }
 
 fn check_one(
     convert: impl Fn(&str, &TimeZone) -> Option<String>,
     text: &str,
-    zone: TimeZone,
+    zone: &TimeZone,
     normal: Option<String>,
 ) {
     if let Some(normal) = &normal {
@@ -59,8 +59,8 @@ fn check_one(
             parse(text).is_some(),
             "{text:?} has a normal form and is no timestamp"
         );
-        for other in [TimeZone::Utc, zone] {
-            let again = convert(normal, &other);
+        for other in [&TimeZone::Utc, zone] {
+            let again = convert(normal, other);
             assert_eq!(again.as_ref(), Some(normal), "{text:?} in {other}, done twice");
         }
     }

@@ -233,7 +233,7 @@ pub(super) fn print_utc(micros: i128) -> Option<String> {
 
 /// The offset of a local time in microseconds: of two the earlier moment's, in a gap that after it. `None` where
 /// the documentation says nothing: near the first and the last day, and in a zone outside 1900 to 2099.
-pub(super) fn local_offset_micros(micros: i128, zone: TimeZone) -> Option<i128> {
+pub(super) fn local_offset_micros(micros: i128, zone: &TimeZone) -> Option<i128> {
     let TimeZone::Iana(zone) = zone else {
         return (2 * DAY..3_652_057 * DAY).contains(&micros).then_some(0);
     };
