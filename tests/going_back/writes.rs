@@ -109,7 +109,16 @@ fn write(random: &mut Random, seed: u64, index: u64) -> Write {
             (
                 1,
                 INSERT_MESSAGE,
-                vec![id, room, client, words, text(some_time), kind, text("main"), reply],
+                vec![
+                    id,
+                    room,
+                    client,
+                    words,
+                    text(some_time),
+                    kind,
+                    text("main"),
+                    reply,
+                ],
             )
         }
         11 => (
