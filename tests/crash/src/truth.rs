@@ -343,7 +343,14 @@ fn is_lasting(table: &str, column: &str) -> bool {
     }
     let differs = matches!(
         column,
-        "applied_at" | "applied_on" | "run" | "duration_ms" | "max_lock_ms" | "undone_by"
+        "applied_at"
+            | "applied_on"
+            | "run"
+            | "duration_ms"
+            | "max_lock_ms"
+            | "undone_by"
+            | "file"
+            | "kept_at"
     );
     !(tool_tables::is_tool_table(table) && differs)
 }
