@@ -534,6 +534,8 @@ pub fn adopt(
         adoption: options,
     };
     let plan = plan::plan(catalog, settings, Some(&writer), plan_options)?;
+    // Before anything is written: what fails afterwards must not look like an adoption that failed.
+    let kept = kept::left(&writer, settings)?;
     let Start::Adopt(adoption) = &plan.start else {
         if let Some(release) = options
             .release
@@ -559,7 +561,7 @@ pub fn adopt(
             run: None,
             pending: pending_after(catalog, plan.from.version),
             reclaimed: None,
-            kept: kept::left(&writer, settings)?,
+            kept,
         });
     };
     let run = Run::begin(settings, "adopt", plan.from.version, plan.from.version);
@@ -580,6 +582,6 @@ pub fn adopt(
         run: Some(name),
         pending: pending_after(catalog, plan.from.version),
         reclaimed: None,
-        kept: kept::left(&writer, settings)?,
+        kept,
     })
 }

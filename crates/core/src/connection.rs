@@ -401,10 +401,13 @@ fn until_settled<T>(
 ) -> Result<T> {
     let started = Instant::now();
     let mut changed = 0;
+    // Since the first of the looks that failed one after the other: what came before took as long as it took.
+    let mut failing = None;
     loop {
         match look() {
             Ok(Some(seen)) => return Ok(seen),
             Ok(None) => {
+                failing = None;
                 changed += 1;
                 if changed >= CHANGED_LOOKS && started.elapsed() >= busy_timeout.max(CHANGING_FOR) {
                     return Err(Error::new(
@@ -432,7 +435,8 @@ fn until_settled<T>(
                             error.kind(),
                             ErrorKind::Permission | ErrorKind::Missing | ErrorKind::Corrupt
                         ))
-                    && started.elapsed() < busy_timeout.min(SETTLED_WITHIN) =>
+                    && failing.get_or_insert_with(Instant::now).elapsed()
+                        < busy_timeout.min(SETTLED_WITHIN) =>
             {
                 std::thread::sleep(Duration::from_millis(1));
             }
