@@ -420,7 +420,7 @@ fn a_disk_that_is_too_small_is_refused_before_anything_starts() {
 #[test]
 fn a_backup_that_goes_to_another_disk_needs_no_room_beside_the_database() {
     let source = TestDatabase::populated(179);
-    let size = fs::metadata(source.path()).unwrap().len() + (2 << 20);
+    let size = fs::metadata(source.path()).unwrap().len() + (13 << 18);
     let what = "runs on a disk that is too small for the backup";
     let Some((place, _disk)) = on_small_disk(&source, size, what) else {
         return;

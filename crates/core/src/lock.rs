@@ -8,6 +8,7 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use rusqlite::ErrorCode;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::{self, timestamp};
@@ -182,7 +183,11 @@ pub fn current_holder(database: &Path) -> Option<Holder> {
 /// A failure because the database is locked, with who keeps it so: another process that migrates, or whoever holds
 /// SQLite's own lock. Other failures stay as they are.
 pub fn with_who_locks(error: Error, settings: &Settings) -> Error {
-    if error.kind() != ErrorKind::Busy || error.reached().is_some() {
+    let is_refused_lock = std::error::Error::source(&error)
+        .and_then(|source| source.downcast_ref::<rusqlite::Error>())
+        .and_then(rusqlite::Error::sqlite_error_code)
+        .is_some_and(|code| matches!(code, ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked));
+    if !is_refused_lock || error.reached().is_some() {
         return error;
     }
     let database = settings
