@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::catalog::{AnyBytes, Companion};
 use crate::clock::{Clock, SystemClock};
+use crate::error::{ErrorKind, Result};
 use crate::time_zone::TimeZone;
 
 /// Files, limits and inputs of one run.
@@ -73,6 +74,15 @@ impl Settings {
     pub fn limit_waiting(&mut self, limit: Duration) {
         self.lock_timeout = limit;
         self.busy_timeout = self.busy_timeout.min(limit.max(SHORTEST_BUSY_TIMEOUT));
+    }
+
+    /// Settings for what is left to look at when a first look ended as `looked`: whoever kept the database locked for
+    /// all of that wait is not waited for again.
+    pub(crate) fn after<T>(&self, looked: &Result<T>) -> Self {
+        match looked {
+            Err(error) if error.kind() == ErrorKind::Busy => self.for_a_glance(),
+            _ => self.clone(),
+        }
     }
 
     /// The same settings for a look that must not take long, whoever keeps the database locked.

@@ -125,7 +125,7 @@ pub fn checklist(catalog: &Catalog, settings: &Settings, attested: &Attested) ->
         connection::inspect(&settings.database),
         Ok(FileState::Database { .. })
     );
-    let answer = |reader: Option<&Reader>| {
+    let answer = |settings: &Settings, reader: Option<&Reader>| {
         let look = Look {
             catalog,
             settings,
@@ -153,10 +153,14 @@ pub fn checklist(catalog: &Catalog, settings: &Settings, attested: &Attested) ->
     };
     let answered = is_database.then(|| {
         connection::with_reader(&settings.database, settings.busy_timeout, |reader| {
-            Ok(answer(Some(reader)))
+            Ok(answer(settings, Some(reader)))
         })
     });
-    Ok(answered.and_then(Result::ok).unwrap_or_else(|| answer(None)))
+    Ok(match answered {
+        Some(Ok(checklist)) => checklist,
+        Some(locked) => answer(&settings.after(&locked), None),
+        None => answer(settings, None),
+    })
 }
 
 /// What an item asks; the answer is added.

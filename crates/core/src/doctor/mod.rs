@@ -152,7 +152,9 @@ pub struct BundledFinding {
 /// When the folder of the database does not exist.
 pub fn gather(catalog: &Catalog, settings: &Settings, observer: &dyn Observer) -> Result<Bundle> {
     let settings = &resolved(catalog, settings)?;
-    let (database, unreadable) = match database::read(catalog, settings) {
+    let looked = database::read(catalog, settings);
+    let settings = &settings.after(&looked);
+    let (database, unreadable) = match looked {
         Ok(facts) => (Some(facts), None),
         Err(error) => (None, Some(error.kind())),
     };
