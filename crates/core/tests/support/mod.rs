@@ -146,6 +146,12 @@ impl Server {
         let database = database.to_owned();
         let thread = std::thread::spawn(move || {
             let mut written = 0;
+            // One process has one index of a write-ahead log for all its connections, and it cannot be written to where
+            // the first of them only reads. Here that may be a reader of the engine; other processes have their own.
+            let first = open_writer(&database, SERVER_TIMEOUT).expect("the server opens");
+            first
+                .query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
+                .expect("the server reads");
             while !seen.load(Ordering::Relaxed) {
                 let mut connection = open_writer(&database, SERVER_TIMEOUT).expect("the server opens");
                 let transaction = connection
