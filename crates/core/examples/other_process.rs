@@ -25,7 +25,9 @@ fn main() {
             .unwrap(),
         "serve" => serve(path),
         "restore" => {
-            let settings = Settings::new(path.parent().unwrap().join("collab.db"));
+            let folder = path.parent().unwrap();
+            let mut settings = Settings::new(folder.join("collab.db"));
+            settings.log_dir = folder.join("logs");
             let backup = find(&settings, path.as_os_str()).unwrap();
             restore(&settings, &backup, &RestoreOptions::default(), &Silent).unwrap();
         }
