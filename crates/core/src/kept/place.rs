@@ -344,12 +344,8 @@ fn parent_columns(connection: &Connection, key: &crate::schema::ForeignKey) -> O
     if !key.parent_columns.is_empty() {
         return Some(key.parent_columns.clone());
     }
-    let detail = TableDetail::read(connection, &key.parent_table).ok()?;
-    let mut keys: Vec<_> = detail
-        .columns
-        .into_iter()
-        .filter_map(|column| Some((column.primary_key?, column.name)))
-        .collect();
-    keys.sort();
-    (keys.len() == key.columns.len()).then(|| keys.into_iter().map(|(_, name)| name).collect())
+    let keys = TableDetail::read(connection, &key.parent_table)
+        .ok()?
+        .into_key_columns();
+    (keys.len() == key.columns.len()).then_some(keys)
 }

@@ -190,11 +190,5 @@ fn copy(
 fn key_columns(connection: &Connection, table: &str) -> Result<Vec<String>> {
     let detail =
         TableDetail::read(connection, table).while_doing(format_args!("read the columns of {table}"))?;
-    let mut keys: Vec<_> = detail
-        .columns
-        .into_iter()
-        .filter_map(|column| Some((column.primary_key?, column.name)))
-        .collect();
-    keys.sort();
-    Ok(keys.into_iter().map(|(_, name)| name).collect())
+    Ok(detail.into_key_columns())
 }

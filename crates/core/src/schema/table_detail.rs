@@ -76,6 +76,17 @@ pub enum ForeignKeyAction {
 }
 
 impl TableDetail {
+    /// The columns of the primary key, in its order; none for a table that has only row ids.
+    pub(crate) fn into_key_columns(self) -> Vec<String> {
+        let mut keys: Vec<_> = self
+            .columns
+            .into_iter()
+            .filter_map(|column| Some((column.primary_key?, column.name)))
+            .collect();
+        keys.sort();
+        keys.into_iter().map(|(_, name)| name).collect()
+    }
+
     /// Reads the columns and foreign keys of `table` (or of a view) in `main`.
     ///
     /// # Errors
