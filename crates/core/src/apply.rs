@@ -135,14 +135,15 @@ pub fn migrate(
     }
     let began = std::time::Instant::now();
     loop {
-        let was_absent = !matches!(
-            connection::inspect(&settings.database)?,
-            FileState::Database { .. }
-        );
-        match migrate_locked(catalog, settings, options, observer, &lock) {
+        let planned = plan_locked(catalog, settings, options);
+        let was_fresh = planned.as_ref().is_ok_and(|(plan, _)| plan.start == Start::Fresh);
+        let result = planned.and_then(|(plan, writer)| {
+            migrate_locked(catalog, settings, options, &plan, writer, observer, &lock)
+        });
+        match result {
             Err(error)
                 if began.elapsed() < first_start::PATIENCE
-                    && first_start::explains(&error, was_absent, catalog, settings) =>
+                    && first_start::explains(&error, was_fresh, catalog, settings) =>
             {
                 std::thread::sleep(first_start::PAUSE);
             }
@@ -151,13 +152,12 @@ pub fn migrate(
     }
 }
 
-fn migrate_locked(
+/// The plan that holds while nobody else migrates, and the connection that it was made on, if there is a database.
+fn plan_locked(
     catalog: &Catalog,
     settings: &Settings,
     options: MigrateOptions,
-    observer: &dyn Observer,
-    lock: &MigrationLock,
-) -> Result<MigrateOutcome> {
+) -> Result<(Plan, Option<Connection>)> {
     let state = connection::inspect(&settings.database)?;
     let writer = match state {
         FileState::Missing | FileState::Empty => None,
@@ -190,6 +190,18 @@ fn migrate_locked(
             import.read(settings)?;
         }
     }
+    Ok((plan, writer))
+}
+
+fn migrate_locked(
+    catalog: &Catalog,
+    settings: &Settings,
+    options: MigrateOptions,
+    plan: &Plan,
+    writer: Option<Connection>,
+    observer: &dyn Observer,
+    lock: &MigrationLock,
+) -> Result<MigrateOutcome> {
     let reclaims = match &writer {
         Some(writer) if options.reclaim => kept::room(settings, writer)?.beside_database,
         _ => 0,
@@ -207,7 +219,7 @@ fn migrate_locked(
 
     let run = Run::begin(settings, "migrate", plan.from.version, plan.to.version);
     run.with_log(settings, observer, |run, log| {
-        let outcome = run_plan(catalog, settings, options, writer, &plan, run, log)?;
+        let outcome = run_plan(catalog, settings, options, writer, plan, run, log)?;
         Ok(MigrateOutcome {
             waited: lock.waited(),
             ..outcome

@@ -20,18 +20,31 @@ pub(crate) const PAUSE: Duration = Duration::from_millis(50);
 
 /// Whether `error` came of a server that was making its tables, so that another look may find them all.
 ///
-/// `was_absent` says whether there was no database when the plan was made.
-pub(crate) fn explains(error: &Error, was_absent: bool, catalog: &Catalog, settings: &Settings) -> bool {
+/// `was_fresh` says whether the plan was made for a database with nothing in it.
+pub(crate) fn explains(error: &Error, was_fresh: bool, catalog: &Catalog, settings: &Settings) -> bool {
     if error.reached().is_some() {
         return false;
     }
+    // What cannot be read now fails again with an error of its own.
     match error.kind() {
-        // A table is there that was not planned for.
-        ErrorKind::Sqlite => was_absent,
-        // What cannot be read now fails again with an error of its own.
         ErrorKind::SchemaMismatch => is_under_way(catalog, settings).unwrap_or(false),
-        _ => false,
+        // Tables are there that were not planned for, perhaps with rows already.
+        _ => was_fresh && is_made(settings).unwrap_or(false),
     }
+}
+
+/// Whether there is something in the database, and it is not ours.
+fn is_made(settings: &Settings) -> Result<bool> {
+    if !matches!(
+        connection::inspect(&settings.database)?,
+        FileState::Database { .. }
+    ) {
+        return Ok(false);
+    }
+    connection::with_reader(&settings.database, settings.busy_timeout, |reader| {
+        let state = State::read(reader)?;
+        Ok(state.history.is_none() && !state.schema.is_empty())
+    })
 }
 
 /// Whether the database has nothing but a part of the first version's schema, and not one row.

@@ -223,6 +223,50 @@ fn a_fresh_database_whose_last_step_fails_stays_empty() {
     assert_eq!(place.strings("SELECT name FROM sqlite_schema"), [""; 0]);
 }
 
+/// Plays the application's first start between a run's plan and its first step: the tables, and a row at once.
+struct StartsMeanwhile<'a>(&'a Place);
+
+impl Observer for StartsMeanwhile<'_> {
+    fn observe(&self, event: &Event) {
+        if matches!(event, Event::RunStarted { .. }) {
+            let server = self.0.open();
+            server.busy_timeout(std::time::Duration::from_secs(5)).unwrap();
+            server
+                .execute_batch(&format!(
+                    "{} INSERT OR IGNORE INTO notes VALUES ('a', 'first', NULL)",
+                    notes()[0]
+                        .up
+                        .replace("CREATE TABLE", "CREATE TABLE IF NOT EXISTS")
+                ))
+                .unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_server_that_makes_its_tables_after_the_plan_is_adopted_with_its_rows() {
+    for journal_mode in ["DELETE", "WAL"] {
+        let place = Place::new();
+        // In write-ahead mode there is a database already, with nothing in it.
+        place
+            .open()
+            .execute_batch(&format!("PRAGMA journal_mode = {journal_mode}"))
+            .unwrap();
+        let outcome = migrate(
+            &catalog(),
+            &place.settings,
+            MigrateOptions::default(),
+            &StartsMeanwhile(&place),
+        )
+        .unwrap();
+        assert!(outcome.adopted.is_some(), "{journal_mode}");
+        assert_eq!(
+            place.strings("SELECT id || body || thread FROM notes"),
+            ["aFIRSTa"]
+        );
+    }
+}
+
 /// Lets another process overtake a run after a step, as when somebody removes the lock file.
 struct Overtake<'a>(&'a Place);
 
