@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use bridge_migrate::{SCHEMA_VERSION, catalog};
 use bridge_migrate_core::Phase;
+use bridge_migrate_core::catalog::{DataStep, Rewritten};
 use bridge_migrate_core::time_zone::TimeZone;
 use rusqlite::Connection;
 
@@ -176,30 +177,19 @@ fn old_servers_write_rooms_and_members_that_get_the_defaults() {
 }
 
 #[test]
-fn texts_that_are_no_timestamp_are_listed_by_key_and_others_are_not() {
-    let connection = Connection::open_in_memory().unwrap();
-    connection.pragma_update(None, "foreign_keys", false).unwrap();
-    up_to(&connection, 4);
-    for (id, timestamp) in [
-        ("normal", "2026-02-22T15:30:45.123456+00:00"),
-        ("local", "2026-02-22T15:30:45"),
-        ("zulu", "2026-02-22T15:30:45Z"),
-        ("odd", "yesterday"),
-        ("before time", "0001-01-01T00:00:00+05:00"),
-    ] {
-        connection
-            .execute(
-                "INSERT INTO messages (id, room_id, from_client, text, timestamp) VALUES (?1, 'r', 'c', 't', ?2)",
-                [id, timestamp],
-            )
-            .unwrap();
-    }
+fn texts_that_are_no_timestamp_stay_and_others_become_normal() {
     let catalog = catalog().unwrap();
-    let step = catalog.get(5).unwrap().data.as_ref().unwrap();
-    let mut keys = Vec::new();
-    step.unconvertible(&connection, &TimeZone::Utc, &mut |row| {
-        keys.push(format!("{}: {}", row.key, row.why))
-    })
-    .unwrap();
-    assert_eq!(keys, ["odd: not a timestamp", "before time: not a timestamp"]);
+    let Some(DataStep::Rewrite(step)) = &catalog.get(5).unwrap().data else {
+        panic!("V005 rewrites");
+    };
+    let normal = "2026-02-22T15:30:45+00:00";
+    for (text, becomes) in [
+        (normal, Rewritten::Keep),
+        ("2026-02-22T15:30:45", Rewritten::Change(normal.to_owned())),
+        ("2026-02-22T15:30:45Z", Rewritten::Change(normal.to_owned())),
+        ("yesterday", Rewritten::Skip("not a timestamp")),
+        ("0001-01-01T00:00:00+05:00", Rewritten::Skip("not a timestamp")),
+    ] {
+        assert_eq!((step.rewrite)(text, &TimeZone::Utc), becomes, "{text}");
+    }
 }

@@ -23,7 +23,7 @@ CREATE TABLE IF NOT EXISTS migration_affected_records (
 
 /// Writes the old values of one data step.
 #[derive(Debug)]
-pub struct Journal<'a> {
+pub(crate) struct Journal<'a> {
     connection: &'a Connection,
     migration: u32,
     table: &'a str,
@@ -60,7 +60,7 @@ impl<'a> Journal<'a> {
     ///
     /// # Errors
     /// When SQLite refuses the row.
-    pub fn keep(&self, rowid: i64, new_value: &str) -> Result<()> {
+    pub(crate) fn keep(&self, rowid: i64, new_value: &str) -> Result<()> {
         self.connection
             .prepare_cached(&self.insert)
             .and_then(|mut insert| {

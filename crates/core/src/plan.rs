@@ -6,8 +6,7 @@ use naming::{Phase, Release};
 use rusqlite::Connection;
 
 use crate::adoption::{Adoption, AdoptionOptions};
-use crate::catalog::{Catalog, Migration};
-use crate::data::DataStep;
+use crate::catalog::{Catalog, DataStep, Migration};
 use crate::drift;
 use crate::effects::{Effects, Forecast, Writes};
 use crate::error::{Error, ErrorKind, Hint, Result, SqliteContext};
@@ -371,7 +370,7 @@ fn step(
             format!("it rebuilds {} with {rows} rows", rebuilds.join(", "))
         }
     });
-    let data = migration.data.as_ref().map(|step| step.describe()).or_else(|| {
+    let data = migration.data.as_ref().map(DataStep::describe).or_else(|| {
         migration
             .import
             .as_ref()
@@ -420,7 +419,7 @@ fn room(
     for step in steps {
         let migration = catalog.get(step.version);
         loads.push(match migration.and_then(|migration| migration.data.as_ref()) {
-            Some(data) => load_of_data(connection, &sizes, data.as_ref(), step.rows)?,
+            Some(data) => load_of_data(connection, &sizes, data, step.rows)?,
             None => load_of_statements(&sizes, step, companion),
         });
     }
@@ -429,7 +428,7 @@ fn room(
 
 /// Each row is written once. A journaled step keeps key, old and new value of each; one that fills a column fills it
 /// with keys, and its index.
-fn load_of_data(connection: &Connection, sizes: &Sizes<'_>, data: &dyn DataStep, rows: u64) -> Result<Load> {
+fn load_of_data(connection: &Connection, sizes: &Sizes<'_>, data: &DataStep, rows: u64) -> Result<Load> {
     let (table, column) = (data.table(), data.column());
     let length = |column: &str| -> Result<u64> {
         // A column that only comes into being on the way has no values yet.

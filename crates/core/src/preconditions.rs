@@ -6,7 +6,7 @@ use rusqlite::Connection;
 
 use crate::backup;
 use crate::catalog::Catalog;
-use crate::data::SkippedRow;
+use crate::data::{self, SkippedRow};
 use crate::error::{Error, ErrorKind, Hint, Result, SqliteContext};
 use crate::event::{Event, Observer};
 use crate::pace;
@@ -66,19 +66,19 @@ pub(crate) fn refuse_unconvertible(
     plan: &Plan,
 ) -> Result<()> {
     for step in &plan.steps {
-        let Some(data) = catalog
+        let Some(data_step) = catalog
             .get(step.version)
             .and_then(|migration| migration.data.as_ref())
         else {
             continue;
         };
         // A column that only comes into being on the way has no values yet.
-        if !plan_has_column(connection, data.table(), data.column()) {
+        if !plan_has_column(connection, data_step.table(), data_step.column()) {
             continue;
         }
         let mut first: Vec<SkippedRow> = Vec::new();
         let mut count: u64 = 0;
-        data.unconvertible(connection, &settings.time_zone, &mut |row| {
+        data::unconvertible(data_step, connection, &settings.time_zone, &mut |row| {
             count += 1;
             if first.len() < 10 {
                 first.push(row);
@@ -100,8 +100,8 @@ pub(crate) fn refuse_unconvertible(
                 format!(
                     "{} cannot convert {count} values of {}.{}: {}{more}",
                     step.stem,
-                    data.table(),
-                    data.column(),
+                    data_step.table(),
+                    data_step.column(),
                     list.join(", ")
                 ),
             )

@@ -89,7 +89,7 @@ impl StepContext<'_> {
         let migration = self.migration(step)?;
         self.report_start(step);
         let outcome = match &migration.data {
-            Some(data) => self.apply_in_batches(step, migration, data.as_ref())?,
+            Some(data) => self.apply_in_batches(step, migration, data)?,
             None => self.apply_at_once(step, migration)?,
         };
         self.report_end(&outcome);
@@ -114,7 +114,7 @@ impl StepContext<'_> {
             let migration = self.migration(step)?;
             self.report_start(step);
             done.push(match &migration.data {
-                Some(data) => self.run_batches(step, migration, data.as_ref())?,
+                Some(data) => self.run_batches(step, migration, data)?,
                 None => (self.run_at_once(step, migration, imported)?, Vec::new()),
             });
         }
@@ -123,7 +123,7 @@ impl StepContext<'_> {
         for (step, (mut outcome, mut batches)) in steps.iter().zip(done) {
             if let Some(data) = &self.migration(step)?.data {
                 for batch in &mut batches {
-                    self.report(step, data.as_ref(), batch, held);
+                    self.report(step, data, batch, held);
                 }
             }
             outcome.max_lock_ms = millis(held);

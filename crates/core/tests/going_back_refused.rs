@@ -14,7 +14,7 @@ use bridge_migrate_core::adoption::AdoptionOptions;
 use bridge_migrate_core::apply::{MigrateOptions, adopt, migrate};
 use bridge_migrate_core::backup::Backup;
 use bridge_migrate_core::catalog::Catalog;
-use bridge_migrate_core::data::{ChainRoots, Rewrite, Rewritten};
+use bridge_migrate_core::catalog::{ChainRoots, Rewrite, Rewritten};
 use bridge_migrate_core::error::{Error, ErrorKind, Hint};
 use bridge_migrate_core::event::{Activity, Event, Observer, Silent};
 use bridge_migrate_core::rollback::{RollbackOptions, Strategy, plan, rollback};

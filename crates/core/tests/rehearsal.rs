@@ -18,7 +18,7 @@ use bridge_migrate_core::catalog::{Catalog, Migration, RowChange, RowChangeKind}
 use bridge_migrate_core::checklist::ItemState;
 use bridge_migrate_core::clock::{Clock, SystemClock};
 use bridge_migrate_core::contracts::{Contract, ContractStatement};
-use bridge_migrate_core::data::{Rewrite, Rewritten};
+use bridge_migrate_core::catalog::{Rewrite, Rewritten};
 use bridge_migrate_core::error::{ErrorKind, Result};
 use bridge_migrate_core::event::Silent;
 use bridge_migrate_core::plan::PlanOptions;

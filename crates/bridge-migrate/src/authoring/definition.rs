@@ -1,7 +1,7 @@
 //! What the author of a migration says of it.
 
 use bridge_migrate_core::catalog::{Import, Migration, RowChange, RowChangeKind};
-use bridge_migrate_core::data::DataStep;
+use bridge_migrate_core::catalog::DataStep;
 use bridge_migrate_core::error::{Error, ErrorKind, Hint, Result};
 use bridge_migrate_core::{Phase, Release};
 
@@ -14,7 +14,7 @@ pub struct Definition {
     phase: Phase,
     up: Schema,
     down: Schema,
-    data: Option<Box<dyn DataStep>>,
+    data: Option<DataStep>,
     import: Option<Box<dyn Import>>,
     row_changes: Vec<RowChange>,
     retires: Option<String>,
@@ -53,8 +53,8 @@ impl Definition {
 
     /// A change of rows in batches, instead of schema changes.
     #[must_use]
-    pub fn data(mut self, step: impl DataStep + 'static) -> Self {
-        self.data = Some(Box::new(step));
+    pub fn data(mut self, step: impl Into<DataStep>) -> Self {
+        self.data = Some(step.into());
         self
     }
 

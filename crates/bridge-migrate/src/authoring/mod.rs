@@ -23,7 +23,7 @@ mod trigger;
 
 pub use barrel::types::{ReferentialAction, binary, double, integer, text};
 pub use bridge_migrate_core::Phase;
-pub use bridge_migrate_core::data::{ChainRoots, Rewrite, Rewritten};
+pub use bridge_migrate_core::catalog::{ChainRoots, Rewrite, Rewritten};
 pub use bridge_migrate_core::time_zone::TimeZone;
 
 pub use definition::Definition;

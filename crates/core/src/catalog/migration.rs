@@ -4,7 +4,7 @@ use naming::{Phase, Release};
 use rusqlite::Connection;
 use rusqlite::types::Value;
 
-use crate::data::DataStep;
+use super::DataStep;
 use crate::error::Result;
 use crate::settings::Settings;
 
@@ -28,7 +28,7 @@ pub struct Migration {
     /// The statements that take it back; empty for a data step.
     pub down: String,
     /// The batched change of rows, instead of `up` and `down`.
-    pub data: Option<Box<dyn DataStep>>,
+    pub data: Option<DataStep>,
     /// Rows that come from the companion file, in the transaction of `up`.
     pub import: Option<Box<dyn Import>>,
     /// The row counts that may differ afterwards. What is not declared must not change.

@@ -1,6 +1,7 @@
 //! The catalog: every migration that a program carries, validated once.
 
 mod companion;
+mod data_step;
 mod migration;
 
 use std::collections::BTreeSet;
@@ -10,6 +11,7 @@ use naming::{Release, Target};
 
 pub(crate) use companion::AnyBytes;
 pub use companion::{Companion, EntryCounts, Flaw, Keep, Merged, Side};
+pub use data_step::{ChainRoots, DataStep, Rewrite, Rewritten};
 pub use migration::{Import, ImportedRows, Migration, RowChange, RowChangeKind};
 
 use crate::contracts::Contract;

@@ -9,76 +9,26 @@ use std::str::FromStr;
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::{Batch, BatchOutcome, DataStep, SkippedRow};
+use super::{Batch, BatchOutcome};
+use crate::catalog::ChainRoots;
 use crate::error::{Error, ErrorKind, Result, SqliteContext};
 use crate::quote::identifier;
-use crate::time_zone::TimeZone;
 
-/// Fills `table.root` of every row where it is NULL.
-#[derive(Debug)]
-pub struct ChainRoots {
-    table: &'static str,
-    key: &'static str,
-    parent: &'static str,
-    root: &'static str,
-}
-
-impl ChainRoots {
-    /// Roots of the chains that `parent` makes over `key`, written to `root`.
-    pub fn new(table: &'static str, key: &'static str, parent: &'static str, root: &'static str) -> Self {
-        Self {
-            table,
-            key,
-            parent,
-            root,
-        }
+pub(super) fn forward(step: &ChainRoots, batch: &mut Batch<'_>) -> Result<BatchOutcome> {
+    let state = match batch.cursor {
+        Some(cursor) => cursor.parse()?,
+        None => State::Scan { next: i64::MIN },
+    };
+    let rows = Rows::new(step, batch.connection);
+    Walker {
+        rows,
+        state,
+        left: batch.limit,
+        visited: 0,
+        changed: 0,
     }
-}
-
-impl DataStep for ChainRoots {
-    fn describe(&self) -> String {
-        format!(
-            "data step: fill {}.{} with the {} at the root of the chain of {}; a cycle's root is its smallest {}",
-            self.table, self.root, self.key, self.parent, self.key
-        )
-    }
-
-    fn table(&self) -> &str {
-        self.table
-    }
-
-    fn key(&self) -> &str {
-        self.key
-    }
-
-    fn column(&self) -> &str {
-        self.root
-    }
-
-    fn is_journaled(&self) -> bool {
-        false
-    }
-
-    fn forward(&self, batch: &mut Batch<'_>) -> Result<BatchOutcome> {
-        let state = match batch.cursor {
-            Some(cursor) => cursor.parse()?,
-            None => State::Scan { next: i64::MIN },
-        };
-        let rows = Rows::new(self, batch.connection);
-        Walker {
-            rows,
-            state,
-            left: batch.limit,
-            visited: 0,
-            changed: 0,
-        }
-        .run()
-        .while_doing(format_args!("find the roots of the chains of {}", self.table))
-    }
-
-    fn unconvertible(&self, _: &Connection, _: &TimeZone, _: &mut dyn FnMut(SkippedRow)) -> Result<()> {
-        Ok(())
-    }
+    .run()
+    .while_doing(format_args!("find the roots of the chains of {}", step.table))
 }
 
 /// Where the work stands between batches. All numbers are row ids, but for `power` and `steps`.

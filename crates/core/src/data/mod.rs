@@ -1,4 +1,4 @@
-//! Data steps: changes of rows in batches, each a transaction of its own within the lock budget.
+//! How data steps run here: in batches, each a transaction of its own within the lock budget.
 
 mod chain_roots;
 mod rewrite;
@@ -6,52 +6,35 @@ mod rewrite;
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 
-pub use chain_roots::ChainRoots;
-pub use rewrite::{Rewrite, Rewritten};
-
+use crate::catalog::DataStep;
 use crate::error::{Error, ErrorKind, Result};
 use crate::journal::Journal;
 use crate::time_zone::TimeZone;
 
-/// A change of one column's values, row by row, that can stop and go on at any batch.
-pub trait DataStep: std::fmt::Debug + Send + Sync {
-    /// What it does, in a sentence that never changes once released: the history keeps its checksum.
-    fn describe(&self) -> String;
+/// Changes up to `batch.limit` rows after `batch.cursor`.
+pub(crate) fn forward(step: &DataStep, batch: &mut Batch<'_>) -> Result<BatchOutcome> {
+    match step {
+        DataStep::Rewrite(step) => rewrite::forward(step, batch),
+        DataStep::ChainRoots(step) => chain_roots::forward(step, batch),
+    }
+}
 
-    /// The table whose rows change.
-    fn table(&self) -> &str;
-
-    /// The column that people know a record of the table by.
-    fn key(&self) -> &str;
-
-    /// The column that changes.
-    fn column(&self) -> &str;
-
-    /// Whether old values go to the journal. A step that fills a column which was NULL before needs none: its
-    /// way back is NULL.
-    fn is_journaled(&self) -> bool;
-
-    /// Changes up to `batch.limit` rows after `batch.cursor`.
-    ///
-    /// # Errors
-    /// When SQLite refuses a statement.
-    fn forward(&self, batch: &mut Batch<'_>) -> Result<BatchOutcome>;
-
-    /// Rows that the step would have to leave as they are, by key, reading only.
-    ///
-    /// # Errors
-    /// When SQLite refuses a statement.
-    fn unconvertible(
-        &self,
-        connection: &Connection,
-        time_zone: &TimeZone,
-        found: &mut dyn FnMut(SkippedRow),
-    ) -> Result<()>;
+/// Finds rows that the step would have to leave as they are, by key, reading only.
+pub(crate) fn unconvertible(
+    step: &DataStep,
+    connection: &Connection,
+    time_zone: &TimeZone,
+    found: &mut dyn FnMut(SkippedRow),
+) -> Result<()> {
+    match step {
+        DataStep::Rewrite(step) => rewrite::unconvertible(step, connection, time_zone, found),
+        DataStep::ChainRoots(_) => Ok(()),
+    }
 }
 
 /// What a batch works with. It runs inside a transaction that the engine began and will commit.
 #[derive(Debug)]
-pub struct Batch<'a> {
+pub(crate) struct Batch<'a> {
     /// The connection, inside the transaction.
     pub connection: &'a Connection,
     /// Where the last batch ended; `None` at the start.
@@ -68,7 +51,7 @@ pub struct Batch<'a> {
 
 /// A row that a data step left as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SkippedRow {
+pub(crate) struct SkippedRow {
     /// The row's key, as text.
     pub key: String,
     /// Why, without the value.
@@ -77,7 +60,7 @@ pub struct SkippedRow {
 
 /// What a batch did.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BatchOutcome {
+pub(crate) struct BatchOutcome {
     /// Where the next batch goes on; `None` when there is nothing left.
     pub cursor: Option<String>,
     /// Rows read.

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::catalog::Migration;
+use crate::catalog::{DataStep, Migration};
 use crate::clock::timestamp;
-use crate::data::{Batch, BatchOutcome, DataStep, SkippedRow};
+use crate::data::{self, Batch, BatchOutcome, SkippedRow};
 use crate::error::{Error, ErrorKind, Hint, Result};
 use crate::event::{Activity, Event};
 use crate::journal::Journal;
@@ -50,7 +50,7 @@ impl StepContext<'_> {
         &self,
         step: &Step,
         migration: &Migration,
-        data: &dyn DataStep,
+        data_step: &DataStep,
     ) -> std::result::Result<StepOutcome, StepFailure> {
         let started = Instant::now();
         let mut committed_batches = self.progress(step)?.is_some();
@@ -62,7 +62,7 @@ impl StepContext<'_> {
                 committed_batches,
             };
             let done = self
-                .commit_batch(step, migration, data, longest_lock_us, started, &mut pace)
+                .commit_batch(step, migration, data_step, longest_lock_us, started, &mut pace)
                 .map_err(failed)?;
             if done.is_last() {
                 self.observer.observe(&Event::ProgressFinished {
@@ -87,12 +87,12 @@ impl StepContext<'_> {
         &self,
         step: &Step,
         migration: &Migration,
-        data: &dyn DataStep,
+        data_step: &DataStep,
     ) -> Result<(StepOutcome, Vec<BatchDone>)> {
         let started = Instant::now();
         let mut batches = Vec::new();
         loop {
-            let done = self.run_batch(step, migration, data, LARGEST_BATCH, 0, started)?;
+            let done = self.run_batch(step, migration, data_step, LARGEST_BATCH, 0, started)?;
             let outcome = done
                 .is_last()
                 .then(|| StepOutcome::new(step, done.measures(started)));
@@ -113,16 +113,16 @@ impl StepContext<'_> {
         &self,
         step: &Step,
         migration: &Migration,
-        data: &dyn DataStep,
+        data_step: &DataStep,
         longest_lock_us: u64,
         started: Instant,
         pace: &mut Pace,
     ) -> Result<BatchDone> {
         let transaction = self.begin(step)?;
-        let mut done = self.run_batch(step, migration, data, pace.rows(), longest_lock_us, started)?;
+        let mut done = self.run_batch(step, migration, data_step, pace.rows(), longest_lock_us, started)?;
         let held = transaction.commit()?;
         done.progress.max_lock_us = done.progress.max_lock_us.max(micros(held));
-        self.report(step, data, &mut done, held);
+        self.report(step, data_step, &mut done, held);
         if !done.is_last() {
             pace.after_batch(self.connection, held)?;
         }
@@ -134,7 +134,7 @@ impl StepContext<'_> {
         &self,
         step: &Step,
         migration: &Migration,
-        data: &dyn DataStep,
+        data_step: &DataStep,
         limit: u64,
         longest_lock_us: u64,
         started: Instant,
@@ -154,18 +154,17 @@ impl StepContext<'_> {
             journal: Journal::new(
                 self.connection,
                 step.version,
-                data.table(),
-                data.column(),
-                data.key(),
+                data_step.table(),
+                data_step.column(),
+                data_step.key(),
             ),
             skipped: Vec::new(),
         };
-        let outcome = data
-            .forward(&mut batch)
-            .map_err(|error| error.at(data.table(), None))?;
+        let outcome = data::forward(data_step, &mut batch)
+            .map_err(|error| error.at(data_step.table(), None))?;
         let skipped = std::mem::take(&mut batch.skipped);
         let changed = self.connection.total_changes() - changes_before;
-        check_changes(step, &before, data, &outcome, changed)?;
+        check_changes(step, &before, data_step, &outcome, changed)?;
 
         let next = Progress {
             version: step.version,
@@ -212,7 +211,7 @@ impl StepContext<'_> {
     }
 
     /// Tells what a batch did, which is committed now.
-    pub(super) fn report(&self, step: &Step, data: &dyn DataStep, done: &mut BatchDone, held: Duration) {
+    pub(super) fn report(&self, step: &Step, data_step: &DataStep, done: &mut BatchDone, held: Duration) {
         self.observer.observe(&Event::BatchCommitted {
             version: step.version,
             visited: done.outcome.visited,
@@ -222,7 +221,7 @@ impl StepContext<'_> {
         for SkippedRow { key, why } in std::mem::take(&mut done.skipped) {
             self.observer.observe(&Event::RowSkipped {
                 version: step.version,
-                table: data.table().to_owned(),
+                table: data_step.table().to_owned(),
                 key,
                 why,
             });
@@ -235,12 +234,12 @@ impl StepContext<'_> {
 fn check_changes(
     step: &Step,
     before: &Before<'_>,
-    data: &dyn DataStep,
+    data_step: &DataStep,
     outcome: &BatchOutcome,
     counted: u64,
 ) -> Result<()> {
     let has_triggers = !before.effects.recounted().is_empty() || before.effects.updated.len() > 1;
-    let declared = outcome.changed * if data.is_journaled() { 2 } else { 1 };
+    let declared = outcome.changed * if data_step.is_journaled() { 2 } else { 1 };
     if has_triggers || counted == declared {
         return Ok(());
     }

@@ -15,7 +15,7 @@ use std::sync::Mutex;
 
 use bridge_migrate_core::apply::MigrateOptions;
 use bridge_migrate_core::catalog::{Catalog, Migration};
-use bridge_migrate_core::data::{ChainRoots, DataStep, Rewrite, Rewritten};
+use bridge_migrate_core::catalog::{ChainRoots, DataStep, Rewrite, Rewritten};
 use bridge_migrate_core::event::{Event, Observer};
 use bridge_migrate_core::plan::PlanOptions;
 use bridge_migrate_core::rusqlite::Connection;
@@ -56,11 +56,11 @@ pub(crate) fn data_migration(
     version: u32,
     name: &str,
     release: Release,
-    step: impl DataStep + 'static,
+    step: impl Into<DataStep>,
 ) -> Migration {
     Migration {
         phase: Phase::Backfill,
-        data: Some(Box::new(step)),
+        data: Some(step.into()),
         ..migration(version, name, release, "", "")
     }
 }
