@@ -2,8 +2,7 @@
 
 use bridge_migrate_core::Release;
 use bridge_migrate_core::catalog::Catalog;
-use bridge_migrate_core::contracts::Contract;
-use bridge_migrate_core::error::{Error, ErrorKind, Hint, Result};
+use bridge_migrate_core::error::Result;
 
 use crate::authoring::Definition;
 use crate::tokens::TokenFile;
@@ -54,21 +53,5 @@ pub fn catalog() -> Result<Catalog> {
         .with_server_created_tables(SERVER_CREATED_TABLES)
         .with_secret_tables(SECRET_TABLES)
         .with_companion(&TokenFile)
-        .with_contracts_from(contracts))
-}
-
-/// What the Bridge's servers of each release run: every file of `contracts/`.
-fn contracts() -> Result<Vec<Contract>> {
-    CONTRACTS
-        .iter()
-        .map(|(release, text)| {
-            Contract::parse(*release, text).map_err(|source| {
-                Error::new(
-                    ErrorKind::CatalogInvalid,
-                    format!("contracts/{release}.sql: {source}"),
-                )
-                .with_hint(Hint::shell("cargo xtask check"))
-            })
-        })
-        .collect()
+        .with_contracts(CONTRACTS.iter().copied()))
 }

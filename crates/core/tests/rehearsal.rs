@@ -15,10 +15,10 @@ use std::sync::Arc;
 
 use bridge_migrate_core::apply::{MigrateOptions, migrate};
 use bridge_migrate_core::catalog::{Catalog, Migration, RowChange, RowChangeKind};
+use bridge_migrate_core::catalog::{Rewrite, Rewritten};
 use bridge_migrate_core::checklist::ItemState;
 use bridge_migrate_core::clock::{Clock, SystemClock};
 use bridge_migrate_core::contracts::{Contract, ContractStatement};
-use bridge_migrate_core::catalog::{Rewrite, Rewritten};
 use bridge_migrate_core::error::{ErrorKind, Result};
 use bridge_migrate_core::event::Silent;
 use bridge_migrate_core::plan::PlanOptions;
@@ -351,26 +351,20 @@ fn a_second_run_that_ends_elsewhere_is_found() {
 }
 
 /// What servers of the first release run.
-fn first_servers() -> Contract {
-    Contract {
-        release: Release::new(1, 0, 0),
-        foreign_keys: false,
-        statements: vec![ContractStatement {
-            name: "write_note".to_owned(),
-            purpose: "Keeps a note.".to_owned(),
-            sql: "INSERT INTO notes (id, body, reply_to) VALUES ('server', 'x', NULL)".to_owned(),
-            runs: vec![Vec::new()],
-            changes: Some(1),
-            reads: Vec::new(),
-        }],
-        gone: Vec::new(),
-    }
+fn first_servers() -> (Release, &'static str) {
+    let text = "-- foreign keys: off
+-- statement: write_note
+-- Keeps a note.
+-- changes: 1
+INSERT INTO notes (id, body, reply_to) VALUES ('server', 'x', NULL);
+";
+    (Release::new(1, 0, 0), text)
 }
 
 #[test]
 fn servers_of_the_old_release_are_tried_on_the_migrated_copy() {
     let place = started();
-    let served = catalog().with_contracts(vec![first_servers()]);
+    let served = catalog().with_contracts([first_servers()]);
     let rehearsal = run(&served, &place);
     assert!(rehearsal.ok(), "{:?}", rehearsal.checks);
     assert_eq!(rehearsal.served, ["1.0.0"]);
@@ -386,7 +380,7 @@ fn servers_of_the_old_release_are_tried_on_the_migrated_copy() {
         "CREATE TRIGGER no_server BEFORE INSERT ON notes BEGIN SELECT RAISE(ABORT, 'not you'); END;",
         "DROP TRIGGER no_server;",
     ))
-    .with_contracts(vec![first_servers()]);
+    .with_contracts([first_servers()]);
     let rehearsal = run(&breaking, &place);
     assert_eq!(
         outcome(&rehearsal, CheckName::Contracts),

@@ -1,7 +1,7 @@
 //! What the author of a migration says of it.
 
-use bridge_migrate_core::catalog::{Import, Migration, RowChange, RowChangeKind};
 use bridge_migrate_core::catalog::DataStep;
+use bridge_migrate_core::catalog::{Import, Migration, RowChange, RowChangeKind};
 use bridge_migrate_core::error::{Error, ErrorKind, Hint, Result};
 use bridge_migrate_core::{Phase, Release};
 

@@ -1,14 +1,13 @@
 //! The catalog as it was when 1.2.0 was the newest release: what tests say of single migrations stays true.
 
 use bridge_migrate_core::Release;
-use bridge_migrate_core::catalog::{Catalog, Migration};
-use bridge_migrate_core::contracts::Contract;
+use bridge_migrate_core::catalog::{Catalog, ContractText, Migration};
 
 /// Its migrations, and what its servers run.
-pub(crate) fn parts_at_1_2_0() -> (Vec<Migration>, Vec<Contract>) {
+pub(crate) fn parts_at_1_2_0() -> (Vec<Migration>, Vec<ContractText>) {
     let newest = Release::new(1, 2, 0);
     let catalog = bridge_migrate::catalog().unwrap();
-    let mut contracts = catalog.contracts().unwrap().to_vec();
+    let mut contracts = catalog.contracts().to_vec();
     contracts.retain(|contract| contract.release <= newest);
     let mut migrations = catalog.into_migrations();
     migrations.retain(|migration| migration.release <= newest);
@@ -16,8 +15,8 @@ pub(crate) fn parts_at_1_2_0() -> (Vec<Migration>, Vec<Contract>) {
 }
 
 /// The catalog of these.
-pub(crate) fn catalog_of((migrations, contracts): (Vec<Migration>, Vec<Contract>)) -> Catalog {
+pub(crate) fn catalog_of((migrations, contracts): (Vec<Migration>, Vec<ContractText>)) -> Catalog {
     Catalog::new("Bridge", migrations)
         .unwrap()
-        .with_contracts(contracts)
+        .with_contracts(contracts.into_iter().map(|file| (file.release, file.text)))
 }

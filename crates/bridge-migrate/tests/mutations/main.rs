@@ -9,15 +9,14 @@ mod servers;
 mod tables;
 mod ways;
 
-use bridge_migrate_core::catalog::Migration;
-use bridge_migrate_core::contracts::Contract;
+use bridge_migrate_core::catalog::{ContractText, Migration};
 use bridge_migrate_core::lint::lint;
 use bridge_migrate_core::{Phase, Release};
 
 /// The catalog while it is changed.
 struct Draft {
     migrations: Vec<Migration>,
-    contracts: Vec<Contract>,
+    contracts: Vec<ContractText>,
 }
 
 impl Draft {

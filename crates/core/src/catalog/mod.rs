@@ -4,8 +4,8 @@ mod companion;
 mod data_step;
 mod migration;
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
-use std::sync::OnceLock;
 
 use naming::{Release, Target};
 
@@ -14,7 +14,6 @@ pub use companion::{Companion, EntryCounts, Flaw, Keep, Merged, Side};
 pub use data_step::{ChainRoots, DataStep, Rewrite, Rewritten};
 pub use migration::{Import, ImportedRows, Migration, RowChange, RowChangeKind};
 
-use crate::contracts::Contract;
 use crate::error::{Error, ErrorKind, Hint, Result};
 
 /// All migrations compiled into a program, in order and without gaps from 1.
@@ -25,13 +24,16 @@ pub struct Catalog {
     server_created_tables: &'static [&'static str],
     secret_tables: &'static [&'static str],
     companion: &'static dyn Companion,
-    contracts: OnceLock<Vec<Contract>>,
-    read_contracts: fn() -> Result<Vec<Contract>>,
+    contracts: Vec<ContractText>,
 }
 
-fn by_release(mut contracts: Vec<Contract>) -> Vec<Contract> {
-    contracts.sort_by_key(|contract| contract.release);
-    contracts
+/// What servers of one release run besides, or instead of, what those of the release before run: a file of SQL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContractText {
+    /// The release.
+    pub release: Release,
+    /// The file's text.
+    pub text: Cow<'static, str>,
 }
 
 impl Catalog {
@@ -74,8 +76,7 @@ impl Catalog {
             server_created_tables: &[],
             secret_tables: &[],
             companion: &AnyBytes,
-            contracts: OnceLock::new(),
-            read_contracts: || Ok(Vec::new()),
+            contracts: Vec::new(),
         })
     }
 
@@ -103,39 +104,29 @@ impl Catalog {
 
     /// What the servers of each release run; lint and rehearsal see to it that the schema serves them.
     #[must_use]
-    pub fn with_contracts(mut self, contracts: Vec<Contract>) -> Self {
-        self.contracts = OnceLock::from(by_release(contracts));
-        self
-    }
-
-    /// Like [`Catalog::with_contracts`], but reads them when they are asked for first: a server that starts
-    /// needs none.
-    #[must_use]
-    pub fn with_contracts_from(mut self, read: fn() -> Result<Vec<Contract>>) -> Self {
-        self.contracts = OnceLock::new();
-        self.read_contracts = read;
+    pub fn with_contracts<T: Into<Cow<'static, str>>>(
+        mut self,
+        contracts: impl IntoIterator<Item = (Release, T)>,
+    ) -> Self {
+        self.contracts = contracts
+            .into_iter()
+            .map(|(release, text)| ContractText {
+                release,
+                text: text.into(),
+            })
+            .collect();
+        self.contracts.sort_by_key(|contract| contract.release);
         self
     }
 
     /// What the servers of each release run, oldest release first.
-    ///
-    /// # Errors
-    /// When they cannot be read.
-    pub fn contracts(&self) -> Result<&[Contract]> {
-        if let Some(contracts) = self.contracts.get() {
-            return Ok(contracts);
-        }
-        let contracts = by_release((self.read_contracts)()?);
-        Ok(self.contracts.get_or_init(|| contracts))
+    pub fn contracts(&self) -> &[ContractText] {
+        &self.contracts
     }
 
     /// What the servers of one release run, when that is known.
-    ///
-    /// # Errors
-    /// When the contracts cannot be read.
-    pub fn contract(&self, release: Release) -> Result<Option<&Contract>> {
-        let contracts = self.contracts()?;
-        Ok(contracts.iter().find(|contract| contract.release == release))
+    pub fn contract(&self, release: Release) -> Option<&ContractText> {
+        self.contracts.iter().find(|contract| contract.release == release)
     }
 
     /// The application whose databases these migrations are for.

@@ -23,7 +23,7 @@ pub(crate) use reach::target;
 pub(crate) use run::{breaches, known_schema};
 
 use crate::catalog::Catalog;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Hint, Result};
 
 /// What servers of one release run besides, or instead of, what those of the release before run.
 #[derive(Debug, Clone, PartialEq)]
@@ -65,27 +65,32 @@ impl Contract {
     }
 }
 
-/// All that servers of a release run, in order; none when the catalog has no contract of that release.
+/// All that servers of a release run, in order, and how they have foreign keys; none when the catalog does not say.
 pub(crate) fn statements_of(
     catalog: &Catalog,
     release: Release,
-) -> Result<Option<(bool, Vec<&ContractStatement>)>> {
-    let Some(own) = catalog.contract(release)? else {
+) -> Result<Option<(bool, Vec<ContractStatement>)>> {
+    if catalog.contract(release).is_none() {
         return Ok(None);
-    };
-    let mut statements: Vec<&ContractStatement> = Vec::new();
-    for contract in catalog
-        .contracts()?
-        .iter()
-        .filter(|contract| contract.release <= release)
-    {
+    }
+    let mut foreign_keys = false;
+    let mut statements: Vec<ContractStatement> = Vec::new();
+    for file in catalog.contracts().iter().filter(|file| file.release <= release) {
+        let contract = Contract::parse(file.release, &file.text).map_err(|source| {
+            Error::new(
+                ErrorKind::CatalogInvalid,
+                format!("contracts/{}.sql: {source}", file.release),
+            )
+            .with_hint(Hint::shell("cargo xtask check"))
+        })?;
+        foreign_keys = contract.foreign_keys;
         statements.retain(|statement| !contract.gone.contains(&statement.name));
-        for statement in &contract.statements {
+        for statement in contract.statements {
             match statements.iter_mut().find(|known| known.name == statement.name) {
                 Some(known) => *known = statement,
                 None => statements.push(statement),
             }
         }
     }
-    Ok(Some((own.foreign_keys, statements)))
+    Ok(Some((foreign_keys, statements)))
 }

@@ -119,7 +119,7 @@ struct Server<'a> {
 type Counts = BTreeMap<String, u64>;
 
 impl Server<'_> {
-    fn run_all(&mut self, statements: &[&ContractStatement]) -> rusqlite::Result<()> {
+    fn run_all(&mut self, statements: &[ContractStatement]) -> rusqlite::Result<()> {
         // Rolled back when it is dropped, unless a trigger's RAISE(ROLLBACK) was faster.
         let transaction = self.connection.unchecked_transaction()?;
         for statement in statements {

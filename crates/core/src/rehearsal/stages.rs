@@ -288,8 +288,7 @@ impl<'a> Stages<'a> {
         );
         releases.sort_unstable();
         releases.dedup();
-        let known = self.catalog.contracts()?;
-        releases.retain(|release| known.iter().any(|contract| contract.release == *release));
+        releases.retain(|release| self.catalog.contract(*release).is_some());
         if releases.is_empty() {
             return Ok(());
         }

@@ -160,8 +160,8 @@ impl StepContext<'_> {
             ),
             skipped: Vec::new(),
         };
-        let outcome = data::forward(data_step, &mut batch)
-            .map_err(|error| error.at(data_step.table(), None))?;
+        let outcome =
+            data::forward(data_step, &mut batch).map_err(|error| error.at(data_step.table(), None))?;
         let skipped = std::mem::take(&mut batch.skipped);
         let changed = self.connection.total_changes() - changes_before;
         check_changes(step, &before, data_step, &outcome, changed)?;
