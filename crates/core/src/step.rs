@@ -227,7 +227,7 @@ impl StepContext<'_> {
 
     /// Takes the write lock and makes sure that the database is still where the plan left it.
     fn begin(&self, step: &Step) -> Result<WriteTransaction<'_>> {
-        let transaction = WriteTransaction::begin(self.connection, self.settings.busy_timeout)?;
+        let transaction = self.schemas.begin(self.settings.busy_timeout)?;
         let history = History::read(self.connection)?.unwrap_or_default();
         if history.version() + 1 != step.version {
             return Err(Error::new(

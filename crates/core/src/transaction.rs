@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, ErrorCode};
 
 use crate::error::{Error, ErrorKind, Hint, Result, SqliteContext};
-use crate::tool_tables;
+use crate::schema_reader::SchemaReader;
 
 /// A write transaction. Rolled back when dropped before [`WriteTransaction::commit`].
 #[derive(Debug)]
@@ -20,22 +20,25 @@ pub(crate) struct WriteTransaction<'a> {
 impl<'a> WriteTransaction<'a> {
     /// Takes the write lock now, waiting for other writers up to `timeout`, and refuses to write what would change other
     /// rows through the tool's own tables.
+    pub(crate) fn begin(connection: &'a Connection, timeout: Duration) -> Result<Self> {
+        SchemaReader::new(connection).begin(timeout)
+    }
+
+    /// Only takes the lock.
     ///
     /// SQLite's own busy handler does the waiting; this loop covers the answers after which it does not
     /// wait, such as a busy recovery of a log.
-    pub(crate) fn begin(connection: &'a Connection, timeout: Duration) -> Result<Self> {
+    pub(crate) fn begin_unchecked(connection: &'a Connection, timeout: Duration) -> Result<Self> {
         let started = Instant::now();
         loop {
             match connection.execute_batch("BEGIN IMMEDIATE") {
                 Ok(()) => {
-                    let transaction = Self {
+                    return Ok(Self {
                         connection,
                         timeout,
                         locked_at: Instant::now(),
                         open: true,
-                    };
-                    tool_tables::refuse_foreign(connection)?;
-                    return Ok(transaction);
+                    });
                 }
                 Err(error)
                     if matches!(

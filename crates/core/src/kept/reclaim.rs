@@ -19,8 +19,8 @@ use crate::rollback::unfinished::Unfinished;
 use crate::rollback_journal::{RollbackJournal, remove_left};
 use crate::room::{Room, Sizes};
 use crate::runs::Run;
+use crate::schema_reader::SchemaReader;
 use crate::settings::Settings;
-use crate::transaction::WriteTransaction;
 
 use super::file::{KeptFile, contents};
 use super::place::{Fate, Place};
@@ -166,6 +166,7 @@ pub(crate) fn take_back(
         outcome: Reclaimed::default(),
     };
     let mut pace = Pace::new(&settings.database, settings.lock_budget);
+    let schemas = SchemaReader::new(writer);
     let total = wanted(writer, settings, files)?
         .iter()
         .map(|kept| kept.left)
@@ -180,7 +181,7 @@ pub(crate) fn take_back(
             let file = KeptFile::open(settings, &kept);
             let mut next = Some(i64::MIN);
             while let Some(first) = next {
-                let transaction = WriteTransaction::begin(writer, settings.busy_timeout)?;
+                let transaction = schemas.begin(settings.busy_timeout)?;
                 let done = pass.batch(&kept, &file, first, pace.rows())?;
                 run.record(writer, settings, at)?;
                 let held = transaction.commit()?;

@@ -136,7 +136,7 @@ impl Back<'_> {
     }
 
     fn begin(&self, step: &StepBack) -> Result<WriteTransaction<'_>> {
-        let transaction = WriteTransaction::begin(self.connection, self.settings.busy_timeout)?;
+        let transaction = self.schemas.begin(self.settings.busy_timeout)?;
         require_version(self.connection, step)?;
         Ok(transaction)
     }
@@ -216,7 +216,7 @@ impl Back<'_> {
         loop {
             // The guard borrows the connection, not `self`, so that a batch may note conflicts.
             let connection = self.connection;
-            let transaction = WriteTransaction::begin(connection, self.settings.busy_timeout)?;
+            let transaction = self.schemas.begin(self.settings.busy_timeout)?;
             require_version(connection, step)?;
             // Under the write lock, like the history: if the lock file was removed, two processes may take turns.
             let progress =

@@ -24,7 +24,6 @@ use crate::settings::Settings;
 use crate::state::Progress;
 use crate::step::checks::conserving;
 use crate::tool_tables;
-use crate::transaction::WriteTransaction;
 use crate::way_back::WayBack;
 use records::{Fate, JournalReader, Record, Selection, journaled};
 
@@ -261,7 +260,7 @@ impl<'a> Undo<'a> {
         });
         if run.committed_at.get().is_none() {
             // A run that found nothing to put back is on record, too.
-            let transaction = WriteTransaction::begin(self.connection, settings.busy_timeout)?;
+            let transaction = schemas.begin(settings.busy_timeout)?;
             run.record(self.connection, settings, self.at.version)?;
             transaction.commit()?;
         }
@@ -278,7 +277,7 @@ impl<'a> Undo<'a> {
         records: &[Record],
         outcome: &mut UndoOutcome,
     ) -> Result<Duration> {
-        let transaction = WriteTransaction::begin(self.connection, settings.busy_timeout)?;
+        let transaction = schemas.begin(settings.busy_timeout)?;
         conserving(
             self.connection,
             schemas,

@@ -12,9 +12,9 @@ use crate::pace::Pace;
 use crate::position::Position;
 use crate::rollback_journal::RollbackJournal;
 use crate::runs::Run;
+use crate::schema_reader::SchemaReader;
 use crate::settings::Settings;
 use crate::tool_tables;
-use crate::transaction::WriteTransaction;
 
 use super::{records, refuse_half_back};
 
@@ -67,10 +67,11 @@ fn remove(
     at: Position,
 ) -> Result<()> {
     let mut pace = Pace::new(&settings.database, settings.lock_budget);
+    let schemas = SchemaReader::new(writer);
     for migration in pruned {
         refuse_half_back(writer, migration.version)?;
         loop {
-            let transaction = WriteTransaction::begin(writer, settings.busy_timeout)?;
+            let transaction = schemas.begin(settings.busy_timeout)?;
             let rows = pace.rows();
             let removed =
                 records::remove(writer, migration.version, rows).while_doing("prune the journal")?;
