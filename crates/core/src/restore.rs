@@ -150,7 +150,6 @@ pub fn restore(
         if let Secured::Backup { backup } = &outcome.secured {
             run.backup = Some(backup.manifest_path.clone());
         }
-        run.to = runs::version_of(settings);
         // Whatever a rollback was restoring, this content is wanted now.
         Unfinished::forget(settings).map_err(|error| {
             let rest = "The note of an interrupted rollback may still be there. Run the restore again.";

@@ -92,15 +92,19 @@ impl Run {
         outcome
     }
 
-    /// Puts a run on record whose work is done and is not in the database: what cannot be written does not undo it.
-    /// A database that is not managed has no records.
-    pub(crate) fn record_afterwards(&self, settings: &Settings, observer: &dyn Observer) {
-        let write = || {
-            if !matches!(inspect(&settings.database)?, FileState::Database { .. })
-                || !with_reader(&settings.database, settings.busy_timeout, |reader| {
-                    tool_tables::exists(reader, tool_tables::RUNS)
-                })?
-            {
+    /// Puts a run on record whose work is done and is not in the database, with the version that is there now: what
+    /// cannot be written does not undo it. A database that is not managed has no records.
+    pub(crate) fn record_afterwards(&mut self, settings: &Settings, observer: &dyn Observer) {
+        let mut write = || {
+            if !matches!(inspect(&settings.database)?, FileState::Database { .. }) {
+                return Ok(());
+            }
+            let (version, has_records) = with_reader(&settings.database, settings.busy_timeout, |reader| {
+                let version = Position::read(reader)?.version;
+                Ok((version, tool_tables::exists(reader, tool_tables::RUNS)?))
+            })?;
+            self.to = version;
+            if !has_records {
                 return Ok(());
             }
             let writer = open_writer(&settings.database, settings.busy_timeout)?;
