@@ -168,6 +168,11 @@ fn what_is_kept_is_named_and_taken_back_at_any_later_time() {
     assert_eq!(again.stdout, "nothing is kept that has not come back\n");
     let status = run(&database, "--json status").json();
     assert_eq!(status["kept"], serde_json::Value::Null);
+    // Somebody pruned it by name and was killed after the file was gone.
+    let file = list["kept"][0]["file"].as_str().unwrap();
+    std::fs::remove_file(database.folder().join(file)).unwrap();
+    run(&database, &format!("kept prune {file}")).assert_code(0);
+    run(&database, &format!("kept prune {file}")).assert_code(2);
     run(&database, "kept prune").assert_code(0);
     assert_eq!(
         run(&database, "--json kept list").json()["kept"],

@@ -33,10 +33,12 @@ pub struct Truth {
     old: BTreeMap<i64, String>,
     new: BTreeMap<i64, String>,
     threads: BTreeMap<i64, String>,
-    tokens: String,
+    /// `None` where they changed since.
+    tokens: Option<String>,
     is_undone: bool,
     is_pruned: bool,
     has_writers: bool,
+    has_broken_records: bool,
 }
 
 /// What a database turned out to be.
@@ -79,10 +81,11 @@ impl Truth {
             old: BTreeMap::new(),
             new: column(&last, "messages", "timestamp"),
             threads: column(&last, "messages", "thread_id"),
-            tokens: tokens(&last),
+            tokens: Some(tokens(&last)),
             is_undone,
             is_pruned: false,
             has_writers: false,
+            has_broken_records: false,
         };
         if let Some(original) = original {
             truth.allowed = diff(&truth.schemas[1], &expected::read(&original).unwrap());
@@ -109,6 +112,20 @@ impl Truth {
         self
     }
 
+    /// The same where tokens were revoked and issued since.
+    #[must_use]
+    pub fn with_changed_tokens(mut self) -> Self {
+        self.tokens = None;
+        self
+    }
+
+    /// The same while `schema_version` and the progress of steps are wrong.
+    #[must_use]
+    pub fn with_broken_records(mut self) -> Self {
+        self.has_broken_records = true;
+        self
+    }
+
     /// Checks a database that is open and was recovered.
     ///
     /// # Errors
@@ -127,10 +144,10 @@ impl Truth {
             self.check_rows(connection)?;
             self.check_timestamps(connection, version, in_part)?;
         }
-        if version >= TOKENS {
+        if let Some(expected) = self.tokens.as_ref().filter(|_| version >= TOKENS) {
             let found = tokens(connection);
-            require(found == self.tokens, || {
-                format!("tokens: {}", first_difference(&self.tokens, &found))
+            require(found == *expected, || {
+                format!("tokens: {}", first_difference(expected, &found))
             })?;
         }
         if version + 1 >= THREADS {
@@ -194,6 +211,9 @@ impl Truth {
         require(steps.iter().copied().eq(1..=version), || {
             format!("at V{version:03} with the steps {steps:?}")
         })?;
+        if self.has_broken_records {
+            return Ok(false);
+        }
         // The strategy's own query.
         let release: Option<String> = connection
             .query_row(
@@ -329,11 +349,28 @@ pub fn content(connection: &Connection) -> String {
             .map(String::as_str)
             .filter(|column| is_lasting(&table, column))
             .collect();
-        if table != tool_tables::RUNS {
+        if table == tool_tables::KEPT_BACK {
+            text.push_str(&came_back(connection));
+        } else if table != tool_tables::RUNS {
             text.push_str(&dump::one_table(connection, &table, &kept));
         }
     }
     text
+}
+
+/// How many rows of each file came back: in how many ranges depends on the pace.
+fn came_back(connection: &Connection) -> String {
+    let sql =
+        "SELECT data, sum(last - first + 1) FROM migration_kept_back GROUP BY file, data ORDER BY file, data";
+    let mut select = connection.prepare(sql).unwrap();
+    let rows = select.query_map([], |row| {
+        Ok(format!(
+            "{}: {} came back\n",
+            row.get::<_, String>(0)?,
+            row.get::<_, u64>(1)?
+        ))
+    });
+    rows.unwrap().collect::<rusqlite::Result<_>>().unwrap()
 }
 
 fn is_lasting(table: &str, column: &str) -> bool {

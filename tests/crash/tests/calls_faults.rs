@@ -42,10 +42,23 @@ fn backups_say_what_failed_and_can_be_made_later() {
 
 #[test]
 fn restores_say_what_failed_and_go_on_later() {
-    disturb(&["restore", "restore-wal", "restore-missing", "rollback-restore"]);
+    disturb(&[
+        "restore",
+        "restore-wal",
+        "restore-missing",
+        "restore-merge",
+        "rollback-restore",
+    ]);
 }
 
 #[test]
 fn other_ways_back_say_what_failed_and_go_on_later() {
-    disturb(&["rollback-down", "undo", "log-prune"]);
+    disturb(&[
+        "rollback-down",
+        "undo",
+        "log-prune",
+        "kept-reclaim",
+        "kept-prune",
+        "repair",
+    ]);
 }

@@ -63,11 +63,18 @@ fn a_restore_is_whole_after_a_power_cut() {
         "restore-wal",
         "restore-missing",
         "restore-note",
+        "restore-merge",
+        "restore-merge-wal",
         "rollback-restore",
     ]);
 }
 
 #[test]
 fn other_ways_back_are_whole_after_a_power_cut() {
-    prove(&["rollback-down", "undo", "log-prune"]);
+    prove(&["rollback-down", "undo", "log-prune", "repair"]);
+}
+
+#[test]
+fn what_was_kept_is_in_its_file_or_back_after_a_power_cut() {
+    prove(&["kept-reclaim", "kept-reclaim-wal", "kept-prune"]);
 }

@@ -241,7 +241,7 @@ pub(crate) fn record(connection: &Connection, kept: &Kept) -> Result<()> {
 }
 
 /// Refuses names of files that are not there, of which a slip of the keyboard must not pass for success.
-fn require_files(settings: &Settings, wanted: &[String]) -> Result<()> {
+fn require_files<'a>(settings: &Settings, wanted: impl IntoIterator<Item = &'a String>) -> Result<()> {
     for file in wanted {
         if path_of(settings, file).is_none_or(|path| !path.exists()) {
             return Err(Error::new(

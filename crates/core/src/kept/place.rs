@@ -229,8 +229,10 @@ impl<'a> Place<'a> {
             }
             Ok(fate)
         });
-        self.connection.execute_batch("RELEASE kept_row")?;
-        fate
+        let released = self.connection.execute_batch("RELEASE kept_row");
+        // What failed tells more than that the savepoint went with it.
+        let fate = fate?;
+        released.map(|()| fate)
     }
 
     fn write(&self, sql: &str, values: &[Borrowed<'_>]) -> rusqlite::Result<Fate> {

@@ -52,10 +52,13 @@ pub struct Pruned {
 /// [`ErrorKind::ConfirmationNeeded`] when something would be lost, and nothing can be removed otherwise.
 pub fn prune(settings: &Settings, options: &PruneOptions, observer: &dyn Observer) -> Result<Pruned> {
     let settings = &in_real_place(settings)?;
-    require_files(settings, &options.files)?;
     let look = || -> Result<Pruned> {
         connection::with_reader(&settings.database, settings.busy_timeout, |reader| {
-            Ok(choose(settings, options, read(reader, settings)?))
+            let kept = read(reader, settings)?;
+            // One that a killed prune removed is still on record.
+            let is_on_record = |file: &&String| kept.iter().any(|kept| kept.file == **file);
+            require_files(settings, options.files.iter().filter(|file| !is_on_record(file)))?;
+            Ok(choose(settings, options, kept))
         })
     };
     let chosen = look()?;

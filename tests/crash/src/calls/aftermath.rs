@@ -95,12 +95,20 @@ impl<'a> Aftermath<'a> {
         let root = self.case.root();
         let tree = Tree::read(&root);
         self.check_tokens(&tree)?;
+        self.check_kept(&tree)?;
         let backups = self.check_backups()?;
         let found = self.database(&root, &tree)?;
         let (standing, content) = found.unzip();
         let content = content.unwrap_or_default();
         let is_kept = content == self.before || backups.contains(&self.before);
-        if self.case.arguments[0] == "restore" && !self.before.is_empty() && !is_kept {
+        if self.case.at_once && content != self.before && content != self.goal.content {
+            let difference = first_difference(&self.goal.content, &content);
+            return Err(format!(
+                "the database is neither as before nor as it should be: {difference}"
+            ));
+        }
+        let secures = ["restore", "repair"].contains(&self.case.arguments[0].as_str());
+        if secures && !self.before.is_empty() && !is_kept {
             return Err("what was overwritten is in no complete backup".to_owned());
         }
         let backups = backups.len();
@@ -126,6 +134,40 @@ impl<'a> Aftermath<'a> {
                 bytes.len()
             ),
         })
+    }
+
+    /// What rollbacks kept is there as it was, unless the command gives it up because all of it is in the database.
+    fn check_kept(&self, tree: &Tree) -> Result<(), String> {
+        for (path, bytes) in &self.case.before.0 {
+            let is_given_up = || !tree.0.contains_key(path) && !self.goal.tree.0.contains_key(path);
+            if path.to_string_lossy().contains(".kept.") && tree.0.get(path) != Some(bytes) && !is_given_up()
+            {
+                return Err(format!("what was kept in {} is gone or changed", path.display()));
+            }
+        }
+        Ok(())
+    }
+
+    /// No token that was revoked is valid, in the file or in the database.
+    fn check_revoked(&self, tree: &Tree, connection: &Connection) -> Result<(), String> {
+        let file: serde_json::Value = serde_json::from_slice(tree.get(TOKENS).unwrap_or(b"{}"))
+            .map_err(|error| format!("the token file: {error}"))?;
+        for (hash, token) in &self.case.revoked {
+            let in_revoked = file["revoked"].as_array();
+            let is_revoked = in_revoked.is_some_and(|all| all.iter().any(|one| one == token));
+            if !file["tokens"][token].is_null() && !is_revoked {
+                return Err(format!("the revoked token {token} is valid in the file"));
+            }
+            let sql = "SELECT count(*) FROM auth_tokens WHERE token_hash = ?1 \
+                 AND token_hash NOT IN (SELECT token_hash FROM revoked_tokens)";
+            let valid: Result<u64, _> = connection.query_row(sql, [hash], |row| row.get(0));
+            if valid != Ok(0) {
+                return Err(format!(
+                    "the revoked token {token} is valid in the database: {valid:?}"
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// What is offered as a backup is one, and nothing else can be restored. Gives what the backups hold.
@@ -172,6 +214,7 @@ impl<'a> Aftermath<'a> {
         connection
             .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
             .map_err(|error| format!("bringing the log in: {error}"))?;
+        self.check_revoked(tree, &connection)?;
         drop(connection);
         self.look(&fs::read(&path).unwrap()).map(Some)
     }

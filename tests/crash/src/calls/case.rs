@@ -37,6 +37,10 @@ pub struct Case {
     pub backups: &'static str,
     /// What is said of where the database is: nothing, for the default.
     pub database: Option<&'static str>,
+    /// Whether the database holds what it held before or what the command comes to, and nothing in between.
+    pub at_once: bool,
+    /// Tokens that open nothing before, and must not at any moment: their hash in the tables, and their text.
+    pub revoked: Vec<(String, String)>,
     // Commands note absolute paths in the database, so everything happens in one place.
     place: TempDir,
 }
@@ -59,6 +63,8 @@ impl Case {
             truth,
             backups: "data",
             database: Some(DATABASE),
+            at_once: false,
+            revoked: Vec::new(),
             place,
         }
     }

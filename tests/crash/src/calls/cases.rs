@@ -3,16 +3,19 @@
 use std::fs;
 use std::path::PathBuf;
 
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use support::catalog::last;
 use support::engine::in_memory;
 use support::tokens::tokens_json;
-use support::{Nasty, Population, TestDatabase};
+use support::{Nasty, Population, TestDatabase, dump};
 
 use super::case::{Case, DATABASE, TOKENS};
+use crate::prover::open;
 use crate::truth::Truth;
 
 /// How many there are.
-pub const NAMES: [&str; 16] = [
+pub const NAMES: [&str; 22] = [
     "fresh",
     "migrate",
     "migrate-wal",
@@ -29,6 +32,12 @@ pub const NAMES: [&str; 16] = [
     "log-prune",
     "rehearse",
     "restore-note",
+    "restore-merge",
+    "restore-merge-wal",
+    "kept-reclaim",
+    "kept-reclaim-wal",
+    "kept-prune",
+    "repair",
 ];
 
 /// What the token file holds when a restore has to replace it.
@@ -132,6 +141,20 @@ pub fn case(name: &str, seed: u64) -> Case {
         "restore" | "restore-wal" | "restore-missing" | "restore-note" => {
             restore(name, &Bases::new(wal, seed, true))
         }
+        "restore-merge" | "restore-merge-wal" => restore_merge(name, &Bases::new(wal, seed, true)),
+        "kept-reclaim" | "kept-reclaim-wal" => {
+            let case = Bases::new(wal, seed, true).at_last(name, &["kept", "reclaim"]);
+            drop_and_keep(&case);
+            case.from_here()
+        }
+        "kept-prune" => {
+            let mut case = Bases::new(wal, seed, true).at_last(name, &["kept", "prune"]);
+            drop_and_keep(&case);
+            case.prepare(&["kept", "reclaim"]);
+            case.at_once = true;
+            case.from_here()
+        }
+        "repair" => repair(&Bases::new(wal, seed, true)),
         "rollback-down" => {
             let down = ["rollback", "--to", "1.0.0", "--strategy", "down", "--yes"];
             Bases::new(wal, seed, true).at_last(name, &down).from_here()
@@ -214,5 +237,83 @@ fn restore(name: &'static str, bases: &Bases) -> Case {
     } else {
         case.put(DATABASE, &fs::read(&bases.migrated).unwrap());
     }
+    case.from_here()
+}
+
+/// Rows and values that a rollback drops and keeps, and the migration again.
+fn drop_and_keep(case: &Case) {
+    change(
+        case,
+        "UPDATE messages SET edited_at = timestamp WHERE edited_at IS NULL AND rowid % 2;
+         INSERT OR IGNORE INTO reactions SELECT id, 'somebody', ':)', timestamp FROM messages WHERE rowid % 3;
+         INSERT OR IGNORE INTO message_revisions SELECT id, 1, 'before', NULL, timestamp, 'edit' FROM messages;",
+    );
+    case.prepare(&["rollback", "--to", "V007", "--strategy", "down", "--yes"]);
+    case.prepare(&["migrate", "--no-backup"]);
+}
+
+fn change(case: &Case, sql: &str) {
+    let connection = open(&case.root().join(DATABASE)).unwrap();
+    connection.execute_batch(sql).unwrap();
+}
+
+/// A database whose tokens were revoked and issued since its backup, in the file and in the tables, each in another
+/// order.
+fn restore_merge(name: &'static str, bases: &Bases) -> Case {
+    let mut case = bases.at_last(name, &["restore", "latest", "--tokens", "merge"]);
+    case.prepare(&["backup", "create"]);
+    let mut file: Value = serde_json::from_slice(&bases.tokens()).unwrap();
+    let revoked: Vec<String> = file["revoked"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|token| token.as_str().unwrap().to_owned())
+        .collect();
+    let tokens = file["tokens"].as_object().unwrap().keys().cloned();
+    let valid: Vec<String> = tokens.filter(|token| !revoked.contains(token)).take(3).collect();
+    let [in_both, in_file, in_tables] = valid.try_into().unwrap();
+    let hash = |token: &str| dump::hex(&Sha256::digest(token));
+    let revoke = |token: &str| {
+        format!(
+            "INSERT INTO revoked_tokens VALUES ('{}', '2026-03-02');",
+            hash(token)
+        )
+    };
+    let forget = |token: &str| format!("DELETE FROM auth_tokens WHERE token_hash = '{}';", hash(token));
+    for token in [&in_both, &in_file] {
+        file["revoked"]
+            .as_array_mut()
+            .unwrap()
+            .push(token.as_str().into());
+    }
+    file["tokens"].as_object_mut().unwrap().remove(&in_tables);
+    file["tokens"]["tk_new"] = json!({
+        "client_id": "new", "created_at": "2026-03-01T00:00:00", "expires_at": "2027-03-01T00:00:00"
+    });
+    case.put(TOKENS, serde_json::to_string_pretty(&file).unwrap().as_bytes());
+    change(
+        &case,
+        &(revoke(&in_both) + &forget(&in_file) + &revoke(&in_tables)),
+    );
+    case.revoked = [in_both, in_file, in_tables]
+        .map(|token| (hash(&token), token))
+        .into();
+    case.truth = case.truth.with_changed_tokens();
+    case.at_once = true;
+    case.from_here()
+}
+
+/// What only the tool wrote is gone or wrong.
+fn repair(bases: &Bases) -> Case {
+    let mut case = bases.at_last("repair", &["repair", "--yes"]);
+    change(
+        &case,
+        "DELETE FROM schema_version;
+         INSERT INTO migration_progress VALUES (2, 'long_ago', '1.1.0', '{}', 'up', '', 7, 0, 0, 0, '2026-03-01')",
+    );
+    let note = format!(r#"{{"backup": "data/none", "from": {}, "to": 1}}"#, last());
+    case.put("data/collab.db.rollback.json", note.as_bytes());
+    case.truth = case.truth.with_broken_records();
+    case.at_once = true;
     case.from_here()
 }
