@@ -14,11 +14,12 @@ use std::fs::File;
 use bridge_migrate_core::apply::migrate;
 use bridge_migrate_core::backup::{BackupFacts, create};
 use bridge_migrate_core::catalog::Catalog;
-use bridge_migrate_core::checklist::{Attestation, Attested, Item, ItemState, checklist};
+use bridge_migrate_core::checklist::{Checklist, Item, ItemState};
 use bridge_migrate_core::event::Silent;
 use bridge_migrate_core::finding::Severity;
+use bridge_migrate_core::rehearsal::{RehearseOptions, rehearse};
 use bridge_migrate_core::{Release, Target};
-use common::{Place, catalog, migration, notes, to};
+use common::{Place, catalog, first_servers, migration, notes, to};
 
 fn at(version: u32) -> Place {
     let place = Place::new();
@@ -30,39 +31,34 @@ fn go_to(place: &Place, version: u32) {
     migrate(&catalog(), &place.settings, to(Target::Version(version)), &Silent).unwrap();
 }
 
-fn attested() -> Attested {
-    let fine = |evidence: &str| {
-        Some(Attestation {
-            state: ItemState::Ok,
-            evidence: evidence.to_owned(),
-        })
-    };
-    Attested {
-        rehearsal: fine("receipt of today"),
-        contracts: fine("all statements of 1.0.0"),
-        oldest_server: Some((3, 37)),
-    }
-}
-
 fn backed_up(place: &Place) {
     create(&place.settings, &BackupFacts::default(), &Silent).unwrap();
 }
 
-fn items(catalog: &Catalog, place: &Place, attested: &Attested) -> Vec<Item> {
-    checklist(catalog, &place.settings, attested).unwrap().items
+fn checklist(catalog: &Catalog, place: &Place) -> Checklist {
+    bridge_migrate_core::checklist::checklist(catalog, &place.settings, Some((3, 37))).unwrap()
 }
 
 fn item(catalog: &Catalog, place: &Place, name: &str) -> Item {
-    let all = items(catalog, place, &attested());
+    let all = checklist(catalog, place).items;
     all.into_iter().find(|item| item.item == name).unwrap()
 }
 
 #[test]
 fn a_prepared_database_passes_every_box_and_not_one_byte_changes() {
     let place = at(2);
+    let catalog = catalog().with_contracts(vec![first_servers()]);
+    let options = RehearseOptions {
+        target: Target::Latest,
+        adoption: Default::default(),
+        allow_drift: false,
+        keep: false,
+        smoke_test: None,
+    };
+    rehearse(&catalog, &place.settings, options, &Silent).unwrap();
     backed_up(&place);
     let before = std::fs::read(place.database()).unwrap();
-    let list = checklist(&catalog(), &place.settings, &attested()).unwrap();
+    let list = checklist(&catalog, &place);
     let wrong: Vec<_> = list
         .items
         .iter()
@@ -96,7 +92,7 @@ fn a_prepared_database_passes_every_box_and_not_one_byte_changes() {
 
 #[test]
 fn without_backup_rehearsal_and_contracts_it_fails() {
-    let list = checklist(&catalog(), &at(2).settings, &Attested::default()).unwrap();
+    let list = checklist(&catalog(), &at(2));
     let failed: Vec<(&str, Severity)> = list
         .findings()
         .iter()
@@ -117,7 +113,7 @@ fn without_backup_rehearsal_and_contracts_it_fails() {
 fn with_nothing_pending_nothing_has_to_be_rehearsed() {
     let place = at(4);
     backed_up(&place);
-    let list = checklist(&catalog(), &place.settings, &Attested::default()).unwrap();
+    let list = checklist(&catalog(), &place);
     assert!(list.is_passed(), "{:#?}", list.findings());
 }
 
@@ -193,7 +189,7 @@ fn drift_a_held_lock_and_a_clock_that_went_back_are_seen() {
 fn what_is_no_database_fails_its_boxes_and_is_no_error() {
     let place = Place::new();
     std::fs::write(place.database(), vec![b'x'; 5000]).unwrap();
-    let list = checklist(&catalog(), &place.settings, &attested()).unwrap();
+    let list = checklist(&catalog(), &place);
     assert!(!list.is_passed());
     assert!(list.findings().iter().all(|finding| !finding.fix.is_empty()));
 }
@@ -201,7 +197,7 @@ fn what_is_no_database_fails_its_boxes_and_is_no_error() {
 #[test]
 fn a_database_that_does_not_exist_yet_needs_no_backup() {
     let place = Place::new();
-    let list = checklist(&catalog(), &place.settings, &attested()).unwrap();
+    let list = checklist(&catalog(), &place);
     assert!(list.is_passed(), "{:#?}", list.findings());
     assert!(!place.database().exists());
 }

@@ -1,8 +1,7 @@
 //! `checklist`: what has to be in order before a migration.
 
-use bridge_migrate_core::checklist::{Attested, checklist};
+use bridge_migrate_core::checklist::checklist;
 use bridge_migrate_core::error::{Error, ErrorKind, Hint};
-use bridge_migrate_core::rehearsal::receipt;
 
 use crate::context::Context;
 use crate::exit_code;
@@ -18,13 +17,8 @@ pub(crate) struct Arguments {}
 
 pub(crate) fn run(context: &Context, _: &Arguments) -> Result<u8, Failure> {
     let catalog = context.catalog()?;
-    let (rehearsal, contracts) = receipt::attest(&catalog, &context.settings)?;
-    let attested = Attested {
-        rehearsal,
-        contracts,
-        oldest_server: Some(OLDEST_SERVER),
-    };
-    let report = ChecklistReport::from(checklist(&catalog, &context.settings, &attested)?);
+    let list = checklist(&catalog, &context.settings, Some(OLDEST_SERVER))?;
+    let report = ChecklistReport::from(list);
     if report.passed {
         context.output.report(&report)?;
         return Ok(exit_code::DONE);

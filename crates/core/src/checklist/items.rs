@@ -3,13 +3,14 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::disk;
-use crate::error::ErrorKind;
+use crate::error::{ErrorKind, Result};
 use crate::lock;
 use crate::plan::{Plan, Start};
+use crate::rehearsal::receipt::Receipt;
 use crate::runs;
 use crate::way_back::WayBack;
 
-use super::{Asked, Attestation, Item, ItemState, Look};
+use super::{Asked, Item, Look};
 
 /// A backup made longer ago says little of what is in the database now.
 const FRESH_HOURS: i64 = 24;
@@ -17,7 +18,7 @@ const FRESH_HOURS: i64 = 24;
 const CLOCK_TOLERANCE: TimeDelta = TimeDelta::seconds(5);
 
 /// What is pending, or why that cannot be told.
-fn pending<'a>(look: &'a Look<'_>, asked: Asked) -> Result<&'a Plan, Item> {
+fn pending<'a>(look: &'a Look<'_>, asked: Asked) -> std::result::Result<&'a Plan, Item> {
     look.plan.as_ref().map_err(|error| asked.unknown(error))
 }
 
@@ -61,59 +62,52 @@ pub(super) fn backup(look: &Look<'_>) -> Item {
     asked.ok(format!("{name}, {position}, made {hours} hours ago"))
 }
 
-pub(super) fn rehearsal(look: &Look<'_>, attested: Option<&Attestation>) -> Item {
+pub(super) fn rehearsal(look: &Look<'_>) -> Item {
     let asked = Asked {
         code: "BC102",
         item: "rehearsal",
         question: "was it tested on a copy of this database",
     };
-    attestation(
-        look,
-        asked,
-        attested,
-        "there is no receipt of a rehearsal",
-        "`rehearse`",
-    )
+    by_receipt(look, asked, |receipt| match receipt {
+        Ok(Some(receipt)) => Ok(named(receipt)),
+        Ok(None) => Err("there is no receipt of a rehearsal".to_owned()),
+        Err(error) => Err(error.message().to_owned()),
+    })
 }
 
-pub(super) fn contracts(look: &Look<'_>, attested: Option<&Attestation>) -> Item {
+pub(super) fn contracts(look: &Look<'_>) -> Item {
     let asked = Asked {
         code: "BC103",
         item: "contracts",
         question: "does the application work with the new schema",
     };
-    attestation(
-        look,
-        asked,
-        attested,
-        "the statements of the servers were not run against the new schema",
-        "`rehearse`",
-    )
+    by_receipt(look, asked, |receipt| match receipt {
+        Ok(Some(receipt)) if !receipt.served.is_empty() => Ok(format!(
+            "the statements of {}: {}",
+            receipt.served.join(", "),
+            named(receipt)
+        )),
+        _ => Err("the statements of the servers were not run against the new schema".to_owned()),
+    })
 }
 
-fn attestation(
+fn named(receipt: &Receipt) -> String {
+    format!("receipt {} of {}", receipt.id, receipt.created_at)
+}
+
+/// What a rehearsal's receipt says: the evidence, or what is missing.
+fn by_receipt(
     look: &Look<'_>,
     asked: Asked,
-    attested: Option<&Attestation>,
-    without: &str,
-    fix: &str,
+    says: impl FnOnce(&Result<Option<Receipt>>) -> std::result::Result<String, String>,
 ) -> Item {
-    let plan = match pending(look, asked) {
-        Ok(plan) => plan,
-        Err(item) => return item,
-    };
-    if plan.is_empty() {
-        return asked.ok("no migration is pending");
-    }
-    match attested {
-        None => asked.failed(without, fix),
-        Some(attested) => Item {
-            fix: if attested.state == ItemState::Ok {
-                String::new()
-            } else {
-                fix.to_owned()
-            },
-            ..asked.answer(attested.state, attested.evidence.clone(), String::new())
+    match pending(look, asked) {
+        Err(item) => item,
+        Ok(plan) if plan.is_empty() => asked.ok("no migration is pending"),
+        Ok(plan) if plan.start == Start::Fresh => asked.ok("there is nothing in the database yet"),
+        Ok(_) => match says(&look.receipt) {
+            Ok(evidence) => asked.ok(evidence),
+            Err(missing) => asked.failed(missing, "`rehearse`"),
         },
     }
 }

@@ -14,6 +14,7 @@ use crate::connection::{self, FileState, Reader};
 use crate::error::{Error, Hint, Result};
 use crate::finding::{Finding, Severity};
 use crate::plan::{Plan, PlanOptions};
+use crate::rehearsal::receipt::{self, Receipt};
 use crate::settings::Settings;
 use crate::status::{self, Status};
 
@@ -44,26 +45,6 @@ pub struct Item {
     pub evidence: String,
     /// What to do when it is not in order.
     pub fix: String,
-}
-
-/// What another part of the program can attest: a rehearsal's receipt, a run of the contract statements.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Attestation {
-    /// How it stands.
-    pub state: ItemState,
-    /// Which receipt, which statements.
-    pub evidence: String,
-}
-
-/// What the checklist cannot find out by itself; `None` where nothing is known.
-#[derive(Debug, Clone, Default)]
-pub struct Attested {
-    /// The receipt of a rehearsal of these migrations on a copy of this database.
-    pub rehearsal: Option<Attestation>,
-    /// The statements of the servers that may meet the new schema.
-    pub contracts: Option<Attestation>,
-    /// The SQLite of the oldest server that may have the database open: major and minor version.
-    pub oldest_server: Option<(u32, u32)>,
 }
 
 /// The whole list, in the order in which people go through it.
@@ -112,32 +93,44 @@ pub(crate) struct Look<'a> {
     pub(crate) settings: &'a Settings,
     pub(crate) status: Result<Status>,
     pub(crate) plan: Result<Plan>,
+    /// The receipt that allows the plan, if there is something to rehearse.
+    pub(crate) receipt: Result<Option<Receipt>>,
     pub(crate) reader: Option<&'a Reader>,
 }
 
-/// Goes through the list. What cannot be found out is an item that failed, not an error.
+/// Goes through the list. What cannot be found out is an item that failed, not an error. `oldest_server` is the SQLite
+/// of the oldest server that may have the database open, by its major and minor version; `None` where it is not known.
 ///
 /// # Errors
 /// When the folder of the database does not exist, or its path leads to nothing.
-pub fn checklist(catalog: &Catalog, settings: &Settings, attested: &Attested) -> Result<Checklist> {
+pub fn checklist(
+    catalog: &Catalog,
+    settings: &Settings,
+    oldest_server: Option<(u32, u32)>,
+) -> Result<Checklist> {
     let settings = &apply::resolved(catalog, settings)?;
     let is_database = matches!(
         connection::inspect(&settings.database),
         Ok(FileState::Database { .. })
     );
     let answer = |settings: &Settings, reader: Option<&Reader>| {
+        let plan = apply::plan(catalog, settings, PlanOptions::default());
         let look = Look {
             catalog,
             settings,
             status: status::status(catalog, settings),
-            plan: apply::plan(catalog, settings, PlanOptions::default()),
+            receipt: match &plan {
+                Ok(plan) if !plan.is_empty() => receipt::matching(catalog, settings, plan),
+                _ => Ok(None),
+            },
+            plan,
             reader,
         };
         Checklist {
             items: vec![
                 items::backup(&look),
-                items::rehearsal(&look, attested.rehearsal.as_ref()),
-                items::contracts(&look, attested.contracts.as_ref()),
+                items::rehearsal(&look),
+                items::contracts(&look),
                 items::rollback(&look),
                 items::version(&look),
                 items::plan(&look),
@@ -145,7 +138,7 @@ pub fn checklist(catalog: &Catalog, settings: &Settings, attested: &Attested) ->
                 permissions::check(&look),
                 items::lock(&look),
                 items::journal_mode(&look),
-                server_sqlite::check(&look, attested.oldest_server),
+                server_sqlite::check(&look, oldest_server),
                 file_system::check(&look),
                 items::clock(&look),
             ],

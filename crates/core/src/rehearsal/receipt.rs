@@ -12,16 +12,14 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::meter::Measures;
-use crate::apply::{self, resolved};
 use crate::backup::file_name;
 use crate::catalog::Catalog;
-use crate::checklist::{Attestation, ItemState};
 use crate::connection::with_reader;
 use crate::digest::hex;
 use crate::error::{Error, ErrorKind, Hint, IoContext, Result};
 use crate::expected;
 use crate::ledger::count_rows;
-use crate::plan::{Plan, PlanOptions, Start};
+use crate::plan::{Plan, Start};
 use crate::regular_file;
 use crate::schema::{Fingerprint, ObjectKind, TableDefinition};
 use crate::settings::Settings;
@@ -223,44 +221,8 @@ pub fn require(catalog: &Catalog, settings: &Settings, plan: &Plan) -> Result<()
     matching(catalog, settings, plan).map(drop)
 }
 
-/// What the checklist may say of the rehearsal, and of the contract statements that it ran; nothing when there is
-/// neither a plan nor anything to rehearse.
-///
-/// # Errors
-/// When the folder of the database does not exist.
-pub fn attest(catalog: &Catalog, settings: &Settings) -> Result<(Option<Attestation>, Option<Attestation>)> {
-    let settings = &resolved(catalog, settings)?;
-    // Another item of the checklist says why there is no plan.
-    let Ok(plan) = apply::plan(catalog, settings, PlanOptions::default()) else {
-        return Ok((None, None));
-    };
-    if plan.is_empty() {
-        return Ok((None, None));
-    }
-    Ok(match matching(catalog, settings, &plan) {
-        Ok(None) => (None, None),
-        Ok(Some(receipt)) => {
-            let of = format!("receipt {} of {}", receipt.id, receipt.created_at);
-            let ok = |evidence| Attestation {
-                state: ItemState::Ok,
-                evidence,
-            };
-            let contracts = (!receipt.served.is_empty())
-                .then(|| ok(format!("the statements of {}: {of}", receipt.served.join(", "))));
-            (Some(ok(of)), contracts)
-        }
-        Err(error) => {
-            let failed = Attestation {
-                state: ItemState::Failed,
-                evidence: error.message().to_owned(),
-            };
-            (Some(failed), None)
-        }
-    })
-}
-
 /// The receipt that allows the plan; `None` when there is nothing to rehearse on.
-fn matching(catalog: &Catalog, settings: &Settings, plan: &Plan) -> Result<Option<Receipt>> {
+pub(crate) fn matching(catalog: &Catalog, settings: &Settings, plan: &Plan) -> Result<Option<Receipt>> {
     if plan.start == Start::Fresh {
         return Ok(None);
     }

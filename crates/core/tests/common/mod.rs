@@ -148,3 +148,14 @@ impl Observer for Recorder {
         self.0.lock().unwrap().push(event.clone());
     }
 }
+
+/// What servers of the first release run.
+pub(crate) fn first_servers() -> (Release, &'static str) {
+    let text = "-- foreign keys: off
+-- statement: write_note
+-- Keeps a note.
+-- changes: 1
+INSERT INTO notes (id, body, reply_to) VALUES ('server', 'x', NULL);
+";
+    (Release::new(1, 0, 0), text)
+}

@@ -3,7 +3,7 @@
 use bridge_migrate_core::adoption::AdoptionOptions;
 use bridge_migrate_core::apply::{self, MigrateOptions};
 use bridge_migrate_core::backup::{self, BackupFacts};
-use bridge_migrate_core::checklist::{Attested, checklist};
+use bridge_migrate_core::checklist::checklist;
 use bridge_migrate_core::error::{Error, ErrorKind, Result};
 use bridge_migrate_core::event::Silent;
 use bridge_migrate_core::finding::Severity;
@@ -68,7 +68,7 @@ impl Command {
                 serde_json::to_string(&bundle).expect("a bundle is JSON");
                 Ok(())
             }
-            Self::Checklist => checklist(&CATALOG, settings, &Attested::default()).map(drop),
+            Self::Checklist => checklist(&CATALOG, settings, None).map(drop),
             Self::SchemaShow => {
                 connection::with_reader(&settings.database, settings.busy_timeout, |reader| {
                     let schema = expected::read(reader)?;
