@@ -190,6 +190,28 @@ fn the_backups_or_the_present_tokens_are_taken_when_they_are_asked_for() {
 
 /// Before V004 the file is all there is: what only the database knew of revocations is written there.
 #[test]
+fn values_that_are_no_utf_8_come_through_a_merge_byte_for_byte() {
+    let database = TestDatabase::populated(176);
+    run(&database, &["migrate", "--no-backup"]);
+    let odd = "SELECT group_concat(typeof(token_hash) || ' ' || hex(token_hash) || ' ' || hex(client_id), '\n') \
+               FROM (SELECT * FROM auth_tokens WHERE client_id GLOB '*odd' ORDER BY token_hash)";
+    database.execute(
+        "INSERT INTO auth_tokens VALUES (X'00', CAST(X'FF' || 'odd' AS TEXT), NULL, NULL), \
+         (CAST(X'FE' AS TEXT), 'odd', NULL, NULL)",
+    );
+    run(&database, &["backup", "create"]);
+    // Only this one has a hash that a token may lead to, and can have been issued since.
+    database.execute("INSERT INTO auth_tokens VALUES ('since', CAST(X'C3' || 'odd' AS TEXT), NULL, NULL)");
+    let before = database.query_string(odd);
+    assert_eq!(
+        before,
+        "text 73696E6365 C36F6464\ntext FE 6F6464\nblob 00 FF6F6464"
+    );
+    run(&database, &["restore", "latest"]);
+    assert_eq!(database.query_string(odd), before);
+}
+
+#[test]
 fn a_backup_without_token_tables_keeps_revocations_in_the_file() {
     let database = TestDatabase::populated(173);
     run(&database, &["migrate"]);

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use rusqlite::Connection;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 
-use crate::catalog::Migration;
+use crate::catalog::{CompanionTable, Migration};
 use crate::error::{Result, SqliteContext};
 use crate::expected;
 use crate::quote::identifier;
@@ -38,7 +38,10 @@ pub struct Effects {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Writes<'a> {
     /// Statements, and then rows that are added to tables.
-    Statements { sql: &'a str, fills: &'a [&'a str] },
+    Statements {
+        sql: &'a str,
+        fills: &'a [CompanionTable],
+    },
     /// Values of one column.
     Column { table: &'a str, column: &'a str },
 }
@@ -91,9 +94,9 @@ impl Effects {
                 scratch.execute_batch(sql)?;
                 fills
                     .iter()
-                    .filter(|table| scratch.table_exists(Some("main"), **table).unwrap_or(false))
+                    .filter(|table| scratch.table_exists(Some("main"), table.name).unwrap_or(false))
                     .try_for_each(|table| {
-                        let insert = format!("INSERT INTO {} DEFAULT VALUES", identifier(table));
+                        let insert = format!("INSERT INTO {} DEFAULT VALUES", identifier(table.name));
                         scratch.prepare(&insert).map(drop)
                     })
             }),

@@ -2,6 +2,7 @@
 
 use crate::apply::resolved;
 use crate::catalog::Catalog;
+use crate::companion_rows::add_missing;
 use crate::connection;
 use crate::drift;
 use crate::effects::Writes;
@@ -15,7 +16,6 @@ use crate::schema::{Difference, ObjectKind};
 use crate::schema_reader::SchemaReader;
 use crate::settings::Settings;
 use crate::state::State;
-use crate::step::add_missing;
 use crate::step::checks::conserving;
 use crate::transaction::WriteTransaction;
 
@@ -55,7 +55,7 @@ pub fn import_again(catalog: &Catalog, settings: &Settings, observer: &dyn Obser
             && imports
                 .iter()
                 .flat_map(|import| import.tables())
-                .any(|filled| filled.eq_ignore_ascii_case(table))
+                .any(|filled| filled.name.eq_ignore_ascii_case(table))
     };
     let mut strangers = drift::find(catalog, &writer, &State::read(&writer)?)?;
     strangers.retain(filled);

@@ -12,6 +12,7 @@ pub mod catalog;
 pub mod cause;
 pub mod checklist;
 pub mod clock;
+pub mod companion_rows;
 pub mod connection;
 pub mod contracts;
 mod data;

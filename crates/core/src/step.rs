@@ -8,15 +8,14 @@ pub(crate) mod checks;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
-use rusqlite::types::Value;
 use serde::Serialize;
 
-use crate::catalog::{Catalog, ImportedRows, Migration, RowChange, RowChangeKind};
-use crate::error::{Error, ErrorKind, Hint, Result, SqliteContext};
+use crate::catalog::{Catalog, Migration, RowChange, RowChangeKind, TableRows};
+use crate::companion_rows::add_missing;
+use crate::error::{Error, ErrorKind, Hint, Result};
 use crate::event::{Event, Observer};
 use crate::history::History;
 use crate::plan::{Plan, Step};
-use crate::quote::identifier;
 use crate::refinery_step::{self, Mode};
 use crate::runs::{self, Run, StepMeasures};
 use crate::schema_reader::SchemaReader;
@@ -160,7 +159,7 @@ impl StepContext<'_> {
     }
 
     /// Reads what the migration imports, before the lock is taken: the file may be retried for a second.
-    fn imported(&self, migration: &Migration) -> Result<Vec<ImportedRows>> {
+    fn imported(&self, migration: &Migration) -> Result<Vec<TableRows>> {
         match &migration.import {
             Some(import) => import.read(self.settings),
             None => Ok(Vec::new()),
@@ -181,12 +180,7 @@ impl StepContext<'_> {
     }
 
     /// Runs the step in the present transaction, and measures it up to its end.
-    fn run_at_once(
-        &self,
-        step: &Step,
-        migration: &Migration,
-        imported: &[ImportedRows],
-    ) -> Result<StepOutcome> {
+    fn run_at_once(&self, step: &Step, migration: &Migration, imported: &[TableRows]) -> Result<StepOutcome> {
         let started = Instant::now();
         let before = Before::read(self.connection, &self.schemas, step.forecast(migration))?;
         tool_tables::create(self.connection)?;
@@ -279,40 +273,12 @@ impl StepContext<'_> {
 fn declared(migration: &Migration) -> Vec<RowChange> {
     let mut row_changes = migration.row_changes.clone();
     if let Some(import) = &migration.import {
-        row_changes.extend(additions(import.tables()));
+        row_changes.extend(import.tables().iter().map(|table| RowChange {
+            table: table.name.to_owned(),
+            kind: RowChangeKind::Adds,
+        }));
     }
     row_changes
-}
-
-/// That rows may be added to the tables.
-pub(crate) fn additions(tables: &[&str]) -> impl Iterator<Item = RowChange> {
-    tables.iter().map(|table| RowChange {
-        table: (*table).to_owned(),
-        kind: RowChangeKind::Adds,
-    })
-}
-
-/// Adds the rows whose keys are not there yet, and tells how many.
-pub(crate) fn add_missing(connection: &Connection, imported: &[ImportedRows]) -> Result<u64> {
-    let mut added = 0;
-    for import in imported {
-        let doing = || format!("add rows to {}", import.table);
-        let columns: Vec<String> = import.columns.iter().map(|column| identifier(column)).collect();
-        let insert = format!(
-            "INSERT INTO {} ({}) VALUES ({}) ON CONFLICT DO NOTHING",
-            identifier(import.table),
-            columns.join(", "),
-            vec!["?"; columns.len()].join(", ")
-        );
-        let mut insert = connection.prepare_cached(&insert).while_doing(doing())?;
-        for row in &import.rows {
-            let values: &[Value] = row;
-            added += insert
-                .execute(rusqlite::params_from_iter(values))
-                .while_doing(doing())? as u64;
-        }
-    }
-    Ok(added)
 }
 
 /// Whole milliseconds, rounded up, so that something that took time never shows as 0.

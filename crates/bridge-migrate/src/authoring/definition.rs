@@ -126,7 +126,8 @@ impl Definition {
             problems.push("it needs both an `up` and a `down`".to_owned());
         }
         for table in self.import.iter().flat_map(|import| import.tables()) {
-            let adds = |change: &RowChange| change.table == *table && change.kind == RowChangeKind::Adds;
+            let table = table.name;
+            let adds = |change: &RowChange| change.table == table && change.kind == RowChangeKind::Adds;
             if !self.row_changes.iter().any(adds) {
                 problems.push(format!(
                     "it imports into {table} without adds_rows_to(\"{table}\")"

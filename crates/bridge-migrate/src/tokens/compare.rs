@@ -1,10 +1,9 @@
 //! How the token file and the database differ, in numbers.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use bridge_migrate_core::error::{Error, ErrorKind, Hint, Result, SqliteContext};
-use bridge_migrate_core::rusqlite::types::ValueRef;
-use bridge_migrate_core::rusqlite::{self, Connection};
+use bridge_migrate_core::catalog::TableRows;
+use bridge_migrate_core::error::Result;
 use bridge_migrate_core::settings::Settings;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -12,6 +11,7 @@ use serde::Serialize;
 use super::document::Token;
 use super::file;
 use super::import::in_utc;
+use super::stored::Stored;
 
 /// How the token file and the database differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -52,28 +52,17 @@ impl Agreement {
     }
 }
 
-/// Compares the token file with the tables that hold its tokens; tells numbers only.
+/// Compares the token file with the [tables](super::TokenFile) that hold its tokens; tells numbers only.
 ///
 /// # Errors
-/// [`ErrorKind::CompanionInvalid`] when the file cannot be read as one, [`ErrorKind::SchemaMismatch`] when the
-/// database has no such tables yet, and what SQLite refuses.
-pub fn compare(connection: &Connection, settings: &Settings) -> Result<Comparison> {
+/// [`ErrorKind::CompanionInvalid`](bridge_migrate_core::error::ErrorKind::CompanionInvalid) when the file cannot be read
+/// as one, [`ErrorKind::SchemaMismatch`](bridge_migrate_core::error::ErrorKind::SchemaMismatch) when the database has no
+/// such tables yet.
+pub fn compare(tables: &[TableRows], settings: &Settings) -> Result<Comparison> {
     let document = file::read(settings)?;
     let file_exists = document.is_some();
     let document = document.unwrap_or_default();
-    for table in ["auth_tokens", "revoked_tokens"] {
-        if !connection
-            .table_exists(None, table)
-            .while_doing("read the schema")?
-        {
-            return Err(Error::new(
-                ErrorKind::SchemaMismatch,
-                format!("cannot compare the token file with the database: it has no table {table}"),
-            )
-            .with_truth("Tokens are in the database from release 1.1.0 on.")
-            .with_hint(Hint::tool(["migrate"])));
-        }
-    }
+    let stored = Stored::of(tables)?;
     let zone = &settings.time_zone;
     let tokens: BTreeMap<_, _> = document
         .tokens
@@ -92,75 +81,70 @@ pub fn compare(connection: &Connection, settings: &Settings) -> Result<Compariso
     let now = settings.clock.now();
     Ok(Comparison {
         file_exists,
-        tokens: compare_tokens(connection, &tokens, &document.revoked, now)
-            .while_doing("read auth_tokens")?,
-        revoked: compare_revoked(connection, &document.revoked, &tokens, now)
-            .while_doing("read revoked_tokens")?,
+        tokens: compare_tokens(&stored, &tokens, &document.revoked, now),
+        revoked: compare_revoked(&stored, &document.revoked, &tokens, now),
     })
 }
 
 type Known = (String, Option<String>);
 
 fn compare_tokens(
-    connection: &Connection,
+    stored: &Stored<'_>,
     file: &BTreeMap<String, Known>,
     revoked: &BTreeSet<String>,
     now: DateTime<Utc>,
-) -> rusqlite::Result<Agreement> {
+) -> Agreement {
     let mut agreement = Agreement::default();
     let mut seen = BTreeSet::new();
-    let mut select = connection.prepare(
-        "SELECT token_hash, client_id, expires_at, EXISTS (SELECT 1 FROM revoked_tokens AS r \
-         WHERE r.token_hash = t.token_hash) FROM auth_tokens AS t",
-    )?;
-    let mut rows = select.query([])?;
-    while let Some(row) = rows.next()? {
-        let (hash, expires_at) = (text(row.get_ref(0)?), text(row.get_ref(2)?));
+    let stored_revoked: HashSet<_> = stored.revoked.iter().map(|[hash, _]| hash).collect();
+    for [key, client, _, expires_at] in &stored.tokens {
+        let (hash, expires_at) = (key.as_text(), expires_at.as_text());
         let known = hash.and_then(|hash| file.get_key_value(hash));
         let Some((hash, (client_id, file_expires_at))) = known else {
-            let has_ended = row.get(3)? || hash.is_some_and(|hash| revoked.contains(hash));
+            let has_ended = stored_revoked.contains(key) || hash.is_some_and(|hash| revoked.contains(hash));
             agreement.one_sided(has_ended || is_over(expires_at, now), Side::Database);
             continue;
         };
         seen.insert(hash.as_str());
         agreement.in_both += 1;
         let is_same =
-            text(row.get_ref(1)?) == Some(client_id.as_str()) && expires_at == file_expires_at.as_deref();
+            client.as_text() == Some(client_id.as_str()) && expires_at == file_expires_at.as_deref();
         agreement.differing += u64::from(!is_same);
     }
     for (hash, (_, expires_at)) in file.iter().filter(|(hash, _)| !seen.contains(hash.as_str())) {
         let has_ended = revoked.contains(hash) || is_over(expires_at.as_deref(), now);
         agreement.one_sided(has_ended, Side::File);
     }
-    Ok(agreement)
+    agreement
 }
 
 fn compare_revoked(
-    connection: &Connection,
+    stored: &Stored<'_>,
     file: &BTreeSet<String>,
     tokens: &BTreeMap<String, Known>,
     now: DateTime<Utc>,
-) -> rusqlite::Result<Agreement> {
+) -> Agreement {
     let mut agreement = Agreement::default();
     let mut seen = BTreeSet::new();
-    let mut select = connection.prepare(
-        "SELECT r.token_hash, t.expires_at FROM revoked_tokens AS r LEFT JOIN auth_tokens AS t USING (token_hash)",
-    )?;
-    let mut rows = select.query([])?;
-    while let Some(row) = rows.next()? {
-        match text(row.get_ref(0)?).and_then(|hash| file.get(hash)) {
+    let stored_tokens = stored.tokens_by_hash();
+    for [key, _] in &stored.revoked {
+        match key.as_text().and_then(|hash| file.get(hash)) {
             Some(hash) => {
                 seen.insert(hash.as_str());
                 agreement.in_both += 1;
             }
-            None => agreement.one_sided(is_over(text(row.get_ref(1)?), now), Side::Database),
+            None => {
+                let token = stored_tokens.get(key);
+                let expires_at = token.and_then(|[.., expires_at]| expires_at.as_text());
+                agreement.one_sided(is_over(expires_at, now), Side::Database);
+            }
         }
     }
     for hash in file.iter().filter(|hash| !seen.contains(hash.as_str())) {
         let expires_at = tokens.get(hash).and_then(|(_, expires_at)| expires_at.as_deref());
         agreement.one_sided(is_over(expires_at, now), Side::File);
     }
-    Ok(agreement)
+    agreement
 }
 
 enum Side {
@@ -183,12 +167,4 @@ fn is_over(expires_at: Option<&str>, now: DateTime<Utc>) -> bool {
     expires_at
         .and_then(|text| DateTime::parse_from_rfc3339(text).ok())
         .is_some_and(|time| time < now)
-}
-
-/// A value as text; `None` when it is NULL, or nothing that the tool would have written.
-fn text(value: ValueRef<'_>) -> Option<&str> {
-    match value {
-        ValueRef::Text(bytes) => std::str::from_utf8(bytes).ok(),
-        _ => None,
-    }
 }

@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use bridge_migrate_core::backup::read_companion;
-use bridge_migrate_core::catalog::{Companion, Flaw, Keep, Merged, Side};
+use bridge_migrate_core::catalog::{Companion, CompanionTable, Flaw, Keep, Merged, Side};
 use bridge_migrate_core::error::{Error, ErrorKind, Hint, Result, shell_quote};
 use bridge_migrate_core::settings::Settings;
 
 use super::document::{Document, parse};
-use super::import::TABLES;
 use super::merge;
+use super::stored::TABLES;
 
 /// The format of the token file.
 #[derive(Debug, Clone, Copy)]
@@ -24,7 +24,7 @@ impl Companion for TokenFile {
         parse(bytes).map(drop)
     }
 
-    fn tables(&self) -> &'static [&'static str] {
+    fn tables(&self) -> &'static [CompanionTable] {
         TABLES
     }
 

@@ -5,15 +5,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bridge_migrate_core::catalog::{EntryCounts, ImportedRows, Keep, Merged, Side};
-use bridge_migrate_core::error::{Error, ErrorKind, Result, SqliteContext};
-use bridge_migrate_core::rusqlite::types::{Value, ValueRef};
-use bridge_migrate_core::rusqlite::{self, Connection, Row};
+use bridge_migrate_core::catalog::{EntryCounts, Keep, Merged, Side, TableRows, Value};
+use bridge_migrate_core::error::{Error, ErrorKind, Result};
 use bridge_migrate_core::settings::Settings;
 use serde_json::value::RawValue;
 
 use super::document::{TokenHash, hash, parse};
-use super::import::{TABLES, now, revoked_rows, row, token_rows};
+use super::import::{now, row};
+use super::stored::{REVOKED, Stored, TOKENS};
 
 pub(super) fn merge(
     settings: &Settings,
@@ -87,14 +86,11 @@ impl State {
     fn read(settings: &Settings, side: &Side<'_>) -> Result<Self> {
         let text = side.file.map(Text::read).transpose()?;
         let known = text.as_ref().map(|text| text.known(settings)).transpose()?;
-        let tables = match side.database {
-            Some(connection) => Tables::read(connection)?,
-            None => None,
-        };
+        let stored = side.database.and_then(|tables| Stored::of(tables).ok());
         Ok(Self {
             text,
             known: known.unwrap_or_default(),
-            tables,
+            tables: stored.as_ref().map(Tables::of),
         })
     }
 
@@ -206,41 +202,26 @@ fn unreadable(error: serde_json::Error) -> Error {
 }
 
 impl Tables {
-    fn read(connection: &Connection) -> Result<Option<Self>> {
-        let doing = "read the tokens of the database";
-        for &table in TABLES {
-            if !connection.table_exists(None, table).while_doing(doing)? {
-                return Ok(None);
-            }
-        }
-        Self::rows(connection).map(Some).while_doing(doing)
-    }
-
     /// What is no text as a hash, nobody's token leads to.
-    fn rows(connection: &Connection) -> rusqlite::Result<Self> {
-        let mut tables = Self::default();
-        let mut select =
-            connection.prepare("SELECT token_hash, client_id, created_at, expires_at FROM auth_tokens")?;
-        let mut rows = select.query([])?;
-        while let Some(row) = rows.next()? {
-            if let Some(hash) = text(row)? {
-                let value = |index| row.get_ref(index).map(owned);
-                tables.tokens.insert(hash, [value(1)?, value(2)?, value(3)?]);
-            }
+    fn of(stored: &Stored<'_>) -> Self {
+        let hash = |hash: &Value| hash.as_text().map(str::to_owned);
+        Self {
+            tokens: stored
+                .tokens
+                .iter()
+                .filter_map(|[key, row @ ..]| Some((hash(key)?, row.clone())))
+                .collect(),
+            revoked: stored
+                .revoked
+                .iter()
+                .filter_map(|[key, at]| Some((hash(key)?, at.clone())))
+                .collect(),
         }
-        let mut select = connection.prepare("SELECT token_hash, revoked_at FROM revoked_tokens")?;
-        let mut rows = select.query([])?;
-        while let Some(row) = rows.next()? {
-            if let Some(hash) = text(row)? {
-                tables.revoked.insert(hash, owned(row.get_ref(1)?));
-            }
-        }
-        Ok(tables)
     }
 
     /// The rows that make these tables of `then`, and those that go.
-    fn changes_from(&self, then: &Self) -> (Vec<ImportedRows>, Vec<ImportedRows>) {
-        let key = |hash: &TokenHash| Value::Text(hash.clone());
+    fn changes_from(&self, then: &Self) -> (Vec<TableRows>, Vec<TableRows>) {
+        let key = |hash: &TokenHash| Value::from(hash.clone());
         let tokens = self
             .tokens
             .iter()
@@ -257,9 +238,9 @@ impl Tables {
             .keys()
             .filter(|hash| !self.revoked.contains_key(*hash));
         let rows = |tokens: Vec<Vec<Value>>, revoked: Vec<Vec<Value>>| {
-            let mut rows = vec![token_rows(tokens), revoked_rows(revoked)];
-            rows.retain(|table| !table.rows.is_empty());
-            rows
+            let tables = [(TOKENS, tokens), (REVOKED, revoked)].into_iter();
+            let tables = tables.filter(|(_, rows)| !rows.is_empty());
+            tables.map(|(table, rows)| TableRows { table, rows }).collect()
         };
         (
             rows(tokens.collect(), revoked.collect()),
@@ -269,24 +250,6 @@ impl Tables {
             ),
         )
     }
-}
-
-/// The value; text of another encoding as nearly as it can be told.
-fn owned(value: ValueRef<'_>) -> Value {
-    match value {
-        ValueRef::Null => Value::Null,
-        ValueRef::Integer(number) => Value::Integer(number),
-        ValueRef::Real(number) => Value::Real(number),
-        ValueRef::Text(bytes) => Value::Text(String::from_utf8_lossy(bytes).into_owned()),
-        ValueRef::Blob(bytes) => Value::Blob(bytes.to_vec()),
-    }
-}
-
-fn text(row: &Row<'_>) -> rusqlite::Result<Option<String>> {
-    Ok(match row.get_ref(0)? {
-        ValueRef::Text(bytes) => std::str::from_utf8(bytes).ok().map(str::to_owned),
-        _ => None,
-    })
 }
 
 /// Every token of both, as the present file has it, and every revocation.

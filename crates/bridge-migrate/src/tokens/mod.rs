@@ -7,6 +7,7 @@ mod document;
 mod file;
 mod import;
 mod merge;
+mod stored;
 
 #[cfg(test)]
 mod tests;

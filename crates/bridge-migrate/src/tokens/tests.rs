@@ -4,17 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bridge_migrate_core::backup::COMPANION_LIMIT;
-use bridge_migrate_core::catalog::{Companion, EntryCounts, Import, ImportedRows, Keep, Side};
+use bridge_migrate_core::catalog::{Companion, EntryCounts, Import, Keep, Side, TableRows, Value};
 use bridge_migrate_core::clock::Clock;
-use bridge_migrate_core::error::{Error, ErrorKind};
+use bridge_migrate_core::companion_rows;
+use bridge_migrate_core::error::{Error, ErrorKind, Result};
 use bridge_migrate_core::settings::Settings;
 use bridge_migrate_core::time_zone::TimeZone;
 use chrono::{DateTime, Utc};
 use rusqlite::Connection;
-use rusqlite::types::Value;
 use tempfile::TempDir;
 
-use super::{Agreement, TokenFile, TokenImport, compare};
+use super::{Agreement, Comparison, TokenFile, TokenImport};
 use crate::catalog;
 
 /// SHA-256 of `alpha` and of `beta`, from coreutils.
@@ -58,7 +58,7 @@ impl Bridge {
         self.settings.companion.clone()
     }
 
-    fn read(&self) -> Vec<ImportedRows> {
+    fn read(&self) -> Vec<TableRows> {
         TokenImport.read(&self.settings).unwrap()
     }
 
@@ -80,15 +80,16 @@ impl Bridge {
     }
 }
 
-fn texts(rows: &ImportedRows) -> Vec<String> {
+fn texts(rows: &TableRows) -> Vec<String> {
     rows.rows
         .iter()
         .map(|row| {
             let values: Vec<_> = row
                 .iter()
-                .map(|value| match value {
-                    Value::Text(text) => text.clone(),
-                    other => format!("{other:?}"),
+                .map(|value| {
+                    value
+                        .as_text()
+                        .map_or_else(|| format!("{value:?}"), str::to_owned)
                 })
                 .collect();
             values.join(" | ")
@@ -148,9 +149,8 @@ fn what_only_the_database_has_is_told_by_client_and_time() {
              INSERT INTO revoked_tokens VALUES ('{ALPHA}', '2'), ('{BETA}', '2026-03-02'), ('gone', '2026-03-03')"
         ))
         .unwrap();
-    let only = TokenImport
-        .only_in_database(&connection, &bridge.settings)
-        .unwrap();
+    let rows = companion_rows::read(&connection, TokenImport.tables()).unwrap();
+    let only = TokenImport.only_in_database(&rows, &bridge.settings).unwrap();
     assert_eq!(
         only,
         [
@@ -259,20 +259,28 @@ fn database() -> Connection {
     connection
 }
 
-fn insert(connection: &Connection, rows: &[ImportedRows]) {
+fn insert(connection: &Connection, rows: &[TableRows]) {
     for rows in rows {
-        let marks = vec!["?"; rows.columns.len()].join(", ");
+        let marks = vec!["?"; rows.table.columns.len()].join(", ");
         let insert = format!(
             "INSERT INTO {} ({}) VALUES ({marks})",
-            rows.table,
-            rows.columns.join(", ")
+            rows.table.name,
+            rows.table.columns.join(", ")
         );
         for row in &rows.rows {
             connection
-                .execute(&insert, rusqlite::params_from_iter(row))
+                .execute(
+                    &insert,
+                    rusqlite::params_from_iter(row.iter().map(Value::as_text)),
+                )
                 .unwrap();
         }
     }
+}
+
+fn compare(connection: &Connection, bridge: &Bridge) -> Result<Comparison> {
+    let rows = companion_rows::read(connection, TokenFile.tables())?;
+    super::compare(&rows, &bridge.settings)
 }
 
 #[test]
@@ -283,7 +291,7 @@ fn after_an_import_file_and_database_are_equal() {
     );
     let connection = database();
     insert(&connection, &bridge.read());
-    let comparison = compare(&connection, &bridge.settings).unwrap();
+    let comparison = compare(&connection, &bridge).unwrap();
     assert!(comparison.is_equal() && comparison.file_exists, "{comparison:?}");
     assert_eq!((comparison.tokens.in_both, comparison.revoked.in_both), (2, 1));
 }
@@ -300,7 +308,7 @@ fn a_comparison_counts_what_each_side_has_alone() {
              INSERT INTO revoked_tokens VALUES ('{BETA}', 'now');"
         ))
         .unwrap();
-    let comparison = compare(&connection, &bridge.settings).unwrap();
+    let comparison = compare(&connection, &bridge).unwrap();
     assert_eq!(
         comparison.tokens,
         Agreement {
@@ -326,7 +334,7 @@ fn a_comparison_counts_what_each_side_has_alone() {
 
 #[test]
 fn a_comparison_with_a_database_without_token_tables_says_what_to_do() {
-    let error = compare(&Connection::open_in_memory().unwrap(), &Bridge::new().settings).unwrap_err();
+    let error = compare(&Connection::open_in_memory().unwrap(), &Bridge::new()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::SchemaMismatch);
     insta::assert_snapshot!(error, @"cannot compare the token file with the database: it has no table auth_tokens");
 }

@@ -1,6 +1,8 @@
 //! `tokens import` and `tokens verify`: the token file and the database.
 
-use bridge_migrate::tokens::compare;
+use bridge_migrate::tokens::{TokenFile, compare};
+use bridge_migrate_core::catalog::Companion;
+use bridge_migrate_core::companion_rows;
 use bridge_migrate_core::error::{Error, ErrorKind, Hint, shell_quote};
 use bridge_migrate_core::import::import_again;
 
@@ -39,7 +41,9 @@ pub(crate) fn run(context: &Context, action: &Action) -> Result<u8, Failure> {
                 .map_err(super::after_change(context, added > 0, "The import"))?;
         }
         Action::Verify => {
-            let comparison = context.read(|reader| compare(reader, &context.settings))?;
+            let tables = TokenFile.tables();
+            let comparison =
+                context.read(|reader| compare(&companion_rows::read(reader, tables)?, &context.settings))?;
             let report = ComparedReport {
                 equal: comparison.is_equal(),
                 comparison,

@@ -3,10 +3,9 @@
 use std::fmt;
 use std::path::Path;
 
-use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 
-use super::ImportedRows;
+use super::{CompanionTable, TableRows};
 use crate::error::{Hint, Result, shell_quote};
 use crate::settings::Settings;
 
@@ -22,7 +21,7 @@ pub trait Companion: fmt::Debug + Send + Sync {
     fn check(&self, bytes: &[u8]) -> std::result::Result<(), Flaw>;
 
     /// The tables that hold what the file holds.
-    fn tables(&self) -> &'static [&'static str] {
+    fn tables(&self) -> &'static [CompanionTable] {
         &[]
     }
 
@@ -72,8 +71,8 @@ impl fmt::Display for Keep {
 pub struct Side<'a> {
     /// The whole companion file; `None` when there is none.
     pub file: Option<&'a [u8]>,
-    /// The database; `None` when it cannot be read.
-    pub database: Option<&'a Connection>,
+    /// The rows of those of its [tables](Companion::tables) that the database has; `None` when it cannot be read.
+    pub database: Option<&'a [TableRows]>,
 }
 
 /// What a restore leaves.
@@ -83,9 +82,9 @@ pub struct Merged {
     /// present one, or else as in the backup.
     pub file: Option<Vec<u8>>,
     /// Rows that the restored database is to have. One whose key it has takes its place.
-    pub put: Vec<ImportedRows>,
+    pub put: Vec<TableRows>,
     /// Keys of rows that it is not to have.
-    pub taken: Vec<ImportedRows>,
+    pub taken: Vec<TableRows>,
     /// What changes for whoever is known by an entry.
     pub counts: EntryCounts,
 }

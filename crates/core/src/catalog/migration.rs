@@ -1,10 +1,8 @@
 //! One migration as a value: what it is called, what it changes, how it goes back.
 
 use naming::{Phase, Release};
-use rusqlite::Connection;
-use rusqlite::types::Value;
 
-use super::DataStep;
+use super::{CompanionTable, DataStep, TableRows};
 use crate::error::Result;
 use crate::settings::Settings;
 
@@ -80,36 +78,26 @@ pub enum RowChangeKind {
     Removes,
 }
 
-/// Rows for one table.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ImportedRows {
-    /// The table that the rows are for.
-    pub table: &'static str,
-    /// The columns that each row has values for, the key first.
-    pub columns: &'static [&'static str],
-    /// The rows. A row whose key is there already is left as it is.
-    pub rows: Vec<Vec<Value>>,
-}
-
 /// Reads rows out of the companion file. An import adds what is missing and changes nothing else.
 pub trait Import: std::fmt::Debug + Send + Sync {
     /// What is imported, in a few words.
     fn describe(&self) -> String;
 
     /// The tables that it fills.
-    fn tables(&self) -> &'static [&'static str];
+    fn tables(&self) -> &'static [CompanionTable];
 
-    /// The rows that the companion file holds; none when there is no such file.
+    /// The rows that the companion file holds; none when there is no such file. A row whose key is in its table already
+    /// is left as it is.
     ///
     /// # Errors
     /// [`crate::error::ErrorKind::CompanionInvalid`] when the file is malformed or too large, after
     /// retries that outlast a server that is rewriting it.
-    fn read(&self, settings: &Settings) -> Result<Vec<ImportedRows>>;
+    fn read(&self, settings: &Settings) -> Result<Vec<TableRows>>;
 
-    /// What its tables hold that the companion file does not: lost, but for a file, when the tables are dropped.
-    /// One line for each record, fit for everybody's eyes.
+    /// What the database has in its tables and the companion file has not: lost, but for a file, when the tables are
+    /// dropped. One line for each record, fit for everybody's eyes.
     ///
     /// # Errors
-    /// As [`Import::read`], and when SQLite cannot read the tables.
-    fn only_in_database(&self, connection: &Connection, settings: &Settings) -> Result<Vec<String>>;
+    /// As [`Import::read`], and when the database lacks a table.
+    fn only_in_database(&self, rows: &[TableRows], settings: &Settings) -> Result<Vec<String>>;
 }

@@ -3,6 +3,7 @@
 mod companion;
 mod data_step;
 mod migration;
+mod rows;
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -12,7 +13,8 @@ use naming::{Release, Target};
 pub(crate) use companion::AnyBytes;
 pub use companion::{Companion, EntryCounts, Flaw, Keep, Merged, Side};
 pub use data_step::{ChainRoots, DataStep, Rewrite, Rewritten};
-pub use migration::{Import, ImportedRows, Migration, RowChange, RowChangeKind};
+pub use migration::{Import, Migration, RowChange, RowChangeKind};
+pub use rows::{CompanionTable, TableRows, Value};
 
 use crate::error::{Error, ErrorKind, Hint, Result};
 

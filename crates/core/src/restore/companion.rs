@@ -10,15 +10,15 @@ use std::io::{Read, Seek, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use rusqlite::Connection;
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, params_from_iter};
 use serde::Serialize;
 
 use crate::backup::{Backup, COMPANION_LIMIT, file_name, read_companion};
-use crate::catalog::{EntryCounts, ImportedRows, Keep, Merged, Side};
+use crate::catalog::{EntryCounts, Keep, Merged, Side, TableRows};
+use crate::companion_rows::{self, put, take};
 use crate::connection::{open_still, open_writer};
 use crate::error::{Error, ErrorKind, Hint, IoContext, Result, SqliteContext};
-use crate::quote::identifier;
 use crate::regular_file;
 use crate::settings::{Settings, folder_of};
 use crate::transaction::WriteTransaction;
@@ -57,6 +57,8 @@ pub(crate) struct CompanionPart<'a> {
     keep: Keep,
     /// The backup's file, if it is whole.
     then: Option<Vec<u8>>,
+    /// What its tables hold, those of the backup.
+    rows: Vec<TableRows>,
     /// Whether tables of the backup are to be brought into agreement, so that a copy of it is put back instead.
     pub(super) changes_tables: bool,
     /// What was written to the tables.
@@ -73,12 +75,16 @@ impl<'a> CompanionPart<'a> {
             },
             None => None,
         };
+        let tables = settings.companion_format.tables();
+        let rows = companion_rows::read(&open_still(&backup.database)?, tables)?;
+        let has_tables = !tables.is_empty() && rows.len() == tables.len();
         Ok(Self {
             settings,
             backup,
             keep,
             then,
-            changes_tables: keep != Keep::Backup && has_tables(settings, backup)?,
+            rows,
+            changes_tables: keep != Keep::Backup && has_tables,
             settled: RefCell::new(None),
         })
     }
@@ -99,27 +105,18 @@ impl<'a> CompanionPart<'a> {
         }
     }
 
-    /// What is left of the backup and the state that `present` reads, with this present file.
-    pub(crate) fn merge(&self, present: Option<&Connection>, file: Option<&[u8]>) -> Result<Merged> {
-        let then = open_still(&self.backup.database)?;
-        self.merge_with(self.then.as_deref(), &then, present, file)
+    /// What the companion's tables hold in a database.
+    fn read(&self, database: &Connection) -> Result<Vec<TableRows>> {
+        companion_rows::read(database, self.settings.companion_format.tables())
     }
 
-    fn merge_with(
-        &self,
-        then: Option<&[u8]>,
-        backup: &Connection,
-        present: Option<&Connection>,
-        file: Option<&[u8]>,
-    ) -> Result<Merged> {
+    /// What is left of the backup, with the file `then`, and of the present rows and file.
+    fn merge(&self, then: Option<&[u8]>, rows: Option<&[TableRows]>, file: Option<&[u8]>) -> Result<Merged> {
         let backup = Side {
             file: then,
-            database: Some(backup),
+            database: Some(&self.rows),
         };
-        let present = Side {
-            file,
-            database: present,
-        };
+        let present = Side { file, database: rows };
         self.settings
             .companion_format
             .merge(self.settings, self.keep, &backup, &present)
@@ -128,7 +125,8 @@ impl<'a> CompanionPart<'a> {
     /// What becomes of the file and its entries.
     pub(crate) fn foresee(&self, present: Option<&Connection>) -> Result<(CompanionChange, EntryCounts)> {
         let today = self.today()?;
-        let merged = self.merge(present, today.as_deref())?;
+        let rows = present.map(|present| self.read(present)).transpose()?;
+        let merged = self.merge(self.then.as_deref(), rows.as_deref(), today.as_deref())?;
         Ok((
             self.change(today.as_deref(), merged.file.as_deref()),
             merged.counts,
@@ -141,9 +139,9 @@ impl<'a> CompanionPart<'a> {
         if !self.changes_tables {
             return Ok(());
         }
-        let before = before.map(open_still).transpose()?;
+        let before = before.map(|before| self.read(&open_still(before)?)).transpose()?;
         let file = self.today()?;
-        let merged = self.merge(before.as_ref(), file.as_deref())?;
+        let merged = self.merge(self.then.as_deref(), before.as_deref(), file.as_deref())?;
         let doing = "merge the companion's tables";
         source
             .query_row("PRAGMA journal_mode = MEMORY", [], |_| Ok(()))
@@ -171,12 +169,11 @@ impl<'a> CompanionPart<'a> {
 
     /// Puts the file in its place, and says what became of it. `before` is as in [`settle`](Self::settle).
     pub(super) fn publish(&self, before: Option<&Path>) -> Result<(CompanionChange, EntryCounts)> {
-        let before = before.map(open_still).transpose()?;
-        let before = before.as_ref();
-        let backup = open_still(&self.backup.database)?;
+        let before = before.map(|before| self.read(&open_still(before)?)).transpose()?;
+        let before = before.as_deref();
         let mut old: Option<File> = regular_file::open(&self.settings.companion).ok();
         let today = self.today()?;
-        let merged = self.merge_with(self.then.as_deref(), &backup, before, today.as_deref())?;
+        let merged = self.merge(self.then.as_deref(), before, today.as_deref())?;
         // One that is not whole is there and counts as none.
         let replaces = self.keep == Keep::Backup;
         let outcome = (
@@ -193,7 +190,7 @@ impl<'a> CompanionPart<'a> {
                 // Its owner made one in the meantime.
                 old = regular_file::open(&self.settings.companion).ok();
                 seen = self.today()?;
-                last = self.merge_with(self.then.as_deref(), &backup, before, seen.as_deref())?;
+                last = self.merge(self.then.as_deref(), before, seen.as_deref())?;
                 continue;
             }
             let written = match &old {
@@ -203,7 +200,7 @@ impl<'a> CompanionPart<'a> {
             if written.is_none() || written == seen {
                 break;
             }
-            last = self.merge_with(Some(&file), &backup, before, written.as_deref())?;
+            last = self.merge(Some(&file), before, written.as_deref())?;
             seen = Some(file);
             old = regular_file::open(&self.settings.companion).ok();
         }
@@ -288,20 +285,6 @@ impl<'a> CompanionPart<'a> {
     }
 }
 
-fn has_tables(settings: &Settings, backup: &Backup) -> Result<bool> {
-    let tables = settings.companion_format.tables();
-    if tables.is_empty() {
-        return Ok(false);
-    }
-    let reader = open_still(&backup.database)?;
-    for table in tables {
-        if !reader.table_exists(None, *table).while_doing("read the schema")? {
-            return Ok(false);
-        }
-    }
-    Ok(true)
-}
-
 /// The command that restores a backup and decides on its companion.
 pub(super) fn restore_with(backup: &Backup, keep: Keep) -> Hint {
     Hint::tool([
@@ -320,44 +303,12 @@ fn write_rows(connection: &Connection, merged: &Merged) -> Result<()> {
     let written = merged
         .put
         .iter()
-        .try_for_each(|rows| put(connection, rows))
-        .and_then(|()| merged.taken.iter().try_for_each(|rows| take(connection, rows)));
+        .try_for_each(|rows| put(connection, rows).map(drop))
+        .and_then(|()| {
+            merged
+                .taken
+                .iter()
+                .try_for_each(|rows| take(connection, rows).map(drop))
+        });
     triggers(true).and(written).while_doing(doing)
-}
-
-fn put(connection: &Connection, rows: &ImportedRows) -> rusqlite::Result<()> {
-    let columns: Vec<String> = rows.columns.iter().map(|column| identifier(column)).collect();
-    let (key, others) = columns
-        .split_first()
-        .map_or(("", &[][..]), |(key, others)| (key, others));
-    let set: Vec<String> = others
-        .iter()
-        .map(|column| format!("{column} = excluded.{column}"))
-        .collect();
-    let mut insert = connection.prepare(&format!(
-        "INSERT INTO {} ({}) VALUES ({}) ON CONFLICT ({key}) DO UPDATE SET {}",
-        identifier(rows.table),
-        columns.join(", "),
-        vec!["?"; columns.len()].join(", "),
-        set.join(", ")
-    ))?;
-    for row in &rows.rows {
-        insert.execute(params_from_iter(row))?;
-    }
-    Ok(())
-}
-
-fn take(connection: &Connection, rows: &ImportedRows) -> rusqlite::Result<()> {
-    let Some(key) = rows.columns.first() else {
-        return Ok(());
-    };
-    let mut delete = connection.prepare(&format!(
-        "DELETE FROM {} WHERE {} = ?1",
-        identifier(rows.table),
-        identifier(key)
-    ))?;
-    for row in &rows.rows {
-        delete.execute(params_from_iter(row))?;
-    }
-    Ok(())
 }

@@ -4,6 +4,7 @@
 use rusqlite::Connection;
 
 use crate::catalog::Catalog;
+use crate::companion_rows;
 use crate::effects::{Effects, Forecast, Writes};
 use crate::error::{Error, ErrorKind, Hint, Result};
 use crate::expected;
@@ -297,7 +298,7 @@ fn changed(stem: &str, source: impl std::error::Error + Send + Sync + 'static) -
 #[derive(Debug)]
 pub(super) struct Imported {
     version: u32,
-    tables: &'static [&'static str],
+    tables: Vec<&'static str>,
     items: Vec<String>,
 }
 
@@ -313,10 +314,11 @@ impl Imported {
             .iter()
             .filter_map(|step| {
                 let import = catalog.get(step.version)?.import.as_ref()?;
+                let rows = companion_rows::read(connection, import.tables()).ok()?;
                 Some(Self {
                     version: step.version,
-                    tables: import.tables(),
-                    items: import.only_in_database(connection, settings).ok()?,
+                    tables: import.tables().iter().map(|table| table.name).collect(),
+                    items: import.only_in_database(&rows, settings).ok()?,
                 })
             })
             .collect()
