@@ -127,6 +127,30 @@ fn a_stopped_holder_is_named_and_no_command_takes_longer_than_it_was_given() {
     }
 }
 
+/// What only waits to say more in its manifest would make it twice as long.
+#[test]
+fn a_backup_and_a_restore_wait_once_for_all() {
+    let database = TestDatabase::populated(313);
+    run(&database, &["migrate"]);
+    let before = database.dump();
+    let kept_out = keep_out(&database);
+    std::thread::scope(|scope| {
+        for arguments in [&["backup", "create"][..], &["restore", "latest"]] {
+            let database = &database;
+            scope.spawn(move || {
+                let started = Instant::now();
+                let (code, told) = answer(database, &[&["--lock-timeout", "8"], arguments].concat());
+                let took = started.elapsed().as_secs();
+                // Who is named depends on which of the two looks while the other waits.
+                assert!([Some(1), Some(4)].contains(&code), "{told}");
+                assert!((8..16).contains(&took), "{arguments:?} took {took} s");
+            });
+        }
+    });
+    drop(kept_out);
+    assert_eq!(database.dump(), before);
+}
+
 #[test]
 fn whoever_keeps_the_database_locked_is_named_and_no_command_takes_longer_than_it_was_given() {
     let database = TestDatabase::populated(312);

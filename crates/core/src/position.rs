@@ -28,23 +28,23 @@ impl Position {
 
     /// The position of a database by its own records.
     pub(crate) fn read(connection: &Connection) -> Result<Self> {
-        Self::by_records(connection, History::read(connection)?.as_ref())
-    }
-
-    /// The same, of a database that is managed; `None` of another.
-    pub(crate) fn read_managed(connection: &Connection) -> Result<Option<Self>> {
-        History::read(connection)?
-            .map(|history| Self::by_records(connection, Some(&history)))
-            .transpose()
-    }
-
-    fn by_records(connection: &Connection, history: Option<&History>) -> Result<Self> {
-        let release = schema_version::current(connection)?.and_then(|release| Release::parse(&release).ok());
         Ok(Self {
-            version: history.map_or(0, History::version),
-            release,
+            version: History::read(connection)?.map_or(0, |history| history.version()),
+            release: release(connection)?,
         })
     }
+
+    /// The same, of a database that is managed, even if nobody can tell its release; `None` of another.
+    pub(crate) fn read_managed(connection: &Connection) -> Result<Option<Self>> {
+        Ok(History::read(connection)?.map(|history| Self {
+            version: history.version(),
+            release: release(connection).unwrap_or_default(),
+        }))
+    }
+}
+
+fn release(connection: &Connection) -> Result<Option<Release>> {
+    Ok(schema_version::current(connection)?.and_then(|release| Release::parse(&release).ok()))
 }
 
 impl std::fmt::Display for Position {

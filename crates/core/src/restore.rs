@@ -142,7 +142,7 @@ pub fn restore(
     if options.dry_run {
         return put_back(settings, backup, options, None, observer);
     }
-    let version = runs::version_of(settings);
+    let version = runs::version_of(settings)?;
     Run::begin(settings, "restore", version, version).with_log(settings, observer, |run, log| {
         let mut options = options.clone();
         options.present.run = Some(run.name.clone());

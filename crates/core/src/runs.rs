@@ -316,11 +316,17 @@ pub(crate) fn amend_steps(
 }
 
 /// The version of a database by its own records; 0 where it has none or they cannot be read.
-pub(crate) fn version_of(settings: &Settings) -> u32 {
-    with_reader(&settings.database, settings.busy_timeout, |reader| {
+///
+/// # Errors
+/// [`ErrorKind::Busy`] when others keep it locked: whoever waited for that need not wait again.
+pub(crate) fn version_of(settings: &Settings) -> Result<u32> {
+    let position = with_reader(&settings.database, settings.busy_timeout, |reader| {
         Position::read(reader)
-    })
-    .map_or(0, |position| position.version)
+    });
+    match position {
+        Err(error) if error.kind() == ErrorKind::Busy => Err(error),
+        position => Ok(position.map_or(0, |position| position.version)),
+    }
 }
 
 /// All recorded runs, oldest first.

@@ -93,7 +93,11 @@ pub(crate) fn run(context: &Context, action: &Action) -> std::result::Result<u8,
 fn create(context: &Context) -> std::result::Result<u8, Failure> {
     let settings = resolved(&context.catalog()?, &context.settings)?;
     let console = context.console();
-    let created = backup::create(&settings, &facts(context, "backup create"), &console)?;
+    let facts = BackupFacts {
+        reason: "backup create".to_owned(),
+        ..BackupFacts::default()
+    };
+    let created = backup::create(&settings, &facts, &console)?;
     drop(console);
     context.output.report_done(&CreatedReport::from(&created))?;
     Ok(exit_code::DONE)
@@ -153,17 +157,6 @@ fn prune(context: &Context, options: &PruneOptions) -> std::result::Result<u8, F
     };
     context.output.report_run(&report, options.dry_run)?;
     Ok(exit_code::DONE)
-}
-
-/// What can be told of the database for a manifest: a database that cannot be read is backed up all the same.
-pub(super) fn facts(context: &Context, reason: &str) -> BackupFacts {
-    let position = context.position().ok().flatten();
-    BackupFacts {
-        version: position.map(|position| position.version),
-        release: position.and_then(|position| Some(position.release?.to_string())),
-        run: None,
-        reason: reason.to_owned(),
-    }
 }
 
 /// The manifests of backups that lead back to before a run whose changes are still there.

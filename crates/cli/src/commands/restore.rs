@@ -38,13 +38,13 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failure> {
-    let settings = resolved(&context.catalog()?, &context.settings)?;
+    let mut settings = resolved(&context.catalog()?, &context.settings)?;
     let backup = backup::find(&settings, &arguments.backup)?;
     if !arguments.force {
         refuse_foreign(&context.catalog()?, &backup)?;
     }
     let console = context.console();
-    let mut options = RestoreOptions {
+    let options = RestoreOptions {
         dry_run: arguments.dry_run,
         accept_without_manifest: arguments.accept_without_manifest,
         present: BackupFacts::default(),
@@ -55,7 +55,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failur
         None
     } else {
         let lock = MigrationLock::take(&settings, "restore", &console)?;
-        options.present = super::backup::facts(context, backup::BEFORE_RESTORE);
+        settings.limit_waiting(settings.lock_timeout.saturating_sub(lock.waited()));
         Some(lock)
     };
     let outcome = restore(&settings, &backup, &options, &console)?;

@@ -93,7 +93,7 @@ pub(super) fn copy_database(
                 target,
                 observer,
             };
-            match copy.run(&connection, limits)? {
+            match copy.run(&connection, settings.busy_timeout, limits)? {
                 Some(held) => Ok(held),
                 None => copy_pages(&connection, database, target, observer).map(|_| Duration::ZERO),
             }
@@ -187,11 +187,20 @@ impl Version {
 
 impl FileCopy<'_> {
     /// `None` when the database is in write-ahead mode, where the bytes of the file are not all.
-    fn run(&self, connection: &Connection, limits: Limits) -> Result<Option<Duration>> {
+    fn run(
+        &self,
+        connection: &Connection,
+        busy_timeout: Duration,
+        limits: Limits,
+    ) -> Result<Option<Duration>> {
+        let waiting = Instant::now();
         let Some(lock) = self.lock(connection)? else {
             return Ok(None);
         };
         let started = Instant::now();
+        connection
+            .busy_timeout(busy_timeout.saturating_sub(started - waiting))
+            .while_doing("limit the wait for the lock")?;
         let version = self.version()?;
         let mut copied = 0;
         if version.bytes <= limits.plain_bytes {

@@ -61,7 +61,9 @@ pub fn prune(settings: &Settings, options: &PruneOptions, observer: &dyn Observe
     }
     // The backup of a run that is under way is not on record yet.
     let _lock = MigrationLock::take(settings, "backup prune", observer)?;
-    let version = runs::version_of(settings);
+    let looked = runs::version_of(settings);
+    let settings = &settings.after(&looked);
+    let version = looked.unwrap_or_default();
     Run::begin(settings, "backup prune", version, version).with_log(settings, observer, |run, log| {
         let pruned = remove_beyond(settings, options)?;
         for backup in &pruned.removed {

@@ -210,6 +210,8 @@ struct Pages<'a> {
     observer: &'a dyn Observer,
     live: Connection,
     version_before: i64,
+    /// How much longer the lock may be waited for.
+    patience: Duration,
     /// What is put in the backup's place where SQLite could not take its pages as they are, or where the companion's
     /// tables are not to be as in the backup.
     substitute: Option<WholeFile>,
@@ -231,7 +233,10 @@ impl<'a> Pages<'a> {
         // Each time the cache is full, the journal is put on disk while everybody waits.
         live.pragma_update(None, "cache_size", -CACHE_KIB)
             .while_doing(doing())?;
+        let waiting = Instant::now();
         let live_page_size = page_size(&live).while_doing(doing())?;
+        let patience = settings.busy_timeout.saturating_sub(waiting.elapsed());
+        live.busy_timeout(patience).while_doing(doing())?;
         let substitute = if wanted.page_count == 0 {
             // Without a page, the first step of all would be the last.
             Some(one_page(live_page_size, &folder)?)
@@ -253,6 +258,7 @@ impl<'a> Pages<'a> {
             observer,
             live,
             version_before,
+            patience,
             substitute,
             merges: companion.changes_tables,
         })
@@ -288,7 +294,7 @@ impl<'a> Pages<'a> {
             observer: self.observer,
         };
         let secured = write
-            .lock(settings.busy_timeout)
+            .lock(self.patience)
             .and_then(|locked_at| Ok((locked_at, secure(&write)?)));
         let (locked_at, before) = secured.map_err(|error| match error.truth() {
             Some(_) => error,
