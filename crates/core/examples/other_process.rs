@@ -1,4 +1,4 @@
-//! What tests of the engine have another process do: `write`, `serve` or `restore`, and a path.
+//! What tests of the engine have another process do: `write`, `serve`, `hold` or `restore`, and a path.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -24,6 +24,7 @@ fn main() {
             .execute_batch("BEGIN IMMEDIATE; INSERT INTO notes VALUES ('child', ''); COMMIT")
             .unwrap(),
         "serve" => serve(path),
+        "hold" => hold(path),
         "restore" => {
             let folder = path.parent().unwrap();
             let mut settings = Settings::new(folder.join("collab.db"));
@@ -43,5 +44,17 @@ fn serve(folder: &Path) {
             .unwrap()
             .execute_batch("INSERT INTO calls VALUES (hex(randomblob(600)))")
             .unwrap();
+    }
+}
+
+/// A server that has the database open, which the file `held` tells, until the folder holds a file `stop`.
+fn hold(folder: &Path) {
+    let server = open_writer(&folder.join("notes.db"), Duration::from_secs(5)).unwrap();
+    server
+        .query_row("SELECT count(*) FROM notes", [], |_| Ok(()))
+        .unwrap();
+    std::fs::write(folder.join("held"), "").unwrap();
+    while folder.is_dir() && !folder.join("stop").exists() {
+        std::thread::sleep(Duration::from_millis(10));
     }
 }

@@ -441,7 +441,7 @@ fn nothing_to_do(
     let mut seen = look()?;
     if seen.is_none() && holds_lock {
         // A crash left something undone, which whoever has the migration lock finishes.
-        connection::recover(path, timeout)?;
+        let _recovered = connection::recover(path, timeout)?;
         seen = look()?;
     }
     Ok(seen.flatten())

@@ -10,6 +10,7 @@ use rusqlite::{Connection, OpenFlags, Transaction};
 use tempfile::TempDir;
 
 use crate::error::{Error, ErrorKind, Hint, IoContext, Result, SqliteContext, shell_quote};
+use crate::kernel_locks as kernel;
 use crate::raw_file::{RawFile, Standing, read_at, read_start};
 use crate::regular_file;
 
@@ -311,7 +312,8 @@ impl std::ops::Deref for Reader {
 ///
 /// A database in write-ahead mode that nobody has open is read as it stands, without locks, since SQLite would
 /// otherwise make files beside it; when it was changed in the meantime, `look` is called again. A database that a crash
-/// left with a journal to roll back, or with a log but no index of it, is read from a private copy.
+/// left with a journal to roll back, or with a log but no index of it, is read from a private copy; in a process of
+/// several threads, so is every log that nobody has open.
 ///
 /// # Errors
 /// Those of `look`; when the file cannot be opened, or is no database; [`ErrorKind::Busy`] when others change it
@@ -348,15 +350,17 @@ pub(crate) fn with_reader_in_place<T>(
     })
 }
 
-/// Has SQLite finish what a crash left undone beside the database, as the next program that writes would.
+/// Has SQLite finish what a crash left undone beside the database, as the next program that writes would. What it made
+/// of it stays for as long as the connection is open.
 ///
 /// # Errors
 /// As [`open_writer`].
-pub(crate) fn recover(path: &Path, busy_timeout: Duration) -> Result<()> {
+pub(crate) fn recover(path: &Path, busy_timeout: Duration) -> Result<Connection> {
     let writer = open_writer(path, busy_timeout)?;
-    writer
-        .query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
-        .map_err(|source| cannot_open(path, source))
+    match writer.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(())) {
+        Ok(()) => Ok(writer),
+        Err(source) => Err(cannot_open(path, source)),
+    }
 }
 
 /// A read transaction that holds its lock: BEGIN takes none, reading does.
@@ -478,8 +482,13 @@ fn open_in_place(path: &Path, busy_timeout: Duration) -> Result<Opened> {
         }
         // A restore that was killed may have put the header of another mode over its journal.
         FileState::Database { wal: true } if has_hot_journal(path) => return Ok(Opened::NeedsCopy),
-        // Reads the index of the log without writing to it, and makes one in memory if it is stale.
-        FileState::Database { wal: true } if exists("-wal") && exists("-shm") => "?mode=ro&readonly_shm=1",
+        FileState::Database { wal: true }
+            if exists("-wal")
+                && exists("-shm")
+                && let Some(query) = with_index_of_log(path) =>
+        {
+            query
+        }
         FileState::Database { wal: true } if has_bytes(path, "-wal") => return Ok(Opened::NeedsCopy),
         FileState::Database { wal: true } => {
             if !standing.is_settled() {
@@ -509,6 +518,21 @@ fn open_in_place(path: &Path, busy_timeout: Duration) -> Result<Opened> {
         Err(error) if has_bytes(path, "-journal") && is_hot_journal(&error) => Ok(Opened::NeedsCopy),
         Err(error) if has_bytes(path, "-wal") && is_torn_index(&error) => Ok(Opened::NeedsCopy),
         Err(error) => Err(cannot_open(path, error)),
+    }
+}
+
+/// How to read a log with the index that lies beside it; `None` where that would change the index, or harm others.
+///
+/// SQLite has one index for a file in each process. If this one opens it for reading only, no other connection of the
+/// process can write for as long as it is open, nor ever again if it was opened meanwhile. Where other threads may do
+/// that, the index is opened as every reader does that leaves its mark in it; but not while nobody else has the log
+/// open, when SQLite would make it anew.
+fn with_index_of_log(path: &Path) -> Option<&'static str> {
+    match (kernel::is_only_thread(), kernel::has_open_log(path)) {
+        (Some(false), Some(false)) => None,
+        (Some(false), Some(true)) => Some("?mode=ro"),
+        // Reads the index without writing to it, and makes one in memory if it is stale.
+        _ => Some("?mode=ro&readonly_shm=1"),
     }
 }
 

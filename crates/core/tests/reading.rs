@@ -3,6 +3,8 @@
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
     reason = "a test fails where its ground gives way"
 )]
 
@@ -12,15 +14,17 @@ mod other_process;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use bridge_migrate_core::Target;
-use bridge_migrate_core::apply::{MigrateOptions, migrate};
+use bridge_migrate_core::apply::{MigrateOptions, migrate, plan};
 use bridge_migrate_core::backup::{self, BackupFacts};
 use bridge_migrate_core::connection::{open_still, with_reader};
 use bridge_migrate_core::error::{Error, ErrorKind, SqliteContext};
 use bridge_migrate_core::event::{Event, Observer, Silent};
 use bridge_migrate_core::finding::Severity;
+use bridge_migrate_core::plan::PlanOptions;
 use bridge_migrate_core::rusqlite;
 use bridge_migrate_core::status::{Presence, status};
 use bridge_migrate_core::verify::{VerifyOptions, verify};
@@ -175,6 +179,109 @@ fn servers_that_come_and_go_do_not_look_like_damage() {
     }
     std::fs::write(place.folder.path().join("stop"), "").unwrap();
     assert!(server.wait().unwrap().success(), "the server saw an error");
+}
+
+/// A database in write-ahead mode as a killed server left it, with its log and the index of that.
+fn left_by_a_crash() -> Place {
+    let place = migrated();
+    let server = place.open();
+    server
+        .execute_batch("PRAGMA journal_mode = WAL; INSERT INTO notes (id, body) VALUES ('log', 'in the log')")
+        .unwrap();
+    let crashed = Place::new();
+    for suffix in ["", "-wal", "-shm"] {
+        let name = |path: &Path| format!("{}{suffix}", path.display());
+        std::fs::copy(name(&place.database()), name(&crashed.database())).unwrap();
+    }
+    crashed
+}
+
+/// A thread of the process that embeds the engine: opens the database when it is told to, and writes a row each time.
+fn server_thread(database: &Path, calls: Receiver<()>, answers: Sender<rusqlite::Result<usize>>) {
+    let mut server = None;
+    for () in calls {
+        let server = server.get_or_insert_with(|| {
+            let server = rusqlite::Connection::open(database).unwrap();
+            server.busy_timeout(Duration::from_secs(5)).unwrap();
+            server
+        });
+        let insert = "INSERT INTO notes (body) VALUES ('of the server')";
+        answers.send(server.execute(insert, [])).unwrap();
+    }
+}
+
+/// SQLite has one index of the log for all connections of a process: whoever finds one that was opened for reading only
+/// can never write.
+#[test]
+fn a_server_that_embeds_the_engine_can_write_before_during_and_after_each_look() {
+    let beside = |name: &str, place: &Place, opens_before: bool| {
+        let (call, calls) = channel();
+        let (answer, answers) = channel();
+        let written = &AtomicUsize::new(0);
+        let write = move || {
+            call.send(()).unwrap();
+            let answer: rusqlite::Result<usize> = answers.recv().unwrap();
+            assert_eq!(answer.unwrap_or_else(|error| panic!("{name}: {error}")), 1);
+            written.fetch_add(1, Ordering::Relaxed);
+        };
+        let count = |connection: &rusqlite::Connection| -> usize {
+            let count = "SELECT count(*) FROM notes WHERE body = 'of the server'";
+            connection.query_row(count, [], |row| row.get(0)).unwrap()
+        };
+        // The thread ends with `write`, also when this fails.
+        std::thread::scope(move |scope| {
+            scope.spawn(move || server_thread(&place.database(), calls, answer));
+            if opens_before {
+                write();
+            }
+            for _ in 0..3 {
+                with_reader(&place.database(), Duration::from_secs(5), |reader| {
+                    let moment = reader.unchecked_transaction().unwrap();
+                    let before = written.load(Ordering::Relaxed);
+                    assert_eq!(count(&moment), before, "{name}");
+                    write();
+                    assert_eq!(count(&moment), before, "{name}");
+                    Ok(())
+                })
+                .unwrap();
+                write();
+                let found = status(&catalog(), &place.settings).unwrap();
+                assert_eq!(found.position.version, 4, "{name}");
+                write();
+                plan(&catalog(), &place.settings, PlanOptions::default()).unwrap();
+                write();
+                let found = verify(&catalog(), &place.settings, VerifyOptions::default(), &Silent).unwrap();
+                assert!(
+                    found.iter().all(|finding| finding.severity != Severity::Error),
+                    "{name}: {found:?}"
+                );
+                write();
+                migrate(&catalog(), &place.settings, MigrateOptions::default(), &Silent).unwrap();
+                write();
+            }
+        });
+        assert_eq!(count(&place.open()), written.load(Ordering::Relaxed), "{name}");
+        assert_eq!(place.strings("PRAGMA integrity_check"), ["ok"], "{name}");
+    };
+    for opens_before in [true, false] {
+        let quiet = migrated();
+        quiet.open().execute_batch("PRAGMA journal_mode = WAL").unwrap();
+        beside("nobody else", &quiet, opens_before);
+        beside("a log that a crash left", &left_by_a_crash(), opens_before);
+        let held = left_by_a_crash();
+        let mut other = other_process("hold", held.folder.path());
+        while !held.folder.path().join("held").exists() {
+            assert!(other.try_wait().unwrap().is_none(), "the other process ended");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        beside("another process", &held, opens_before);
+        let in_place = with_reader(&held.database(), Duration::from_secs(5), |reader| {
+            Ok(!reader.is_private_copy())
+        });
+        assert!(in_place.unwrap());
+        std::fs::write(held.folder.path().join("stop"), "").unwrap();
+        assert!(other.wait().unwrap().success());
+    }
 }
 
 /// Each step changes the schema and its records in one transaction, and so must whoever compares them read both.
