@@ -186,6 +186,56 @@ fn what_is_kept_is_named_and_taken_back_at_any_later_time() {
 }
 
 #[test]
+fn what_was_revoked_stays_so_without_asking_and_nothing_else_stays_kept_for_ever() {
+    let database = used();
+    let revoked = |database: &TestDatabase| {
+        database.query_strings("SELECT token_hash || revoked_at FROM revoked_tokens ORDER BY 1")
+    };
+    // What the file does not tell: since when.
+    database.execute("UPDATE revoked_tokens SET revoked_at = '2026-02-01T00:00:00+00:00' WHERE rowid <= 2");
+    let (before, all) = (revoked(&database), rows(&database, &[]));
+    let mut files = Vec::new();
+    for to in ["1.0.0", "3", "1.0.0"] {
+        run(&database, &format!("rollback --to {to} --strategy down --yes")).assert_code(0);
+        run(&database, "migrate --to 1.2.0").assert_code(0);
+        assert_eq!(revoked(&database), before, "after {to}");
+        let done = run(&database, "--json kept reclaim").json();
+        assert_eq!(done["stays"], serde_json::json!([]), "{to}: {done}");
+        dump::assert_same(&all, &rows(&database, &[]));
+        files = database.query_strings("SELECT file FROM migration_kept ORDER BY rowid");
+    }
+
+    // A file that was away while the token file was imported: what is there says the same, or is another's.
+    let file = files
+        .iter()
+        .rfind(|file| file.ends_with(".V004"))
+        .unwrap()
+        .clone();
+    database.execute(&format!(
+        "DELETE FROM migration_kept_back WHERE file = '{file}'; \
+         UPDATE revoked_tokens SET revoked_at = 'later'; UPDATE auth_tokens SET client_id = 'x' WHERE rowid = 1"
+    ));
+    let done = run(&database, "kept reclaim");
+    done.assert_code(0);
+    assert!(
+        done.stdout
+            .contains(": another row has its key, with another client_id"),
+        "{done}"
+    );
+    let words = done
+        .stdout
+        .split("give up what is left with bridge-migrate ")
+        .nth(1);
+    let typed = words.unwrap().trim().split(" kept prune ").nth(1).unwrap();
+    assert_eq!(typed, format!("{file} --yes"), "{done}");
+    run(&database, &format!("kept prune {typed}")).assert_code(0);
+    assert_eq!(
+        run(&database, "--json status").json()["kept"],
+        serde_json::Value::Null
+    );
+}
+
+#[test]
 fn single_records_go_back_and_a_conflict_is_left() {
     let database = TestDatabase::populated(12);
     let old = database.dump_columns("messages", &["id", "timestamp"]);

@@ -210,13 +210,15 @@ impl StepContext<'_> {
         Ok(StepOutcome::new(step, measures))
     }
 
-    /// Puts back what earlier rollbacks of the migration kept, where that has to come before an import. The rest comes
-    /// back after the last step, within the lock budget.
+    /// Puts back what earlier rollbacks of the migration kept, where that has to come before an import; what was revoked
+    /// stays so even if nobody asks. The rest comes back after the last step, within the lock budget.
     fn reclaim(&self, migration: &Migration) -> Result<u64> {
-        if !self.reclaim || migration.import.is_none() {
+        if migration.import.is_none() {
             return Ok(0);
         }
-        kept::take_back_at_once(self.settings, self.connection, migration.version)
+        let revocations = self.settings.companion_format.revocations();
+        let only = (!self.reclaim).then_some(revocations);
+        kept::take_back_at_once(self.settings, self.connection, migration.version, only)
     }
 
     /// Takes the write lock and makes sure that the database is still where the plan left it.

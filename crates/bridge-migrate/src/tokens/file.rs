@@ -28,6 +28,10 @@ impl Companion for TokenFile {
         TABLES
     }
 
+    fn revocations(&self) -> &'static [&'static str] {
+        &["revoked_tokens"]
+    }
+
     fn merge(
         &self,
         settings: &Settings,

@@ -59,7 +59,7 @@ pub(crate) fn run(context: &Context, action: &Action) -> Result<u8, Failure> {
             context.output.report(&KeptListReport { backup_dir, list })?;
         }
         Action::Reclaim { files, lock_timeout } => {
-            let mut settings = context.settings.clone();
+            let mut settings = resolved(&context.catalog()?, &context.settings)?;
             if let Some(seconds) = lock_timeout {
                 settings.lock_timeout = std::time::Duration::from_secs((*seconds).into());
             }
@@ -69,7 +69,7 @@ pub(crate) fn run(context: &Context, action: &Action) -> Result<u8, Failure> {
             let changed = outcome.run.is_some();
             context
                 .output
-                .report_done(&ReclaimedReport { outcome })
+                .report_done(&ReclaimedReport::new(outcome, &context.output))
                 .map_err(super::after_change(context, changed, "Taking back"))?;
         }
         Action::Prune {

@@ -89,7 +89,7 @@ pub(super) fn report(context: &Context, outcome: &MigrateOutcome, skipped: Vec<S
         reclaimed: outcome
             .reclaimed
             .clone()
-            .map(|outcome| ReclaimedReport { outcome }),
+            .map(|outcome| ReclaimedReport::new(outcome, &context.output)),
         kept: KeptWaiting::new(outcome.kept.clone(), &context.output),
         skipped,
         log: log_of(context, outcome),

@@ -1,5 +1,6 @@
 //! What rollbacks dropped and kept.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use bridge_migrate_core::error::Hint;
@@ -134,7 +135,20 @@ impl Report for KeptListReport {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct ReclaimedReport {
     #[serde(flatten)]
-    pub(crate) outcome: Reclaimed,
+    outcome: Reclaimed,
+    /// The command that gives up what does not fit, with all that is left in the same files.
+    give_up: Option<String>,
+}
+
+impl ReclaimedReport {
+    pub(crate) fn new(outcome: Reclaimed, output: &Output) -> Self {
+        // What is listed as a whole may fit once its migration is applied.
+        let rows = outcome.stays.iter().filter(|row| row.key.is_some());
+        let files: BTreeSet<&str> = rows.map(|row| row.file.as_str()).collect();
+        let words = ["kept", "prune"].into_iter().chain(files.iter().copied());
+        let give_up = (!files.is_empty()).then(|| output.command_line(&Hint::tool(words.chain(["--yes"]))));
+        Self { outcome, give_up }
+    }
 }
 
 impl Report for ReclaimedReport {
@@ -179,6 +193,12 @@ impl Report for ReclaimedReport {
                 line(
                     &mut page,
                     &format!("  and {} more", count(outcome.stay_count - named)),
+                );
+            }
+            if let Some(command) = &self.give_up {
+                line(
+                    &mut page,
+                    &format!("give up what is left with {}", styled(COMMAND, command)),
                 );
             }
         }

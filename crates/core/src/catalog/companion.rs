@@ -25,6 +25,12 @@ pub trait Companion: fmt::Debug + Send + Sync {
         &[]
     }
 
+    /// Of these, the tables whose rows take away what others give. One such row is as good as another with its key, and
+    /// what a rollback kept of them comes back with the tables, asked for or not.
+    fn revocations(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// What a restore leaves in the file, and in the restored database.
     ///
     /// # Errors

@@ -2,19 +2,20 @@
 
 use std::path::Path;
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
 use crate::connection::open_still;
 use crate::quote::identifier;
 use crate::settings::Settings;
 
-use super::{Kept, path_of};
+use super::{Borrowed, Kept, path_of};
 
 /// The rows that a rollback kept of one table or column.
 pub(super) struct KeptFile {
     reader: Connection,
     data: String,
-    /// The names of the values that follow the row id.
+    /// The names of the values that follow the row id. Of a column these are the key, what else a row without a key is
+    /// known by, and, last, the column itself.
     pub(super) columns: Vec<String>,
     /// How many of them, from the first, were the table's key.
     pub(super) keys: usize,
@@ -49,8 +50,8 @@ impl KeptFile {
             .map_err(damaged)?;
         let columns = column_names(&reader, &data).map_err(damaged)?;
         let own = columns.len().saturating_sub(1);
-        let expected = kept.column.as_ref().map_or(own, |_| keys + 1);
-        if rows != kept.rows || own == 0 || own != expected || keys > own {
+        let least = keys + usize::from(kept.column.is_some());
+        if rows != kept.rows || own == 0 || own < least {
             return Err("its file is not the one that the rollback made".to_owned());
         }
         Ok(Self {
@@ -60,6 +61,21 @@ impl KeptFile {
             keys,
             last_row,
         })
+    }
+
+    /// The number of a row among those with the same values, from 1 in their order in the file.
+    pub(super) fn nth_of_its_like(&self, row: &rusqlite::Row<'_>) -> rusqlite::Result<u64> {
+        let columns: Vec<String> = self.columns.iter().map(|name| identifier(name)).collect();
+        let sql = format!(
+            "SELECT count(*) FROM {} WHERE rowid <= ? AND typeof(?) IS NOT NULL AND ({}) IS ({})",
+            self.data,
+            columns.join(", "),
+            vec!["?"; columns.len()].join(", ")
+        );
+        let mut select = self.reader.prepare_cached(&sql)?;
+        let all = (0..columns.len() + 2).map(|index| row.get_ref(index).map(Borrowed));
+        let all: Vec<Borrowed<'_>> = all.collect::<rusqlite::Result<_>>()?;
+        select.query_row(params_from_iter(all), |row| row.get(0))
     }
 
     /// Calls `each` with the rows from `first` on until it says that it has enough: the row's place in the file, the

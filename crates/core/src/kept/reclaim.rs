@@ -1,5 +1,6 @@
 //! Takes back what rollbacks kept: what fits comes back, what no longer fits is listed and stays.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use rusqlite::config::DbConfig;
@@ -23,11 +24,14 @@ use crate::schema_reader::SchemaReader;
 use crate::settings::Settings;
 
 use super::file::{KeptFile, contents};
-use super::place::{Fate, Place};
+use super::place::{Fate, Parents, Place};
 use super::{Kept, left, path_of, read, record, require_files};
 
 /// Rows that an outcome lists; more are only counted.
 const LISTED: usize = 1000;
+
+/// Rows that are tried in one transaction because they may refer to each other, in all tries.
+const TOGETHER: usize = 20_000;
 
 /// What came back of a table or column.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -133,7 +137,7 @@ pub(crate) fn room(settings: &Settings, connection: &Connection) -> Result<Room>
     let bytes: u64 = left(connection, settings)?
         .iter()
         .filter_map(|kept| path_of(settings, &kept.file))
-        .collect::<std::collections::BTreeSet<PathBuf>>()
+        .collect::<BTreeSet<PathBuf>>()
         .iter()
         .filter_map(|path| path.metadata().ok())
         .map(|metadata| metadata.len())
@@ -159,35 +163,29 @@ pub(crate) fn take_back(
     let position = Position::read(writer)?;
     let at = position.version;
     room(settings, writer)?.require(settings, "taking back what was kept")?;
-    let mut pass = Pass {
-        settings,
-        writer,
-        at,
-        outcome: Reclaimed::default(),
-    };
+    let all = wanted(writer, settings, files)?;
+    let mut pass = Pass::new(settings, writer, at, &all);
     let mut pace = Pace::new(&settings.database, settings.lock_budget);
     let schemas = SchemaReader::new(writer);
-    let total = wanted(writer, settings, files)?
-        .iter()
-        .map(|kept| kept.left)
-        .sum();
+    let total = all.iter().map(|kept| kept.left).sum();
     let mut visited = 0;
     loop {
         let before = pass.progress();
-        let mut has_orphans = false;
+        let mut orphans = Vec::new();
         (pass.outcome.stays, pass.outcome.stay_count) = (Vec::new(), 0);
         for kept in wanted(writer, settings, files)? {
             // Checked as a whole before the write lock is taken.
             let file = KeptFile::open(settings, &kept);
+            let mut orphans_here = BTreeSet::new();
             let mut next = Some(i64::MIN);
             while let Some(first) = next {
                 let transaction = schemas.begin(settings.busy_timeout)?;
-                let done = pass.batch(&kept, &file, first, pace.rows())?;
+                let done = pass.batch(&kept, &file, &Take::From(first, pace.rows()))?;
                 run.record(writer, settings, at)?;
                 let held = transaction.commit()?;
                 run.committed_at.set(Some(position));
                 visited += done.visited;
-                has_orphans |= done.orphans > 0;
+                orphans_here.extend(done.stay);
                 next = done.next;
                 observer.observe(&Event::Progress {
                     activity: Activity::Rows,
@@ -203,10 +201,21 @@ pub(crate) fn take_back(
                 activity: Activity::Rows,
                 subject: kept.subject(),
             });
+            if !orphans_here.is_empty() {
+                orphans.push((kept, file, orphans_here));
+            }
         }
         // What a row refers to may have come back after it.
-        if !has_orphans || pass.progress() == before {
+        if orphans.is_empty() {
             break;
+        }
+        if pass.progress() == before {
+            let transaction = schemas.begin(settings.busy_timeout)?;
+            if !pass.together(orphans)? {
+                break;
+            }
+            run.record(writer, settings, at)?;
+            transaction.commit()?;
         }
     }
     let mut outcome = pass.outcome;
@@ -214,19 +223,22 @@ pub(crate) fn take_back(
     Ok(outcome)
 }
 
-/// Takes back what is kept of one migration, in the transaction that the caller has begun. Returns how many rows.
-pub(crate) fn take_back_at_once(settings: &Settings, writer: &Connection, version: u32) -> Result<u64> {
-    let mut pass = Pass {
-        settings,
-        writer,
-        at: version,
-        outcome: Reclaimed::default(),
-    };
-    for kept in left(writer, settings)?
-        .iter()
-        .filter(|kept| kept.version == version)
-    {
-        pass.batch(kept, &KeptFile::open(settings, kept), i64::MIN, u64::MAX)?;
+/// Takes back what is kept of one migration, or of these of its tables, in the transaction that the caller has begun.
+/// Returns how many rows.
+pub(crate) fn take_back_at_once(
+    settings: &Settings,
+    writer: &Connection,
+    version: u32,
+    only: Option<&[&str]>,
+) -> Result<u64> {
+    let mut kept = left(writer, settings)?;
+    kept.retain(|kept| {
+        kept.version == version && only.is_none_or(|tables| tables.contains(&kept.table.as_str()))
+    });
+    let mut pass = Pass::new(settings, writer, version, &kept);
+    for kept in &kept {
+        let all = Take::From(i64::MIN, u64::MAX);
+        pass.batch(kept, &KeptFile::open(settings, kept), &all)?;
     }
     Ok(pass.outcome.back_count())
 }
@@ -268,32 +280,123 @@ struct Pass<'a> {
     settings: &'a Settings,
     writer: &'a Connection,
     at: u32,
+    /// The tables of which something is to be taken back, in lower case.
+    tables: BTreeSet<String>,
     outcome: Reclaimed,
+}
+
+/// Which rows of a file a batch takes.
+enum Take<'a> {
+    /// So many from this one on, each where what it refers to is there.
+    From(i64, u64),
+    /// These, which may refer to each other.
+    Together(&'a BTreeSet<i64>),
 }
 
 struct Batch {
     /// Where the next one begins; `None` at the end.
     next: Option<i64>,
     visited: u64,
-    orphans: u64,
+    /// Rows that stay: those that refer to a table of which more is kept, or of these that were taken together all.
+    stay: BTreeSet<i64>,
 }
 
-impl Pass<'_> {
+/// Rows of a file, and the file.
+type Orphans = (Kept, std::result::Result<KeptFile, String>, BTreeSet<i64>);
+
+impl<'a> Pass<'a> {
+    fn new(settings: &'a Settings, writer: &'a Connection, at: u32, wanted: &[Kept]) -> Self {
+        Self {
+            settings,
+            writer,
+            at,
+            tables: wanted.iter().map(|kept| kept.table.to_lowercase()).collect(),
+            outcome: Reclaimed::default(),
+        }
+    }
+
     fn progress(&self) -> u64 {
         self.outcome.back_count() + self.outcome.already
     }
 
-    /// Puts up to `limit` rows back, from `first` on, and records which came back.
+    /// Puts back rows that refer to each other, which fit together or not at all, in the transaction that the caller has
+    /// begun. Says whether there were any; otherwise nothing is left of it.
+    fn together(&mut self, mut orphans: Vec<Orphans>) -> Result<bool> {
+        let doing = "take back what was kept";
+        let before = self.outcome.clone();
+        let mut tried = 0;
+        loop {
+            let rows: usize = orphans.iter().map(|(.., rows)| rows.len()).sum();
+            tried += rows;
+            if rows == 0 || tried > TOGETHER {
+                return Ok(false);
+            }
+            self.writer
+                .execute_batch("SAVEPOINT kept_together")
+                .while_doing(doing)?;
+            for (kept, file, rows) in &mut orphans {
+                let written = self.batch(kept, file, &Take::Together(rows))?;
+                rows.retain(|at| !written.stay.contains(at));
+            }
+            for (kept, file, rows) in &mut orphans {
+                for at in self.without_parent(kept, file, rows)? {
+                    rows.remove(&at);
+                }
+            }
+            if orphans.iter().map(|(.., rows)| rows.len()).sum::<usize>() == rows {
+                self.writer
+                    .execute_batch("RELEASE kept_together")
+                    .while_doing(doing)?;
+                return Ok(true);
+            }
+            // Without those that do not fit, others may not.
+            self.writer
+                .execute_batch("ROLLBACK TO kept_together; RELEASE kept_together")
+                .while_doing(doing)?;
+            self.outcome.clone_from(&before);
+        }
+    }
+
+    /// Those of these rows of which something that they refer to is not there.
+    fn without_parent(
+        &self,
+        kept: &Kept,
+        file: &std::result::Result<KeptFile, String>,
+        rows: &BTreeSet<i64>,
+    ) -> Result<Vec<i64>> {
+        let mut missing = Vec::new();
+        if let (Ok(file), Some(first)) = (file, rows.first())
+            && let Ok(place) = self.place(kept, file)
+        {
+            file.each_from(*first, |at, row| -> Result<bool, rusqlite::Error> {
+                if rows.contains(&at) && place.missing_parent(row)?.is_some() {
+                    missing.push(at);
+                }
+                Ok(rows.last().is_some_and(|last| at < *last))
+            })
+            .while_doing("take back what was kept")?;
+        }
+        Ok(missing)
+    }
+
+    fn place<'f>(&self, kept: &Kept, file: &'f KeptFile) -> std::result::Result<Place<'f>, String>
+    where
+        'a: 'f,
+    {
+        let revocations = self.settings.companion_format.revocations();
+        Place::find(self.writer, kept, file, revocations)
+    }
+
+    /// Puts rows of the file back, and records which came back.
     fn batch(
         &mut self,
         kept: &Kept,
         file: &std::result::Result<KeptFile, String>,
-        first: i64,
-        limit: u64,
+        take: &Take<'_>,
     ) -> Result<Batch> {
         // What was dropped is what triggers had made of it: they must not do so again.
         self.triggers(false)?;
-        let done = self.batch_without_triggers(kept, file, first, limit);
+        let done = self.batch_without_triggers(kept, file, take);
         self.triggers(true)?;
         done
     }
@@ -309,13 +412,12 @@ impl Pass<'_> {
         &mut self,
         kept: &Kept,
         file: &std::result::Result<KeptFile, String>,
-        first: i64,
-        limit: u64,
+        take: &Take<'_>,
     ) -> Result<Batch> {
         let mut batch = Batch {
             next: None,
             visited: 0,
-            orphans: 0,
+            stay: BTreeSet::new(),
         };
         // As the database is now, under the write lock.
         let now = Position::read(self.writer)?.version;
@@ -341,7 +443,7 @@ impl Pass<'_> {
             (None, Ok(file)) => Ok(file),
             (Some(why), _) | (None, Err(why)) => Err(why.clone()),
         };
-        let (place, file) = match file.and_then(|file| Ok((Place::find(self.writer, &kept, file)?, file))) {
+        let (place, file) = match file.and_then(|file| Ok((self.place(&kept, file)?, file))) {
             Ok(found) => found,
             Err(why) => {
                 self.outcome.note_stay(&kept, None, kept.left, why);
@@ -350,7 +452,7 @@ impl Pass<'_> {
         };
         let doing = || format!("take back {}", kept.subject());
         let changes = self.writer.total_changes();
-        let (mut written, mut already) = (0, 0);
+        let (mut written, mut already, mut undone) = (0, 0, 0);
         let mut came_back: Vec<(i64, i64)> = Vec::new();
         let returned = self.returned(&kept)?;
         let is_back = |at: i64| {
@@ -359,16 +461,26 @@ impl Pass<'_> {
                 .and_then(|index| returned.get(index))
                 .is_some_and(|(_, last)| at <= *last)
         };
+        let (first, limit, parents) = match take {
+            Take::From(first, limit) => (*first, *limit, Parents::AreThere),
+            Take::Together(rows) => {
+                let first = rows.first().copied().unwrap_or(i64::MAX);
+                (first, u64::MAX, Parents::Follow)
+            }
+        };
         file.each_from(first, |at, row| -> Result<bool, rusqlite::Error> {
             if batch.visited == limit {
                 batch.next = Some(at);
                 return Ok(false);
             }
+            if matches!(take, Take::Together(rows) if !rows.contains(&at)) {
+                return Ok(true);
+            }
             batch.visited += 1;
             if is_back(at) {
                 return Ok(true);
             }
-            let why = match place.put_back(row)? {
+            let why = match place.put_back(row, parents)? {
                 Fate::Back => {
                     written += 1;
                     None
@@ -377,9 +489,17 @@ impl Pass<'_> {
                     already += 1;
                     None
                 }
-                Fate::Stays(why) => Some(why),
+                Fate::Stays(why) => {
+                    if parents == Parents::Follow {
+                        batch.stay.insert(at);
+                    }
+                    Some(why)
+                }
                 Fate::Orphan(parent) => {
-                    batch.orphans += 1;
+                    undone += 1;
+                    if self.tables.contains(&parent.to_lowercase()) {
+                        batch.stay.insert(at);
+                    }
                     Some(format!("it refers to a row of {parent} that is not there"))
                 }
             };
@@ -396,7 +516,7 @@ impl Pass<'_> {
         })
         .while_doing(doing())?;
         // Nothing else may have changed: what a constraint or a rule of the table would replace is not ours to give.
-        let changed = self.writer.total_changes() - changes - batch.orphans;
+        let changed = self.writer.total_changes() - changes - undone;
         if changed != written {
             return Err(Error::new(
                 ErrorKind::ConservationViolated,

@@ -126,28 +126,41 @@ fn copy(
 ) -> Result<u64> {
     let table = dropped.table();
     let doing = format!("copy what is dropped of {table}");
-    let keys = key_columns(connection, table)?;
+    let detail = TableDetail::read(connection, table).while_doing(&doing)?;
+    let keys = detail.clone().into_key_columns();
+    let columns = detail.columns.into_iter();
+    // What is computed can be computed again, and not written.
+    let writable = columns
+        .filter(|column| column.hidden == Hidden::No)
+        .map(|column| column.name);
     let (columns, condition) = match dropped {
-        Dropped::Table(_) => {
-            let detail = TableDetail::read(connection, table).while_doing(&doing)?;
-            (
-                detail
-                    .columns
-                    .into_iter()
-                    // What is computed can be computed again, and not written.
-                    .filter(|column| column.hidden == Hidden::No)
-                    .map(|column| column.name)
-                    .collect::<Vec<_>>(),
-                "1".to_owned(),
-            )
-        }
+        Dropped::Table(_) => (writable.collect::<Vec<_>>(), "1".to_owned()),
         Dropped::Column { column, .. } => {
             let mut columns = keys.clone();
+            let is_dropped = |name: &String| {
+                let is = |dropped: &Dropped| dropped.table() == table && dropped.column() == Some(name);
+                step.kept.iter().any(is)
+            };
+            columns.extend(writable.filter(|name| !keys.contains(name) && !is_dropped(name)));
             columns.push(column.clone());
             (columns, is_not_default(connection, table, column)?)
         }
     };
     let quoted: Vec<String> = columns.iter().map(|column| identifier(column)).collect();
+    let mut selected = quoted.clone();
+    if dropped.column().is_some() && !keys.is_empty() {
+        // A row with a key needs nothing else to be found again; VACUUM gives one without it another row id.
+        let no_key: Vec<String> = quoted
+            .iter()
+            .take(keys.len())
+            .map(|key| format!("{key} IS NULL"))
+            .collect();
+        let no_key = no_key.join(" OR ");
+        let others = keys.len()..quoted.len() - 1;
+        for column in selected.get_mut(others).unwrap_or_default() {
+            *column = format!("CASE WHEN {no_key} THEN {column} END");
+        }
+    }
     let data_name = identifier(data);
     file.execute_batch(&format!(
         "CREATE TABLE {data_name} (\"bridge_migrate_rowid\", {})",
@@ -162,7 +175,7 @@ fn copy(
     let select = |rowid: &str| {
         connection.prepare(&format!(
             "SELECT {rowid}, {} FROM {} WHERE {condition}",
-            quoted.join(", "),
+            selected.join(", "),
             identifier(table)
         ))
     };
@@ -184,11 +197,4 @@ fn copy(
     )
     .while_doing(&doing)?;
     Ok(copied)
-}
-
-/// The columns of the table's key, in their order; none for a table that has only row ids.
-fn key_columns(connection: &Connection, table: &str) -> Result<Vec<String>> {
-    let detail =
-        TableDetail::read(connection, table).while_doing(format_args!("read the columns of {table}"))?;
-    Ok(detail.into_key_columns())
 }

@@ -36,13 +36,54 @@ fn coloured() -> Catalog {
     catalog_with(UP)
 }
 
+/// As [`coloured`], with tables that refer to each other.
+fn ringed() -> Catalog {
+    let more = "CREATE TABLE heads (id INTEGER PRIMARY KEY, tail INTEGER NOT NULL REFERENCES tails (id));
+        CREATE TABLE tails (id INTEGER PRIMARY KEY, head INTEGER NOT NULL REFERENCES heads (id), name TEXT UNIQUE);";
+    let mut migrations = notes();
+    let (up, down) = (
+        format!("{UP}{more}"),
+        format!("DROP TABLE heads; DROP TABLE tails; {DOWN}"),
+    );
+    migrations.push(migration(5, "colours", Release::new(1, 2, 0), &up, &down));
+    Catalog::new("Notes", migrations).unwrap()
+}
+
+/// Columns for rows without a key.
+fn bare() -> Catalog {
+    let mut migrations = notes();
+    migrations.push(migration(
+        5,
+        "bare",
+        Release::new(1, 2, 0),
+        "CREATE TABLE bare (body TEXT);",
+        "DROP TABLE bare;",
+    ));
+    migrations.push(migration(
+        6,
+        "colours",
+        Release::new(1, 3, 0),
+        "ALTER TABLE notes ADD COLUMN colour TEXT DEFAULT 'white'; ALTER TABLE bare ADD COLUMN tint TEXT;",
+        "ALTER TABLE bare DROP COLUMN tint; ALTER TABLE notes DROP COLUMN colour;",
+    ));
+    Catalog::new("Notes", migrations).unwrap()
+}
+
 fn up(place: &Place) -> apply::MigrateOutcome {
-    migrate(&coloured(), &place.settings, MigrateOptions::default(), &Silent).unwrap()
+    up_with(place, &coloured())
+}
+
+fn up_with(place: &Place, catalog: &Catalog) -> apply::MigrateOutcome {
+    migrate(catalog, &place.settings, MigrateOptions::default(), &Silent).unwrap()
 }
 
 fn down(place: &Place) -> PathBuf {
-    let back = back_to(4, Strategy::Down);
-    let done = rollback(&coloured(), &place.settings, back, &mut |_| true, &Silent).unwrap();
+    down_with(place, &coloured(), 4)
+}
+
+fn down_with(place: &Place, catalog: &Catalog, version: u32) -> PathBuf {
+    let back = back_to(version, Strategy::Down);
+    let done = rollback(catalog, &place.settings, back, &mut |_| true, &Silent).unwrap();
     done.kept.into_iter().next().unwrap()
 }
 
@@ -167,13 +208,13 @@ fn rows_that_no_longer_fit_are_listed_and_stay_and_the_rest_comes_back() {
     assert_eq!(
         stays(&outcome),
         [
-            "chain 2: another row has its key",
+            "chain 2: another row has its key, with another before",
             "marks row 3: it refers to a row of palette that is not there",
             "marks row 4: it refers to a row of notes that is not there",
             "notes.colour a: a newer value is there",
             "notes.colour b: its row is gone",
             "palette blue: UNIQUE constraint failed: palette.shade",
-            "palette red: another row has its key",
+            "palette red: another row has its key, with another shade",
         ]
     );
     assert_eq!(
@@ -224,7 +265,7 @@ fn after_several_rollbacks_the_newest_comes_first_and_nothing_comes_twice() {
         stays(&outcome),
         [
             "notes.colour a: a newer value is there",
-            "palette red: another row has its key"
+            "palette red: another row has its key, with another shade"
         ]
     );
     let all = content(&place);
@@ -234,6 +275,139 @@ fn after_several_rollbacks_the_newest_comes_first_and_nothing_comes_twice() {
     up(&place);
     assert_eq!(stays(&reclaim(&place)).len(), 2);
     assert_eq!(content(&place), all);
+}
+
+#[test]
+fn a_row_that_is_there_as_it_was_has_come_back() {
+    let (place, before, _) = rolled_back();
+    up(&place);
+    place
+        .open()
+        .execute_batch(
+            "INSERT INTO palette VALUES ('red', 1); INSERT INTO chain VALUES (2, 2); \
+             UPDATE notes SET colour = 'red' WHERE id = 'a'",
+        )
+        .unwrap();
+    let outcome = reclaim(&place);
+    assert_eq!(
+        (outcome.back_count(), outcome.already, outcome.stay_count),
+        (10, 3, 0)
+    );
+    assert_eq!((content(&place), left(&place)), (before, 0));
+}
+
+#[test]
+fn rows_that_refer_to_each_other_come_back_together_or_not_at_all() {
+    let place = migrated();
+    up_with(&place, &ringed());
+    // Each refers to one that comes after it, and the last one to the first; of the other rings one does not fit.
+    place
+        .open()
+        .execute_batch(
+            "PRAGMA foreign_keys = OFF; \
+             INSERT INTO chain WITH RECURSIVE c (n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM c WHERE n < 300) \
+             SELECT n, n % 300 + 1 FROM c; \
+             INSERT INTO heads VALUES (1, 10), (2, 20), (3, 20), (4, 40); \
+             INSERT INTO tails VALUES (10, 1, 'one'), (20, 2, 'two'), (30, 3, 'three'), (40, 99, 'four')",
+        )
+        .unwrap();
+    let all = |place: &Place| {
+        place.strings(
+            "SELECT 'heads ' || id || '>' || tail FROM heads \
+             UNION ALL SELECT 'tails ' || id || '>' || head FROM tails \
+             UNION ALL SELECT 'chain ' || count(*) || ' ' || sum(before) FROM chain ORDER BY 1",
+        )
+    };
+    assert_eq!(all(&place)[0], "chain 300 45150");
+    down_with(&place, &ringed(), 4);
+    up_with(&place, &ringed());
+    place
+        .open()
+        .execute_batch("PRAGMA foreign_keys = OFF; INSERT INTO tails VALUES (77, 1, 'two')")
+        .unwrap();
+    let outcome = reclaim(&place);
+    assert_eq!(
+        stays(&outcome),
+        [
+            "heads 2: it refers to a row of tails that is not there",
+            "heads 3: it refers to a row of tails that is not there",
+            "heads 4: it refers to a row of tails that is not there",
+            "tails 20: UNIQUE constraint failed: tails.name",
+            "tails 30: it refers to a row of heads that is not there",
+            "tails 40: it refers to a row of heads that is not there",
+        ]
+    );
+    assert_eq!(
+        all(&place),
+        ["chain 300 45150", "heads 1>10", "tails 10>1", "tails 77>1"]
+    );
+    // With what was in the way gone, the other ring follows, and what hangs on it.
+    place
+        .open()
+        .execute_batch("DELETE FROM tails WHERE id = 77")
+        .unwrap();
+    let outcome = reclaim(&place);
+    assert_eq!((outcome.back_count(), outcome.stay_count), (4, 2));
+    assert_eq!(
+        all(&place)[1..],
+        [
+            "heads 1>10",
+            "heads 2>20",
+            "heads 3>20",
+            "tails 10>1",
+            "tails 20>2",
+            "tails 30>3"
+        ]
+    );
+}
+
+#[test]
+fn a_value_of_a_row_without_a_key_comes_back_to_that_row_whatever_its_row_id() {
+    let place = migrated();
+    up_with(&place, &bare());
+    place
+        .open()
+        .execute_batch(
+            "INSERT INTO bare VALUES ('gone', 'x'), ('twin', 'one'), ('first', 'two'), ('twin', 'three'), \
+             ('other', NULL); \
+             INSERT INTO notes (id, body) VALUES (NULL, 'gone'), (NULL, 'five'), (NULL, 'six'); \
+             UPDATE notes SET colour = body WHERE id IS NULL",
+        )
+        .unwrap();
+    let content = || {
+        place.strings(
+            "SELECT body || '=' || coalesce(tint, '-') FROM bare \
+             UNION ALL SELECT body || '=' || coalesce(colour, '-') FROM notes WHERE id IS NULL ORDER BY 1",
+        )
+    };
+    down_with(&place, &bare(), 5);
+    // The rows get each other's row ids, and one is changed.
+    place
+        .open()
+        .execute_batch(
+            "DELETE FROM bare WHERE body = 'gone'; DELETE FROM notes WHERE body IN ('gone', 'THREE'); VACUUM; \
+             UPDATE notes SET body = 'SIX' WHERE body = 'six'",
+        )
+        .unwrap();
+    up_with(&place, &bare());
+    let outcome = reclaim(&place);
+    assert_eq!(
+        content(),
+        [
+            "SIX=white",
+            "first=two",
+            "five=five",
+            "other=-",
+            "twin=one",
+            "twin=three"
+        ]
+    );
+    let why = "its row, which has no key, is not there as it was";
+    assert_eq!(outcome.stay_count, 4, "{outcome:?}");
+    assert!(
+        stays(&outcome).iter().all(|line| line.ends_with(why)),
+        "{outcome:?}"
+    );
 }
 
 #[test]
@@ -361,12 +535,13 @@ fn a_copied_folder_and_a_restored_database_know_what_is_kept_of_theirs() {
     );
     place
         .open()
-        .execute_batch("DELETE FROM chain WHERE id = 3")
+        // One of two rows without a key that are the same is gone, and the others have other row ids.
+        .execute_batch("DELETE FROM chain WHERE id = 3; DELETE FROM marks WHERE rowid = 1; VACUUM")
         .unwrap();
     let outcome = kept::reclaim(&place.settings, &[name], &Silent).unwrap();
     assert_eq!(
         (outcome.back_count(), outcome.already, outcome.stay_count),
-        (1, 12, 0)
+        (2, 11, 0)
     );
     assert_eq!(content(&place), before);
 }
