@@ -9,7 +9,6 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use bridge_migrate_core::catalog::{Catalog, Migration, RowChange, RowChangeKind};
-use bridge_migrate_core::contracts::Contract;
 use bridge_migrate_core::finding::Finding;
 use bridge_migrate_core::lint::{RULES, lint};
 use bridge_migrate_core::schema::{ObjectKind, Snapshot};
