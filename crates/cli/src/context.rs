@@ -4,9 +4,9 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use bridge_migrate_core::apply::resolved;
 use bridge_migrate_core::catalog::Catalog;
 use bridge_migrate_core::connection::{self, Reader};
+use bridge_migrate_core::database_file::resolved;
 use bridge_migrate_core::error::{Error, ErrorKind, Hint, Result, shell_quote};
 use bridge_migrate_core::history::History;
 use bridge_migrate_core::position::Position;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 
 use bridge_migrate_core::error::{Error, ErrorKind};
-use bridge_migrate_core::quote::is_hidden;
+use bridge_migrate_core::visible::is_hidden;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 

@@ -9,7 +9,7 @@ use anstream::stream::{AsLockedWrite, RawStream};
 use anstream::{AutoStream, ColorChoice};
 use bridge_migrate_cli::config_file::Color;
 use bridge_migrate_core::error::{Error, ErrorKind, Hint, Result};
-use bridge_migrate_core::quote::visible;
+use bridge_migrate_core::visible::visible;
 use serde::Serialize;
 
 use crate::arguments::GlobalOptions;

@@ -4,13 +4,14 @@ use rusqlite::{Connection, params};
 
 use crate::adoption::Adoption;
 use crate::catalog::Catalog;
-use crate::error::{Error, ErrorKind, Hint, Result, SqliteContext};
+use crate::error::{Error, ErrorKind, Hint, Result};
 use crate::event::Event;
 use crate::expected;
 use crate::history::History;
 use crate::refinery_step::{self, Mode};
 use crate::runs::{self, Run, StepMeasures};
 use crate::settings::Settings;
+use crate::sqlite_error::SqliteContext;
 use crate::transaction::WriteTransaction;
 use crate::{drift, schema_version, tool_tables};
 

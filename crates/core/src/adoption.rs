@@ -5,9 +5,9 @@ use std::path::Path;
 use naming::Release;
 
 use crate::catalog::Catalog;
-use crate::drift;
 use crate::error::{Error, ErrorKind, Hint, Result};
 use crate::position::Position;
+use crate::refusal::refusal;
 use crate::schema::{Difference, diff, render_diff};
 use crate::schema::{Object, ObjectKind, Snapshot};
 use crate::state::State;
@@ -257,7 +257,7 @@ fn mismatch(
             && rest
                 .iter()
                 .any(|difference| matches!(difference, Difference::ColumnMissing { .. }));
-        match drift::refusal("", &rest, database).hint() {
+        match refusal("", &rest, database).hint() {
             mends @ Hint::Shell(_) if !is_renamed => error.with_hint(mends.clone()),
             _ => error.with_hint(Hint::tool(["schema", "diff"])),
         }

@@ -1,6 +1,5 @@
 //! `migrate`: plan → lock → back up → adopt → apply → record.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use rusqlite::Connection;
@@ -8,8 +7,9 @@ use rusqlite::Connection;
 use crate::adoption::{Adoption, AdoptionOptions};
 use crate::backup::{self, BackupFacts, Created};
 use crate::catalog::Catalog;
-use crate::connection::{self, FileState};
-use crate::error::{Error, ErrorKind, Hint, Reached, Result, SqliteContext};
+use crate::connection;
+use crate::database_file::{FileState, inspect, resolved};
+use crate::error::{Error, ErrorKind, Hint, Reached, Result};
 use crate::event::{Event, Observer};
 use crate::history::History;
 use crate::kept::{Kept, Reclaimed};
@@ -17,15 +17,17 @@ use crate::lock::{MigrationLock, Taken};
 use crate::plan::{self, Plan, PlanOptions, Start};
 use crate::position::Position;
 use crate::rehearsal::receipt;
-use crate::rollback::unfinished::Unfinished;
 use crate::rollback_journal::RollbackJournal;
 use crate::room::Room;
 use crate::run_log::RunLog;
+use crate::runs::StepOutcome;
 use crate::runs::{self, Run};
 use crate::schema_reader::SchemaReader;
 use crate::settings::Settings;
+use crate::sqlite_error::SqliteContext;
 use crate::state::Progress;
-use crate::step::{StepContext, StepFailure, StepOutcome};
+use crate::step::{StepContext, StepFailure};
+use crate::unfinished::Unfinished;
 use crate::{adopt, drift, first_start, import, kept, preconditions};
 
 /// What a migration is asked for.
@@ -80,7 +82,7 @@ pub struct MigrateOutcome {
 /// As [`plan::plan`].
 pub fn plan(catalog: &Catalog, settings: &Settings, options: PlanOptions) -> Result<Plan> {
     let settings = resolved(catalog, settings)?;
-    match connection::inspect(&settings.database)? {
+    match inspect(&settings.database)? {
         FileState::Missing | FileState::Empty => plan::plan(catalog, &settings, None, options),
         FileState::Database { .. } => {
             connection::with_reader(&settings.database, settings.busy_timeout, |reader| {
@@ -103,12 +105,7 @@ pub fn migrate(
 ) -> Result<MigrateOutcome> {
     let settings = &resolved(catalog, settings)?;
     Unfinished::refuse(settings)?;
-    if options.must_exist
-        && !matches!(
-            connection::inspect(&settings.database)?,
-            FileState::Database { .. }
-        )
-    {
+    if options.must_exist && !matches!(inspect(&settings.database)?, FileState::Database { .. }) {
         return Err(not_there(settings));
     }
     let look = |settings: &Settings, waited, holds_lock| -> Result<_> {
@@ -158,7 +155,7 @@ fn plan_locked(
     settings: &Settings,
     options: MigrateOptions,
 ) -> Result<(Plan, Option<Connection>)> {
-    let state = connection::inspect(&settings.database)?;
+    let state = inspect(&settings.database)?;
     let writer = match state {
         FileState::Missing | FileState::Empty => None,
         FileState::Database { .. } => Some(connection::open_writer(
@@ -236,7 +233,7 @@ fn run_plan(
     run: &mut Run,
     log: &RunLog<'_>,
 ) -> Result<MigrateOutcome> {
-    let state = connection::inspect(&settings.database)?;
+    let state = inspect(&settings.database)?;
     for difference in &plan.drift {
         let difference = difference.to_string();
         log.observe(&Event::Warning {
@@ -431,7 +428,7 @@ fn nothing_to_do(
 ) -> Result<Option<MigrateOutcome>> {
     let (path, timeout) = (&settings.database, settings.busy_timeout);
     let look = || {
-        if !matches!(connection::inspect(path)?, FileState::Database { .. }) {
+        if !matches!(inspect(path)?, FileState::Database { .. }) {
             return Ok(Some(None));
         }
         connection::with_reader_in_place(path, timeout, |reader| {
@@ -491,31 +488,6 @@ fn pending_after(catalog: &Catalog, version: u32) -> usize {
         .count()
 }
 
-/// The settings with the real place of the database, and the catalog's format of the companion.
-///
-/// # Errors
-/// As [`connection::resolve`].
-pub fn resolved(catalog: &Catalog, settings: &Settings) -> Result<Settings> {
-    Ok(Settings {
-        companion_format: catalog.companion(),
-        ..in_real_place(settings)?
-    })
-}
-
-/// [`resolved`], for what has no use for the companion.
-pub(crate) fn in_real_place(settings: &Settings) -> Result<Settings> {
-    let mut settings = settings.clone();
-    let real: PathBuf = connection::resolve(&settings.database)?;
-    settings.database = real;
-    // What is written in its place must not take the place of the link.
-    if settings.companion.is_symlink()
-        && let Ok(real) = settings.companion.canonicalize()
-    {
-        settings.companion = real;
-    }
-    Ok(settings)
-}
-
 /// Takes an unversioned database into management and changes nothing else.
 ///
 /// # Errors
@@ -528,10 +500,7 @@ pub fn adopt(
 ) -> Result<MigrateOutcome> {
     let settings = &resolved(catalog, settings)?;
     let lock = MigrationLock::take(settings, "adopt", observer)?;
-    if !matches!(
-        connection::inspect(&settings.database)?,
-        FileState::Database { .. }
-    ) {
+    if !matches!(inspect(&settings.database)?, FileState::Database { .. }) {
         return Err(Error::new(
             ErrorKind::Missing,
             format!("there is no database at {} to adopt", settings.database.display()),

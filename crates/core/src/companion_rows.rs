@@ -4,9 +4,10 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, params_from_iter};
 
 use crate::catalog::{CompanionTable, TableRows, Value};
-use crate::error::{Result, SqliteContext};
+use crate::error::Result;
 use crate::kept::Borrowed;
 use crate::quote::identifier;
+use crate::sqlite_error::SqliteContext;
 
 /// All rows of those tables that the database has.
 ///

@@ -9,15 +9,15 @@ use rusqlite::limits::Limit;
 use rusqlite::{Connection, OpenFlags, Transaction};
 use tempfile::TempDir;
 
-use crate::error::{Error, ErrorKind, Hint, IoContext, Result, SqliteContext, shell_quote};
+use crate::database_file::{
+    FileState, HEADER_BYTES, has_bytes, has_hot_journal, inspect, inspect_with, with_suffix,
+};
+use crate::error::{Error, ErrorKind, Hint, IoContext, Result, shell_quote};
 use crate::kernel_locks as kernel;
-use crate::raw_file::{RawFile, Standing, read_at, read_start};
+use crate::raw_file::{RawFile, Standing, read_at};
 use crate::regular_file;
+use crate::sqlite_error::{SqliteContext, sqlite_error};
 
-/// First bytes of every SQLite database (<https://sqlite.org/fileformat2.html#magic_header_string>).
-const MAGIC: &[u8; 16] = b"SQLite format 3\0";
-/// Length of a database's header.
-const HEADER_BYTES: usize = 100;
 /// The page cache in KiB. A larger one makes rebuilds slower, and memory is promised to stay flat.
 const CACHE_KIB: i64 = 4096;
 
@@ -28,130 +28,6 @@ const CHANGING_FOR: Duration = Duration::from_secs(3);
 const CHANGED_LOOKS: u32 = 5;
 /// How long to wait for a server that comes and goes to be there.
 const SERVER_COMES_WITHIN: Duration = Duration::from_millis(20);
-
-/// What stands at a database's path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FileState {
-    /// Nothing.
-    Missing,
-    /// A file of no bytes, which SQLite takes for an empty database.
-    Empty,
-    /// An SQLite database.
-    Database {
-        /// Whether its header says write-ahead log.
-        wal: bool,
-    },
-}
-
-/// The sidecars that SQLite keeps beside a database while it is in use or after a crash.
-pub const SIDECARS: [&str; 3] = ["-wal", "-shm", "-journal"];
-
-/// `path` with `suffix` added to its file name.
-pub fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    PathBuf::from(name)
-}
-
-/// The real place of a database: symbolic links are followed, so that every name of a file leads to the
-/// same lock, sidecars and backups.
-///
-/// # Errors
-/// When the folder does not exist, or the path is a link to nothing.
-pub fn resolve(path: &Path) -> Result<PathBuf> {
-    if let Ok(real) = path.canonicalize() {
-        return Ok(real);
-    }
-    if path
-        .symlink_metadata()
-        .is_ok_and(|metadata| metadata.is_symlink())
-    {
-        return Err(Error::new(
-            ErrorKind::Missing,
-            format!("{} is a link to a file that does not exist", path.display()),
-        )
-        .with_hint(Hint::shell(format!("ls -l {}", shell_quote(path)))));
-    }
-    let folder = crate::settings::folder_of(path);
-    let real_folder = folder.canonicalize().map_err(|source| {
-        let error = Error::io("find the folder", &folder, source);
-        match error.kind() {
-            ErrorKind::Missing => error.with_hint(Hint::shell(format!("mkdir -p {}", shell_quote(&folder)))),
-            _ => error,
-        }
-    })?;
-    match path.file_name() {
-        Some(name) => Ok(real_folder.join(name)),
-        None => Err(not_a_database(path, "it is a folder")),
-    }
-}
-
-/// Looks at a database's path without SQLite.
-///
-/// What stands beside a journal or a log that SQLite would bring in is a database whatever its first bytes are: a power
-/// cut in the middle of a transaction leaves them zero, or cut short, and only SQLite can tell.
-///
-/// # Errors
-/// [`ErrorKind::NotADatabase`] for a folder, a device, a pipe or a file with another content;
-/// [`ErrorKind::Permission`] when it cannot be read.
-pub fn inspect(path: &Path) -> Result<FileState> {
-    inspect_with(path, read_start::<HEADER_BYTES>)
-}
-
-fn inspect_with(path: &Path, read_header: impl FnOnce(&Path) -> Result<Vec<u8>>) -> Result<FileState> {
-    let metadata = match path.metadata() {
-        Ok(metadata) => metadata,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(FileState::Missing),
-        Err(error) => return Err(Error::io("look at", path, error)),
-    };
-    if metadata.is_dir() {
-        return Err(not_a_database(path, "it is a folder"));
-    }
-    if !metadata.is_file() {
-        return Err(not_a_database(path, "it is not a regular file"));
-    }
-    if metadata.len() == 0 {
-        return Ok(FileState::Empty);
-    }
-    let header = read_header(path)?;
-    let is_whole = header.len() == HEADER_BYTES && header.starts_with(MAGIC);
-    if !is_whole && !has_hot_journal(path) && !has_bytes(path, "-wal") {
-        return Err(not_a_database(path, "its first bytes are not those of SQLite"));
-    }
-    // Byte 19 is the read version: 2 means write-ahead log.
-    Ok(FileState::Database {
-        wal: if is_whole {
-            header.get(19) == Some(&2)
-        } else {
-            has_bytes(path, "-wal")
-        },
-    })
-}
-
-fn has_bytes(path: &Path, suffix: &str) -> bool {
-    with_suffix(path, suffix)
-        .metadata()
-        .is_ok_and(|metadata| metadata.len() > 0)
-}
-
-/// Whether a rollback journal lies there that is not ended: SQLite ends one by removing, emptying or zeroing it. One
-/// that cannot be read may be.
-pub(crate) fn has_hot_journal(path: &Path) -> bool {
-    let mut first = [0];
-    has_bytes(path, "-journal")
-        && regular_file::open(&with_suffix(path, "-journal"))
-            .and_then(|journal| read_at(&journal, 0, &mut first))
-            .map_or(true, |_| first != [0])
-}
-
-fn not_a_database(path: &Path, why: &str) -> Error {
-    Error::new(
-        ErrorKind::NotADatabase,
-        format!("{} is not an SQLite database: {why}", path.display()),
-    )
-    .with_truth("Nothing was changed.")
-    .with_hint(Hint::shell(format!("file {}", shell_quote(path))))
-}
 
 /// A connection that reads and writes, with foreign keys off as the application has them.
 ///
@@ -245,7 +121,7 @@ pub fn create_writer(path: &Path, busy_timeout: Duration) -> Result<Connection> 
 }
 
 fn cannot_open(path: &Path, source: rusqlite::Error) -> Error {
-    let error = Error::sqlite(format_args!("open {}", path.display()), source);
+    let error = sqlite_error(format_args!("open {}", path.display()), source);
     if error.kind() == ErrorKind::Corrupt {
         return error.with_truth("It is damaged; nothing was changed.");
     }

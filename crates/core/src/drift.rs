@@ -6,11 +6,14 @@ use std::path::Path;
 use rusqlite::Connection;
 
 use crate::catalog::Catalog;
-use crate::error::{Error, ErrorKind, Hint, Result, SqliteContext, shell_quote};
+use crate::effects::Effects;
+use crate::error::Result;
 use crate::expected;
 use crate::plan::Plan;
+use crate::refusal::refusal;
 use crate::runs::last_fingerprint;
-use crate::schema::{Difference, Fingerprint, Snapshot, diff};
+use crate::schema::{Difference, Fingerprint, ObjectKind, Snapshot, diff};
+use crate::sqlite_error::SqliteContext;
 use crate::state::State;
 use crate::tool_tables;
 
@@ -101,37 +104,22 @@ pub fn refuse(plan: &Plan) -> Result<()> {
     Err(error.with_truth("Nothing was changed. `--allow-drift` passes over it and puts it on record."))
 }
 
-/// The refusal to write while there are `differences`: each with the statements that mend it.
-pub(crate) fn refusal(what: &str, differences: &[Difference], database: &Path) -> Error {
-    let mut message = what.to_owned();
-    if !differences.is_empty() {
-        message.push(':');
-    }
-    let mut statements = Vec::new();
-    for difference in differences {
-        message.push_str(&format!("\n  {difference}"));
-        let mended_by = difference.mended_by();
-        if let Some(sql) = &mended_by {
-            let loses = if difference.mending_loses() {
-                " (and what is in it)"
-            } else {
-                ""
-            };
-            message.push_str(&format!("\n    mend with: {sql}{loses}"));
-        }
-        statements.push(mended_by.filter(|_| !difference.mending_loses()));
-    }
-    let statements: Option<Vec<String>> = statements.into_iter().collect();
-    let hint = match statements {
-        Some(statements) if !statements.is_empty() => Hint::shell(format!(
-            "sqlite3 {} {}",
-            shell_quote(database),
-            shell_quote(statements.join(" "))
-        )),
-        // What loses something, or takes thought, is not for a command that is copied.
-        _ => Hint::tool(["verify"]),
+/// The tool's records are written by the tool alone.
+pub(crate) fn refuse_written_records(effects: &Effects, schema: &Snapshot, database: &Path) -> Result<()> {
+    let Some((table, _)) = effects.records.first() else {
+        return Ok(());
     };
-    Error::new(ErrorKind::Drift, message)
-        .with_truth("Nothing was changed.")
-        .with_hint(hint)
+    let triggers: Vec<Difference> = effects
+        .records
+        .iter()
+        .filter_map(|(_, trigger)| schema.get(ObjectKind::Trigger, trigger))
+        .map(|trigger| Difference::ObjectUnexpected {
+            object: trigger.kind,
+            name: trigger.name.clone(),
+            table: trigger.table.clone(),
+            actual: trigger.normal.clone(),
+        })
+        .collect();
+    let what = format!("rows of {table}, which only this program writes, would be changed");
+    Err(refusal(&what, &triggers, database))
 }

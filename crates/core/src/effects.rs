@@ -9,10 +9,11 @@ use rusqlite::Connection;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 
 use crate::catalog::{CompanionTable, Migration};
-use crate::error::{Result, SqliteContext};
+use crate::error::Result;
 use crate::expected;
 use crate::quote::identifier;
 use crate::schema::Snapshot;
+use crate::sqlite_error::SqliteContext;
 use crate::tool_tables::is_tool_table;
 
 /// The tables that statements touch, also through triggers and views. Names as SQLite reports them.

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::quote::is_hidden;
+use crate::visible::is_hidden;
 
 /// Result of every fallible call of the engine.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -238,36 +238,6 @@ impl Error {
             .with_hint(hint)
             .with_source(source)
     }
-
-    /// A failure of SQLite, told apart by its result code.
-    pub fn sqlite(doing: impl fmt::Display, source: rusqlite::Error) -> Self {
-        use rusqlite::ErrorCode;
-        let (kind, hint) = match source.sqlite_error_code() {
-            Some(ErrorCode::NotADatabase) => (ErrorKind::NotADatabase, Hint::tool(["backup", "list"])),
-            Some(ErrorCode::DatabaseCorrupt) => (ErrorKind::Corrupt, Hint::tool(["backup", "list"])),
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-                (ErrorKind::Busy, Hint::tool(["status"]))
-            }
-            Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
-                (ErrorKind::Permission, Hint::tool(["status"]))
-            }
-            Some(ErrorCode::DiskFull) => (ErrorKind::DiskFull, Hint::shell("df -h")),
-            Some(_) if is_out_of_memory(&source) => (ErrorKind::OutOfMemory, Hint::shell("ulimit -a")),
-            Some(ErrorCode::SystemIoFailure) => (ErrorKind::Io, Hint::tool(["verify"])),
-            _ => (ErrorKind::Sqlite, Hint::tool(["status"])),
-        };
-        Self::new(kind, format!("cannot {doing}"))
-            .with_hint(hint)
-            .with_source(source)
-    }
-}
-
-/// SQLite reports some allocations that fail as failures of its input and output.
-fn is_out_of_memory(source: &rusqlite::Error) -> bool {
-    use rusqlite::ffi::{SQLITE_IOERR_NOMEM, SQLITE_NOMEM};
-    source
-        .sqlite_error()
-        .is_some_and(|error| [SQLITE_NOMEM, SQLITE_IOERR_NOMEM].contains(&error.extended_code))
 }
 
 impl fmt::Display for Error {
@@ -279,21 +249,6 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.0.source.as_deref().map(|source| source as _)
-    }
-}
-
-/// Turns a failure of SQLite into an [`Error`] that says what was being done.
-pub trait SqliteContext<T> {
-    /// Says what was being done, as a verb phrase: `read the history`.
-    ///
-    /// # Errors
-    /// When `self` is an error.
-    fn while_doing(self, doing: impl fmt::Display) -> Result<T>;
-}
-
-impl<T> SqliteContext<T> for rusqlite::Result<T> {
-    fn while_doing(self, doing: impl fmt::Display) -> Result<T> {
-        self.map_err(|source| Error::sqlite(doing, source))
     }
 }
 

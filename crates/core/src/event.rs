@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// A long activity whose progress is worth a bar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -46,6 +46,21 @@ fn as_optional_text<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Res
     }
 }
 
+/// Who holds the lock, as the holder wrote it into the file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// The process.
+    pub pid: u32,
+    /// The machine.
+    pub host: String,
+    /// Since when, in UTC.
+    pub since: String,
+    /// What it is doing.
+    pub command: String,
+    /// Which program.
+    pub tool: String,
+}
+
 /// One thing that happened during a run. Never holds a secret or a value of user data.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -54,7 +69,7 @@ pub enum Event {
     /// Another process holds the migration lock.
     Waiting {
         /// Who holds it, as far as the lock file says.
-        holder: Option<crate::lock::Holder>,
+        holder: Option<Holder>,
     },
     /// A run began, under the migration lock.
     RunStarted {

@@ -4,8 +4,9 @@ use rusqlite::Connection;
 
 use crate::catalog::{Catalog, Migration};
 use crate::connection::open_scratch;
-use crate::error::{Error, ErrorKind, Hint, Result, SqliteContext};
+use crate::error::{Error, ErrorKind, Hint, Result};
 use crate::schema::{ObjectKind, Snapshot};
+use crate::sqlite_error::SqliteContext;
 use crate::tool_tables::{self, is_tool_table};
 
 /// The schemas at versions 0 to the last, at the index of the version.

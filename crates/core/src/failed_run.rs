@@ -8,6 +8,7 @@ use std::path::Path;
 use crate::connection::{open_still, with_reader};
 use crate::error::{Error, Reached, Result};
 use crate::position::Position;
+use crate::recorded_position::recorded_position;
 use crate::runs::{Run, read_runs};
 use crate::settings::Settings;
 
@@ -39,10 +40,10 @@ fn stands(error: Error, position: Position, what_next: &str) -> Error {
 /// it may have left no record there. `done` says what is true besides, and what to do.
 pub(crate) fn after_replacing(error: Error, settings: &Settings, copy: &Path, done: &str) -> Error {
     let looked = with_reader(&settings.database, settings.busy_timeout, |reader| {
-        Position::read(reader)
+        recorded_position(reader)
     })
     // The same disk may not give the database now; what is there now is what is in the copy.
-    .or_else(|_| Position::read(&open_still(copy)?));
+    .or_else(|_| recorded_position(&open_still(copy)?));
     match looked {
         Ok(position) => error
             .with_truth(format!("The database is restored, at {position}. {done}"))
@@ -75,7 +76,7 @@ fn look(settings: &Settings, run: &Run) -> Result<Option<(Position, u32)>> {
     with_reader(&settings.database, settings.busy_timeout, |reader| {
         let runs = read_runs(reader)?;
         match runs.iter().find(|recorded| recorded.run == run.name) {
-            Some(recorded) => Ok(Some((Position::read(reader)?, recorded.reached))),
+            Some(recorded) => Ok(Some((recorded_position(reader)?, recorded.reached))),
             None => Ok(None),
         }
     })

@@ -5,12 +5,14 @@ use std::time::Duration;
 use rusqlite::Connection;
 
 use crate::catalog::Catalog;
-use crate::connection::{self, FileState};
-use crate::error::{Error, ErrorKind, Result, SqliteContext};
+use crate::connection;
+use crate::database_file::{FileState, inspect};
+use crate::error::{Error, ErrorKind, Result};
 use crate::expected;
 use crate::quote;
 use crate::schema::{Difference, ObjectKind, Snapshot, diff};
 use crate::settings::Settings;
+use crate::sqlite_error::SqliteContext;
 use crate::state::State;
 
 /// How long a first start may take: a server needs a tenth of a second.
@@ -35,10 +37,7 @@ pub(crate) fn explains(error: &Error, was_fresh: bool, catalog: &Catalog, settin
 
 /// Whether there is something in the database, and it is not ours.
 fn is_made(settings: &Settings) -> Result<bool> {
-    if !matches!(
-        connection::inspect(&settings.database)?,
-        FileState::Database { .. }
-    ) {
+    if !matches!(inspect(&settings.database)?, FileState::Database { .. }) {
         return Ok(false);
     }
     connection::with_reader(&settings.database, settings.busy_timeout, |reader| {
@@ -49,10 +48,7 @@ fn is_made(settings: &Settings) -> Result<bool> {
 
 /// Whether the database has nothing but a part of the first version's schema, and not one row.
 fn is_under_way(catalog: &Catalog, settings: &Settings) -> Result<bool> {
-    if !matches!(
-        connection::inspect(&settings.database)?,
-        FileState::Database { .. }
-    ) {
+    if !matches!(inspect(&settings.database)?, FileState::Database { .. }) {
         return Ok(false);
     }
     let first = expected::schema_at(catalog, 1)?;

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::Connection;
 
-use crate::error::{Error, ErrorKind, Hint, Result, SqliteContext};
+use crate::error::{Error, ErrorKind, Hint, Result};
 use crate::quote::identifier;
+use crate::sqlite_error::{SqliteContext, sqlite_error};
 
 /// The number of violations of each foreign key: child table, parent table, constraint number.
 pub type Violations = BTreeMap<(String, String, i64), u64>;
@@ -57,7 +58,7 @@ pub fn of_child(connection: &Connection, child: &str) -> Result<Violations> {
             violations.insert((child.to_owned(), "mismatch".to_owned(), -1), 1);
             return Ok(violations);
         }
-        Err(error) => return Err(Error::sqlite(doing, error)),
+        Err(error) => return Err(sqlite_error(doing, error)),
     };
     let mut rows = check.query([]).while_doing(doing)?;
     while let Some(row) = rows.next().while_doing(doing)? {

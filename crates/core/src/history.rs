@@ -7,9 +7,10 @@ use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 use siphasher::sip::SipHasher13;
 
-use crate::backup::is_damage;
 use crate::catalog::{Catalog, Migration};
-use crate::error::{Error, ErrorKind, Hint, Result, SqliteContext};
+use crate::error::{Error, ErrorKind, Hint, Result};
+use crate::sqlite_error::is_damage;
+use crate::sqlite_error::{SqliteContext, sqlite_error};
 use crate::tool_tables;
 
 /// One row of refinery's history.
@@ -156,7 +157,7 @@ pub(crate) fn read_rows(
         .prepare_cached(
             "SELECT version, name, applied_on, checksum, rowid FROM refinery_schema_history ORDER BY version, rowid",
         )
-        .map_err(|source| match Error::sqlite(doing, source) {
+        .map_err(|source| match sqlite_error(doing, source) {
             error if is_damage(&error) => error,
             error => damaged("the table has other columns".to_owned()).with_source(error),
         })?;

@@ -1,9 +1,9 @@
 //! Imports of the companion file run again: they add what came since and change nothing else.
 
-use crate::apply::resolved;
 use crate::catalog::Catalog;
 use crate::companion_rows::add_missing;
 use crate::connection;
+use crate::database_file::resolved;
 use crate::drift;
 use crate::effects::Writes;
 use crate::error::{Error, ErrorKind, Hint, Result};
@@ -11,6 +11,7 @@ use crate::event::{Event, Observer};
 use crate::history::History;
 use crate::lock::MigrationLock;
 use crate::plan::{Plan, Start};
+use crate::refusal::refusal;
 use crate::runs::Run;
 use crate::schema::{Difference, ObjectKind};
 use crate::schema_reader::SchemaReader;
@@ -61,7 +62,7 @@ pub fn import_again(catalog: &Catalog, settings: &Settings, observer: &dyn Obser
     strangers.retain(filled);
     if !strangers.is_empty() {
         let what = "somebody put triggers on the tables that are filled";
-        return Err(drift::refusal(what, &strangers, &settings.database));
+        return Err(refusal(what, &strangers, &settings.database));
     }
     let version = history.version();
     let run = Run::begin(settings, "tokens import", version, version);

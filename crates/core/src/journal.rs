@@ -2,8 +2,9 @@
 
 use rusqlite::{Connection, params};
 
-use crate::error::{Result, SqliteContext};
+use crate::error::Result;
 use crate::quote::identifier;
+use crate::sqlite_error::SqliteContext;
 
 /// Creates the journal. `id` is the record's key, so that the strategy's
 /// `WHERE id IN (SELECT id FROM migration_affected_records)` works as it stands.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 #[cfg(target_os = "linux")]
-use crate::connection::with_suffix;
+use crate::database_file::with_suffix;
 
 /// The processes that hold a lock on the file, or on its index of a write-ahead log, that keeps others out. It is not
 /// known of processes in other containers.

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use rusqlite::Connection;
 
 use crate::catalog::RowChangeKind;
-use crate::error::{Error, ErrorKind, Hint, Result, SqliteContext};
-use crate::quote::identifier;
+use crate::count::count_rows;
+use crate::error::{Error, ErrorKind, Hint, Result};
 use crate::schema::{ObjectKind, Snapshot};
 use crate::step::checks::Change;
 
@@ -28,20 +28,6 @@ pub fn count(connection: &Connection, schema: &Snapshot, tables: &BTreeSet<Strin
         }
     }
     Ok(counts)
-}
-
-/// The rows of one table.
-///
-/// # Errors
-/// When SQLite cannot read the table.
-pub fn count_rows(connection: &Connection, table: &str) -> Result<u64> {
-    connection
-        .query_row(
-            &format!("SELECT count(*) FROM {}", identifier(table)),
-            [],
-            |row| row.get(0),
-        )
-        .while_doing(format_args!("count the rows of {table}"))
 }
 
 /// Refuses a count that differs without a declaration.

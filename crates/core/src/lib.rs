@@ -71,3 +71,14 @@ pub mod whole_file;
 
 pub use naming::{Phase, Release, Target};
 pub use rusqlite;
+mod cause_of;
+pub mod count;
+pub mod database_file;
+mod dropped;
+pub mod loss;
+mod own_values;
+mod recorded_position;
+mod refusal;
+pub mod sqlite_error;
+mod unfinished;
+pub mod visible;

@@ -9,11 +9,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rusqlite::ErrorCode;
-use serde::{Deserialize, Serialize};
 
 use crate::clock::{self, timestamp};
 use crate::error::{Error, ErrorKind, Hint, IoContext, Result};
-use crate::event::{Event, Observer};
+use crate::event::{Event, Holder, Observer};
 use crate::kernel_locks;
 use crate::regular_file::{foreign_file, give_to_owner_of_folder, look_at_ours, open_ours};
 use crate::settings::Settings;
@@ -30,21 +29,6 @@ const ASK_AGAIN: Duration = Duration::from_secs(1);
 const MAX_HOLDER_BYTES: u64 = 4096;
 /// How that line begins.
 const HOLDER_BEGINS: &[u8] = b"{\"pid\":";
-
-/// Who holds the lock, as the holder wrote it into the file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Holder {
-    /// The process.
-    pub pid: u32,
-    /// The machine.
-    pub host: String,
-    /// Since when, in UTC.
-    pub since: String,
-    /// What it is doing.
-    pub command: String,
-    /// Which program.
-    pub tool: String,
-}
 
 /// The lock, held until dropped.
 #[derive(Debug)]

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
-use crate::error::{Result, SqliteContext};
+use crate::error::Result;
 use crate::open_watch::OpenWatch;
+use crate::sqlite_error::SqliteContext;
 use crate::transaction::let_writers_in;
 
 /// Rows of the first batch, before anything is known about the machine.

@@ -7,20 +7,22 @@ use rusqlite::Connection;
 
 use crate::adoption::{Adoption, AdoptionOptions};
 use crate::catalog::{Catalog, DataStep, Migration};
+use crate::count::count_rows;
 use crate::drift;
+use crate::drift::refuse_written_records;
+use crate::dropped;
 use crate::effects::{Effects, Forecast, Writes};
-use crate::error::{Error, ErrorKind, Hint, Result, SqliteContext};
+use crate::error::{Error, ErrorKind, Hint, Result};
 use crate::kept::Kept;
-use crate::ledger::count_rows;
 use crate::position::Position;
 use crate::quote::identifier;
-use crate::rollback::dropped;
+use crate::refusal::refusal;
 use crate::room::{Load, Room, Sizes};
 use crate::runs;
 use crate::schema::{Difference, Object, ObjectKind, Snapshot};
 use crate::settings::Settings;
+use crate::sqlite_error::SqliteContext;
 use crate::state::State;
-use crate::step::checks::refuse_written_records;
 use crate::time_zone::TimeZone;
 use crate::{expected, kept, tool_tables};
 
@@ -330,7 +332,7 @@ fn with_objects<'a>(schema: &'a Snapshot, objects: impl IntoIterator<Item = &'a 
 fn in_the_way(stem: &str, drift: &[Difference], database: &Path) -> Error {
     let what = format!("{stem} cannot run on this schema");
     if !drift.is_empty() {
-        return drift::refusal(&format!("{what}, which somebody changed"), drift, database);
+        return refusal(&format!("{what}, which somebody changed"), drift, database);
     }
     Error::new(ErrorKind::SchemaMismatch, what)
         .with_truth("An object of the operators' own is probably in its way. Nothing was changed.")

@@ -1,12 +1,8 @@
 //! Where a database stands in a catalog.
 
 use naming::Release;
-use rusqlite::Connection;
 
 use crate::catalog::Catalog;
-use crate::error::Result;
-use crate::history::History;
-use crate::schema_version;
 
 /// A version and the release that is complete at it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,26 +21,6 @@ impl Position {
             release: catalog.release_at(version),
         }
     }
-
-    /// The position of a database by its own records.
-    pub(crate) fn read(connection: &Connection) -> Result<Self> {
-        Ok(Self {
-            version: History::read(connection)?.map_or(0, |history| history.version()),
-            release: release(connection)?,
-        })
-    }
-
-    /// The same, of a database that is managed, even if nobody can tell its release; `None` of another.
-    pub(crate) fn read_managed(connection: &Connection) -> Result<Option<Self>> {
-        Ok(History::read(connection)?.map(|history| Self {
-            version: history.version(),
-            release: release(connection).unwrap_or_default(),
-        }))
-    }
-}
-
-fn release(connection: &Connection) -> Result<Option<Release>> {
-    Ok(schema_version::current(connection)?.and_then(|release| Release::parse(&release).ok()))
 }
 
 impl std::fmt::Display for Position {

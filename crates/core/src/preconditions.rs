@@ -7,11 +7,12 @@ use rusqlite::Connection;
 use crate::backup;
 use crate::catalog::Catalog;
 use crate::data::{self, SkippedRow};
-use crate::error::{Error, ErrorKind, Hint, Result, SqliteContext};
+use crate::error::{Error, ErrorKind, Hint, Result};
 use crate::event::{Event, Observer};
 use crate::pace;
 use crate::plan::Plan;
 use crate::settings::Settings;
+use crate::sqlite_error::SqliteContext;
 use crate::transaction::let_writers_in;
 
 /// Steps of SQLite between two looks at the clock.

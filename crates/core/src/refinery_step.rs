@@ -11,9 +11,10 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::catalog::Catalog;
 use crate::clock::timestamp;
-use crate::error::{Error, ErrorKind, Hint, Result, SqliteContext};
+use crate::error::{Error, ErrorKind, Hint, Result};
 use crate::history::as_refinery;
 use crate::settings::Settings;
+use crate::sqlite_error::{SqliteContext, sqlite_error};
 
 /// How refinery takes part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,10 +63,7 @@ pub(crate) fn run(
     match (outcome, within.failure) {
         (Ok(_), None) => {}
         (_, Some(source)) => {
-            return Err(Error::sqlite(
-                format_args!("run the statements of {stem}"),
-                source,
-            ));
+            return Err(sqlite_error(format_args!("run the statements of {stem}"), source));
         }
         (Err(source), None) => {
             return Err(

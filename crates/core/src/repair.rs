@@ -7,18 +7,20 @@ use naming::Release;
 use rusqlite::Connection;
 use serde::Serialize;
 
-use crate::apply::resolved;
 use crate::backup::{self, BackupFacts};
 use crate::catalog::Catalog;
-use crate::error::{Error, ErrorKind, Hint, Result, SqliteContext};
+use crate::database_file::resolved;
+use crate::error::{Error, ErrorKind, Hint, Result};
 use crate::event::Observer;
 use crate::history::History;
 use crate::lock::MigrationLock;
 use crate::position::Position;
-use crate::rollback::unfinished::Unfinished;
+use crate::recorded_position::recorded_position;
 use crate::runs::{self, Run};
 use crate::settings::{Settings, folder_of};
+use crate::sqlite_error::SqliteContext;
 use crate::transaction::WriteTransaction;
+use crate::unfinished::Unfinished;
 use crate::whole_file::{abandoned, remove_abandoned};
 use crate::{connection, kept, schema_version, tool_tables};
 
@@ -84,7 +86,7 @@ pub fn repair(
         return Ok(found);
     }
     let writer = connection::open_writer(&settings.database, settings.busy_timeout)?;
-    let at = Position::read(&writer)?;
+    let at = recorded_position(&writer)?;
     let run = Run::begin(settings, "repair", at.version, at.version);
     let name = run.name.clone();
     let secured = run.with_log(settings, observer, |run, observer| {

@@ -23,23 +23,24 @@ use in_place::Put;
 use serde::Serialize;
 
 use crate::backup::{
-    BEFORE_RESTORE, Backup, BackupFacts, Contents, Problem, ProblemKind, is_damage, read_contents,
-    space_needed, verify,
+    BEFORE_RESTORE, Backup, BackupFacts, Contents, Problem, ProblemKind, read_contents, space_needed, verify,
 };
 use crate::catalog::{Catalog, EntryCounts, Keep};
-use crate::connection::{FileState, SIDECARS, inspect, open_still, with_reader};
+use crate::connection::{open_still, with_reader};
+use crate::database_file::{FileState, SIDECARS, inspect};
 use crate::error::{Error, ErrorKind, Hint, Result};
 use crate::event::{Event, Observer};
 use crate::expected;
 use crate::failed_run::after_replacing;
 use crate::regular_file::make_folder;
-use crate::rollback::unfinished::Unfinished;
 use crate::room::Room;
 use crate::runs::{self, Run};
 use crate::schema::{ObjectKind, Snapshot};
 use crate::settings::{Settings, folder_of};
+use crate::sqlite_error::is_damage;
 use crate::state::State;
 use crate::step::millis;
+use crate::unfinished::Unfinished;
 use crate::whole_file::{WholeFile, remove_abandoned};
 
 /// How to restore.

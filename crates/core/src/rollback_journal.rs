@@ -2,7 +2,8 @@
 
 use rusqlite::{Connection, ToSql};
 
-use crate::connection::{open_writer, with_suffix};
+use crate::connection::open_writer;
+use crate::database_file::with_suffix;
 use crate::error::Result;
 use crate::event::Observer;
 use crate::lock::MigrationLock;

@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
-use crate::connection::{FileState, inspect};
+use crate::database_file::{FileState, inspect};
 use crate::disk::{require_space, same_file_system};
-use crate::error::{Result, SqliteContext};
+use crate::error::Result;
 use crate::settings::{Settings, folder_of};
+use crate::sqlite_error::SqliteContext;
 
 /// What is asked for besides: the tool's own rows, SQLite's index of a log, manifests, logs.
 const BESIDES: u64 = 1 << 20;

@@ -9,18 +9,38 @@ use serde::Serialize;
 
 use crate::catalog::Migration;
 use crate::cause::Cause;
+use crate::cause_of::cause_of;
 use crate::clock::{file_stamp, timestamp};
-use crate::connection::{FileState, inspect, open_writer, with_reader};
-use crate::error::{Error, ErrorKind, Hint, Result, SqliteContext};
+use crate::connection::{open_writer, with_reader};
+use crate::database_file::{FileState, inspect};
+use crate::error::{Error, ErrorKind, Hint, Result};
 use crate::event::{Event, Observer};
 use crate::failed_run::with_what_is_left;
 use crate::position::Position;
+use crate::recorded_position::recorded_position;
 use crate::run_log::RunLog;
 use crate::settings::Settings;
-use crate::step::StepOutcome;
+use crate::sqlite_error::{SqliteContext, sqlite_error};
 use crate::tool_tables;
 use crate::transaction::WriteTransaction;
 use crate::way_back::WayBack;
+
+/// What a step did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StepOutcome {
+    /// The migration's number.
+    pub version: u32,
+    /// The migration's name.
+    pub name: String,
+    /// From the first begin to the last commit, in milliseconds.
+    pub duration_ms: u64,
+    /// Rows that it changed.
+    pub rows_changed: u64,
+    /// Rows that it left as they were because they could not be converted.
+    pub rows_skipped: u64,
+    /// The longest time that one of its transactions held the write lock, in milliseconds.
+    pub max_lock_ms: u64,
+}
 
 /// One run of the tool that changes a database.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,7 +107,7 @@ impl Run {
             },
             run: self.name,
             error: failure.map(Error::kind),
-            cause: failure.map(|error| Cause::of(error, settings)),
+            cause: failure.map(|error| cause_of(error, settings)),
         });
         outcome
     }
@@ -100,7 +120,7 @@ impl Run {
                 return Ok(());
             }
             let (version, has_records) = with_reader(&settings.database, settings.busy_timeout, |reader| {
-                let version = Position::read(reader)?.version;
+                let version = recorded_position(reader)?.version;
                 Ok((version, tool_tables::exists(reader, tool_tables::RUNS)?))
             })?;
             self.to = version;
@@ -321,7 +341,7 @@ pub(crate) fn amend_steps(
 /// [`ErrorKind::Busy`] when others keep it locked: whoever waited for that need not wait again.
 pub(crate) fn version_of(settings: &Settings) -> Result<u32> {
     let position = with_reader(&settings.database, settings.busy_timeout, |reader| {
-        Position::read(reader)
+        recorded_position(reader)
     });
     match position {
         Err(error) if error.kind() == ErrorKind::Busy => Err(error),
@@ -423,7 +443,7 @@ pub fn read_steps(connection: &Connection) -> Result<Vec<RecordedStep>> {
 /// history; what SQLite refuses is told by its own code.
 pub(crate) fn unreadable(doing: &str, source: rusqlite::Error) -> Error {
     if source.sqlite_error_code().is_some() {
-        return Error::sqlite(doing, source);
+        return sqlite_error(doing, source);
     }
     Error::new(ErrorKind::HistoryDamaged, format!("cannot {doing}"))
         .with_truth("A row of the tool's own tables is not what the tool wrote.")

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-use crate::error::{Result, SqliteContext};
+use crate::error::Result;
 use crate::expected;
 use crate::schema::Snapshot;
+use crate::sqlite_error::SqliteContext;
 use crate::tool_tables;
 use crate::transaction::WriteTransaction;
 

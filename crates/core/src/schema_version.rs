@@ -4,7 +4,8 @@ use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use naming::Release;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::error::{Error, ErrorKind, Hint, Result, SqliteContext};
+use crate::error::{Error, ErrorKind, Hint, Result};
+use crate::sqlite_error::SqliteContext;
 use crate::tool_tables;
 
 /// The form of the strategy's `datetime('now')`, with a fraction so that releases of one second keep their

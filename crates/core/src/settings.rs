@@ -16,7 +16,7 @@ pub struct Settings {
     pub database: PathBuf,
     /// The companion file (the Bridge's token file), if there is to be one.
     pub companion: PathBuf,
-    /// The companion's format; the catalog has it, see [`resolved`](crate::apply::resolved).
+    /// The companion's format; the catalog has it, see [`resolved`](crate::database_file::resolved).
     pub companion_format: &'static dyn Companion,
     /// Where backups go.
     pub backup_dir: PathBuf,

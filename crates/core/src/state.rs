@@ -2,10 +2,11 @@
 
 use rusqlite::{Connection, OptionalExtension};
 
-use crate::error::{Result, SqliteContext};
+use crate::error::Result;
 use crate::expected;
 use crate::history::History;
 use crate::schema::Snapshot;
+use crate::sqlite_error::SqliteContext;
 use crate::{runs, schema_version, tool_tables};
 
 /// A database as one consistent read found it.

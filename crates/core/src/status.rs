@@ -5,18 +5,21 @@ use std::path::PathBuf;
 use naming::{Phase, Release};
 
 use crate::adoption::{Adoption, AdoptionOptions};
-use crate::apply::resolved;
 use crate::backup::{self, Backup};
 use crate::catalog::Catalog;
-use crate::connection::{self, FileState, Reader};
-use crate::error::{ErrorKind, Hint, Result, SqliteContext};
+use crate::connection::{self, Reader};
+use crate::database_file::FileState;
+use crate::database_file::{inspect, resolved};
+use crate::error::{ErrorKind, Hint, Result};
+use crate::event::Holder;
 use crate::kept::Kept;
-use crate::lock::{self, Holder};
+use crate::lock;
 use crate::position::Position;
 use crate::run_log::failure_of;
 use crate::runs::{self, RecordedRun};
 use crate::schema::Difference;
 use crate::settings::Settings;
+use crate::sqlite_error::SqliteContext;
 use crate::state::{Progress, State};
 use crate::{drift, expected, kept, kernel_locks};
 
@@ -159,7 +162,7 @@ fn unseen(catalog: &Catalog, settings: &Settings) -> Status {
 /// What the database itself tells.
 fn look(catalog: &Catalog, settings: &Settings) -> Result<Status> {
     let status = unseen(catalog, settings);
-    match connection::inspect(&settings.database)? {
+    match inspect(&settings.database)? {
         FileState::Missing => Ok(status),
         FileState::Empty => Ok(Status {
             presence: Presence::Empty,

@@ -17,42 +17,13 @@ use crate::event::{Event, Observer};
 use crate::history::History;
 use crate::plan::{Plan, Step};
 use crate::refinery_step::{self, Mode};
-use crate::runs::{self, Run, StepMeasures};
+use crate::runs::{self, Run, StepMeasures, StepOutcome};
 use crate::schema_reader::SchemaReader;
 use crate::settings::Settings;
+use crate::sqlite_error::SqliteContext;
 use crate::transaction::{WriteTransaction, let_writers_in};
 use crate::{drift, kept, schema_version, tool_tables};
 use checks::{Before, Change};
-
-/// What a step did.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct StepOutcome {
-    /// The migration's number.
-    pub version: u32,
-    /// The migration's name.
-    pub name: String,
-    /// From the first begin to the last commit, in milliseconds.
-    pub duration_ms: u64,
-    /// Rows that it changed.
-    pub rows_changed: u64,
-    /// Rows that it left as they were because they could not be converted.
-    pub rows_skipped: u64,
-    /// The longest time that one of its transactions held the write lock, in milliseconds.
-    pub max_lock_ms: u64,
-}
-
-impl StepOutcome {
-    fn new(step: &Step, measures: StepMeasures) -> Self {
-        Self {
-            version: step.version,
-            name: step.name.clone(),
-            duration_ms: measures.duration_ms,
-            rows_changed: measures.rows_changed,
-            rows_skipped: measures.rows_skipped,
-            max_lock_ms: measures.max_lock_ms,
-        }
-    }
-}
 
 /// What every step of a run works with.
 pub(crate) struct StepContext<'a> {
@@ -207,7 +178,7 @@ impl StepContext<'_> {
             &self.schemas,
             &self.change(step, &declared(migration)),
         )?;
-        Ok(StepOutcome::new(step, measures))
+        Ok(outcome_of(step, measures))
     }
 
     /// Puts back what earlier rollbacks of the migration kept, where that has to come before an import; what was revoked
@@ -281,6 +252,18 @@ fn declared(migration: &Migration) -> Vec<RowChange> {
         }));
     }
     row_changes
+}
+
+/// What the step did, by what was measured of it.
+fn outcome_of(step: &Step, measures: StepMeasures) -> StepOutcome {
+    StepOutcome {
+        version: step.version,
+        name: step.name.clone(),
+        duration_ms: measures.duration_ms,
+        rows_changed: measures.rows_changed,
+        rows_skipped: measures.rows_skipped,
+        max_lock_ms: measures.max_lock_ms,
+    }
 }
 
 /// Whole milliseconds, rounded up, so that something that took time never shows as 0.

@@ -4,10 +4,11 @@ use std::sync::LazyLock;
 
 use rusqlite::Connection;
 
-use crate::drift;
-use crate::error::{Result, SqliteContext};
+use crate::error::Result;
 use crate::quote::identifier;
+use crate::refusal::refusal;
 use crate::schema::{Difference, Object, ObjectKind, Snapshot, TableDefinition, diff};
+use crate::sqlite_error::SqliteContext;
 
 /// refinery's history of applied migrations.
 pub const HISTORY: &str = "refinery_schema_history";
@@ -216,7 +217,7 @@ pub(crate) fn refuse_foreign(connection: &Connection) -> Result<()> {
         return Ok(());
     }
     let what = "the tables that only this program writes are not as it made them";
-    Err(drift::refusal(
+    Err(refusal(
         what,
         &foreign,
         connection.path().unwrap_or_default().as_ref(),

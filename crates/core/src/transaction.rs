@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode};
 
-use crate::error::{Error, ErrorKind, Hint, Result, SqliteContext};
+use crate::error::{Error, ErrorKind, Hint, Result};
 use crate::schema_reader::SchemaReader;
+use crate::sqlite_error::{SqliteContext, sqlite_error};
 
 /// A write transaction. Rolled back when dropped before [`WriteTransaction::commit`].
 #[derive(Debug)]
@@ -49,7 +50,7 @@ impl<'a> WriteTransaction<'a> {
                     std::thread::sleep(Duration::from_millis(5));
                 }
                 Err(error) => {
-                    let error = Error::sqlite("take the write lock of the database", error);
+                    let error = sqlite_error("take the write lock of the database", error);
                     return Err(match error.kind() {
                         ErrorKind::Busy => error
                             .with_truth(format!(

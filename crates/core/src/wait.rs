@@ -4,9 +4,10 @@ use std::time::{Duration, Instant};
 
 use naming::Target;
 
-use crate::apply::in_real_place;
 use crate::catalog::Catalog;
-use crate::connection::{self, FileState};
+use crate::connection;
+use crate::database_file::FileState;
+use crate::database_file::{in_real_place, inspect};
 use crate::error::{Error, ErrorKind, Hint, Result};
 use crate::history::History;
 use crate::lock;
@@ -102,7 +103,7 @@ fn read(settings: &Settings, at_most: Duration) -> Result<Option<History>> {
     // However little time is left, a server that is just writing does not keep the answer back.
     let timeout = at_most.clamp(settings.for_a_glance().busy_timeout, settings.busy_timeout);
     let path = &settings.database;
-    match connection::inspect(path)? {
+    match inspect(path)? {
         FileState::Missing | FileState::Empty => Ok(None),
         FileState::Database { .. } => connection::with_reader(path, timeout, |reader| History::read(reader)),
     }

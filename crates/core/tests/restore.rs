@@ -17,7 +17,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bridge_migrate_core::backup::{Backup, State, find, list, verify};
-use bridge_migrate_core::connection::{create_writer, open_still, open_writer, with_reader, with_suffix};
+use bridge_migrate_core::connection::{create_writer, open_still, open_writer, with_reader};
+use bridge_migrate_core::database_file::with_suffix;
 use bridge_migrate_core::error::{ErrorKind, Result};
 use bridge_migrate_core::event::{Event, Observer, Silent};
 use bridge_migrate_core::restore::{

@@ -113,7 +113,7 @@ impl Place {
 
     /// A file beside the database, named after it.
     pub fn beside(&self, suffix: &str) -> PathBuf {
-        bridge_migrate_core::connection::with_suffix(&self.settings.database, suffix)
+        bridge_migrate_core::database_file::with_suffix(&self.settings.database, suffix)
     }
 }
 

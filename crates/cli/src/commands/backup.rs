@@ -3,8 +3,8 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use bridge_migrate_core::apply::resolved;
 use bridge_migrate_core::backup::{self, BackupFacts, PruneOptions};
+use bridge_migrate_core::database_file::resolved;
 use bridge_migrate_core::error::{Error, ErrorKind, Hint, Result};
 use bridge_migrate_core::history::History;
 use bridge_migrate_core::runs::read_runs;

@@ -1,6 +1,6 @@
 //! `history`: what was applied, when, by whom, how long, with which tool.
 
-use bridge_migrate_core::apply::resolved;
+use bridge_migrate_core::database_file::resolved;
 use bridge_migrate_core::run_log::with_failures;
 use bridge_migrate_core::runs::{read_runs, read_steps};
 

@@ -1,6 +1,6 @@
 //! `kept list`, `reclaim` and `prune`: what rollbacks dropped and kept.
 
-use bridge_migrate_core::apply::resolved;
+use bridge_migrate_core::database_file::resolved;
 use bridge_migrate_core::kept::{self, PruneOptions};
 
 use super::backup::parse_age;

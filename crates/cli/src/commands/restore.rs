@@ -2,8 +2,8 @@
 
 use std::ffi::OsString;
 
-use bridge_migrate_core::apply::resolved;
 use bridge_migrate_core::backup::{self, BackupFacts};
+use bridge_migrate_core::database_file::resolved;
 use bridge_migrate_core::lock::MigrationLock;
 use bridge_migrate_core::restore::{RestoreOptions, refuse_foreign, restore};
 

@@ -5,9 +5,10 @@ use std::path::Path;
 
 use bridge_migrate_core::catalog::Catalog;
 use bridge_migrate_core::connection::Reader;
-use bridge_migrate_core::error::{Error, ErrorKind, Hint, Result, SqliteContext};
+use bridge_migrate_core::error::{Error, ErrorKind, Hint, Result};
 use bridge_migrate_core::position::Position;
 use bridge_migrate_core::schema::{Snapshot, diff, mermaid};
+use bridge_migrate_core::sqlite_error::SqliteContext;
 use bridge_migrate_core::state::State;
 use bridge_migrate_core::{Target, connection, expected};
 

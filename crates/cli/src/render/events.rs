@@ -124,7 +124,7 @@ mod tests {
     use std::path::PathBuf;
 
     use anstream::adapter::strip_str;
-    use bridge_migrate_core::lock::Holder;
+    use bridge_migrate_core::event::Holder;
 
     use super::*;
 

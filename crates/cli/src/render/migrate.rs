@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use bridge_migrate_core::step::StepOutcome;
+use bridge_migrate_core::runs::StepOutcome;
 use serde::Serialize;
 
 use super::adoption::AdoptionReport;

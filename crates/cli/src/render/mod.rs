@@ -27,7 +27,7 @@ pub(crate) mod wait;
 use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
-use bridge_migrate_core::quote::visible;
+use bridge_migrate_core::visible::visible;
 
 /// What a line is about, at its beginning.
 pub(crate) const LABEL: Style = Style::new().dimmed();

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use bridge_migrate_core::catalog::EntryCounts;
-use bridge_migrate_core::rollback::{Loss, RollbackOutcome, RollbackPlan, Strategy};
-use bridge_migrate_core::step::StepOutcome;
+use bridge_migrate_core::loss::Loss;
+use bridge_migrate_core::rollback::{RollbackOutcome, RollbackPlan, Strategy};
+use bridge_migrate_core::runs::StepOutcome;
 use bridge_migrate_core::undo::Conflict;
 use serde::Serialize;
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use bridge_migrate_core::lock::Holder;
+use bridge_migrate_core::event::Holder;
 use bridge_migrate_core::runs::RecordedRun;
 use bridge_migrate_core::schema::Difference;
 use serde::{Serialize, Serializer};

@@ -11,7 +11,9 @@ use crate::digest::{FileDigest, digest_file};
 use crate::error::{Error, ErrorKind, Hint, IoContext, Result, shell_quote};
 use crate::event::{Activity, Event, Observer};
 use crate::position::Position;
+use crate::recorded_position::managed_position;
 use crate::settings::folder_of;
+use crate::sqlite_error::{is_damage, sqlite_error};
 
 /// Lines that a damaged database may say about its damage.
 const MAX_DAMAGE_LINES: usize = 10;
@@ -59,7 +61,7 @@ pub(crate) fn check_copy(
     let count = || {
         let copy = open_still(path)?;
         // Whether its history is sound is not asked here: a backup has what was there.
-        let position = Position::read_managed(&copy).ok().flatten();
+        let position = managed_position(&copy).ok().flatten();
         Ok((read_contents(&copy)?, position))
     };
     let put_on_disk = || sync.map(File::sync_all).transpose();
@@ -112,7 +114,7 @@ fn look_for_damage(path: &Path, depth: Depth) -> Result<Vec<String>> {
         let lines: rusqlite::Result<Vec<String>> = copy
             .prepare(&format!("PRAGMA {pragma}({MAX_DAMAGE_LINES})"))
             .and_then(|mut check| check.query_map([], |row| row.get(0))?.collect());
-        lines.map_err(|source| Error::sqlite(format_args!("check {}", path.display()), source))
+        lines.map_err(|source| sqlite_error(format_args!("check {}", path.display()), source))
     };
     match look() {
         Ok(lines) if lines == ["ok"] => Ok(Vec::new()),
@@ -150,10 +152,6 @@ fn unread(path: &Path, error: Error) -> Error {
     Error::new(error.kind(), format!("cannot read {}", path.display()))
         .with_hint(Hint::shell(list))
         .with_source(error)
-}
-
-pub(crate) fn is_damage(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::NotADatabase)
 }
 
 fn describe(error: &Error) -> String {

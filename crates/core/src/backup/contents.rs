@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Result, SqliteContext};
+use crate::error::Result;
 use crate::quote::identifier;
+use crate::sqlite_error::SqliteContext;
 
 /// Header and row counts of a database.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

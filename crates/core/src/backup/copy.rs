@@ -18,13 +18,13 @@ use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, Transaction};
 
 use super::names::lossy_name;
-use crate::connection::{
-    FileState, begin_reading, has_hot_journal, inspect, open_writer, with_reader, with_suffix,
-};
-use crate::error::{Error, ErrorKind, IoContext, Result, SqliteContext};
+use crate::connection::{begin_reading, open_writer, with_reader};
+use crate::database_file::{FileState, has_hot_journal, inspect, with_suffix};
+use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::event::{Activity, Event, Observer, Silent};
 use crate::raw_file::{RawFile, read_at};
 use crate::settings::Settings;
+use crate::sqlite_error::{SqliteContext, sqlite_error};
 use crate::whole_file::WholeFile;
 
 /// Copied between two looks at the clock.
@@ -359,7 +359,7 @@ fn copy_pages(
     }
     drop(snapshot);
     copy.close()
-        .map_err(|(_, source)| Error::sqlite(doing(), source))?;
+        .map_err(|(_, source)| sqlite_error(doing(), source))?;
     finished(database, observer);
     Ok(started.elapsed())
 }

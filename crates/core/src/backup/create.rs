@@ -15,7 +15,7 @@ use super::names::{Names, Stamp, lossy_name};
 use super::{Backup, State};
 use crate::beside::Beside;
 use crate::clock::{self, timestamp};
-use crate::connection::{FileState, inspect, with_suffix};
+use crate::database_file::{FileState, inspect, with_suffix};
 use crate::digest::{FileDigest, digest_file};
 use crate::disk::require_space;
 use crate::error::{Error, ErrorKind, Hint, IoContext, Result};

@@ -9,7 +9,7 @@ use super::companion::flaw_of;
 use super::manifest::Manifest;
 use super::names::{MANIFEST_SUFFIX, Meaning, Stamp, file_name, lossy_name, meaning, stamp_of};
 use super::{Backup, State};
-use crate::connection::with_suffix;
+use crate::database_file::with_suffix;
 use crate::error::{Error, ErrorKind, Hint, IoContext, Result};
 use crate::settings::{Settings, folder_of};
 

@@ -16,7 +16,7 @@ mod verify;
 
 use std::path::PathBuf;
 
-pub(crate) use check::{is_damage, unread_page};
+pub(crate) use check::unread_page;
 pub use companion::{COMPANION_LIMIT, read_companion};
 pub use contents::Contents;
 pub(crate) use contents::read_contents;

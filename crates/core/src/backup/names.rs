@@ -7,6 +7,7 @@ use std::path::Path;
 use chrono::{DateTime, NaiveDateTime, Utc};
 use serde::{Serialize, Serializer};
 
+use crate::database_file::SIDECARS;
 use crate::error::{Error, ErrorKind, Result};
 use crate::settings::Settings;
 
@@ -114,7 +115,7 @@ pub(super) fn meaning(database: &OsStr, name: &OsStr) -> Option<Meaning> {
     let Ok(rest) = std::str::from_utf8(rest) else {
         return Some(Meaning::Foreign);
     };
-    let sidecar = crate::connection::SIDECARS
+    let sidecar = crate::database_file::SIDECARS
         .iter()
         .any(|suffix| rest.ends_with(suffix));
     if sidecar {

@@ -10,7 +10,8 @@ use serde::Serialize;
 
 use crate::apply;
 use crate::catalog::Catalog;
-use crate::connection::{self, FileState, Reader};
+use crate::connection::{self, Reader};
+use crate::database_file::{FileState, inspect, resolved};
 use crate::error::{Error, Hint, Result};
 use crate::finding::{Finding, Severity};
 use crate::plan::{Plan, PlanOptions};
@@ -108,11 +109,8 @@ pub fn checklist(
     settings: &Settings,
     oldest_server: Option<(u32, u32)>,
 ) -> Result<Checklist> {
-    let settings = &apply::resolved(catalog, settings)?;
-    let is_database = matches!(
-        connection::inspect(&settings.database),
-        Ok(FileState::Database { .. })
-    );
+    let settings = &resolved(catalog, settings)?;
+    let is_database = matches!(inspect(&settings.database), Ok(FileState::Database { .. }));
     let answer = |settings: &Settings, reader: Option<&Reader>| {
         let plan = apply::plan(catalog, settings, PlanOptions::default());
         let look = Look {

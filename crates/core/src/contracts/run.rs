@@ -10,12 +10,13 @@ use super::reach::{acting_children, reach, replaces, target};
 use super::replace::{reset_columns, unknown_columns};
 use super::{Breach, ContractStatement, statements_of};
 use crate::catalog::Catalog;
-use crate::error::{Error, ErrorKind, Hint, Result, SqliteContext};
+use crate::count::count_rows;
+use crate::error::{Error, ErrorKind, Hint, Result};
 use crate::expected;
 use crate::finding::{Finding, Severity};
-use crate::ledger::count_rows;
 use crate::schema::token::tokenize;
 use crate::schema::{ObjectKind, Snapshot, TableDefinition, TableDetail};
+use crate::sqlite_error::SqliteContext;
 
 /// Runs every statement of `release` on a database at `version`, empty or populated, in a transaction that is
 /// rolled back, and says what broke and what silently changed. What the migrations since that release allow

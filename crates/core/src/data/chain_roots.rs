@@ -11,8 +11,9 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::{Batch, BatchOutcome};
 use crate::catalog::ChainRoots;
-use crate::error::{Error, ErrorKind, Result, SqliteContext};
+use crate::error::{Error, ErrorKind, Result};
 use crate::quote::identifier;
+use crate::sqlite_error::SqliteContext;
 
 pub(super) fn forward(step: &ChainRoots, batch: &mut Batch<'_>) -> Result<BatchOutcome> {
     let state = match batch.cursor {

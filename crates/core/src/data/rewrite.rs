@@ -5,8 +5,9 @@ use rusqlite::{Connection, params};
 
 use super::{Batch, BatchOutcome, SkippedRow, key_text, parse_cursor};
 use crate::catalog::{Rewrite, Rewritten};
-use crate::error::{Error, ErrorKind, Result, SqliteContext};
+use crate::error::{Error, ErrorKind, Result};
 use crate::quote::identifier;
+use crate::sqlite_error::SqliteContext;
 use crate::time_zone::TimeZone;
 
 pub(super) fn forward(step: &Rewrite, batch: &mut Batch<'_>) -> Result<BatchOutcome> {

@@ -8,12 +8,13 @@ use serde::Serialize;
 
 use crate::catalog::Catalog;
 use crate::connection::{self, Reader};
-use crate::error::{Result, SqliteContext};
+use crate::error::Result;
 use crate::expected;
 use crate::history;
 use crate::quote::identifier;
 use crate::schema::{Fingerprint, ObjectKind, Snapshot};
 use crate::settings::Settings;
+use crate::sqlite_error::SqliteContext;
 use crate::tool_tables;
 use crate::way_back::WayBack;
 

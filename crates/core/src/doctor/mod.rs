@@ -13,11 +13,11 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::apply::resolved;
 use crate::backup::{self, file_name};
 use crate::catalog::Catalog;
 use crate::clock::timestamp;
 use crate::connection::with_reader;
+use crate::database_file::{SIDECARS, resolved};
 use crate::disk;
 use crate::error::{Error, ErrorKind, Hint, IoContext, Result};
 use crate::event::Observer;
@@ -266,10 +266,10 @@ fn files(settings: &Settings) -> Files {
         database: backup::lossy_name(&settings.database),
         database_bytes: bytes(&settings.database),
         mode: mode(&settings.database),
-        sidecars: crate::connection::SIDECARS
+        sidecars: crate::database_file::SIDECARS
             .into_iter()
             .filter_map(|suffix| {
-                let sidecar = crate::connection::with_suffix(&settings.database, suffix);
+                let sidecar = crate::database_file::with_suffix(&settings.database, suffix);
                 Some((suffix, bytes(&sidecar)?))
             })
             .collect(),

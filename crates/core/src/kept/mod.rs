@@ -15,11 +15,12 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, params};
 use serde::Serialize;
 
-use crate::apply::in_real_place;
 use crate::connection;
-use crate::error::{Error, ErrorKind, Hint, IoContext, Result, SqliteContext};
+use crate::database_file::in_real_place;
+use crate::error::{Error, ErrorKind, Hint, IoContext, Result};
 use crate::history::History;
 use crate::settings::Settings;
+use crate::sqlite_error::SqliteContext;
 use crate::tool_tables;
 
 pub use prune::{PruneOptions, Pruned, prune};

@@ -3,8 +3,8 @@
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params_from_iter};
 
+use crate::own_values::is_not_default;
 use crate::quote::identifier;
-use crate::rollback::is_not_default;
 use crate::schema::{Hidden, TableDetail};
 
 use super::file::KeptFile;

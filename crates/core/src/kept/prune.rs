@@ -5,16 +5,18 @@ use std::collections::BTreeMap;
 use chrono::Duration;
 use serde::Serialize;
 
-use crate::apply::in_real_place;
 use crate::clock::timestamp;
 use crate::connection;
-use crate::error::{Error, ErrorKind, Hint, IoContext, Result, SqliteContext};
+use crate::database_file::in_real_place;
+use crate::error::{Error, ErrorKind, Hint, IoContext, Result};
 use crate::event::Observer;
 use crate::lock::MigrationLock;
+use crate::loss::Loss;
 use crate::position::Position;
-use crate::rollback::Loss;
+use crate::recorded_position::recorded_position;
 use crate::runs::Run;
 use crate::settings::Settings;
+use crate::sqlite_error::SqliteContext;
 use crate::transaction::WriteTransaction;
 use crate::whole_file::sync_folder_of;
 
@@ -71,7 +73,7 @@ pub fn prune(settings: &Settings, options: &PruneOptions, observer: &dyn Observe
     let _lock = MigrationLock::take(settings, "kept prune", observer)?;
     let mut chosen = look()?;
     let writer = connection::open_writer(&settings.database, settings.busy_timeout)?;
-    let at = Position::read(&writer)?;
+    let at = recorded_position(&writer)?;
     let run = Run::begin(settings, "kept prune", at.version, at.version);
     let name = run.name.clone();
     run.with_log(settings, observer, |run, _| {

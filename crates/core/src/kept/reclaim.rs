@@ -7,21 +7,22 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, params};
 use serde::Serialize;
 
-use crate::apply::in_real_place;
 use crate::clock::timestamp;
 use crate::connection;
 use crate::data::key_text;
-use crate::error::{Error, ErrorKind, Hint, Result, SqliteContext};
+use crate::database_file::in_real_place;
+use crate::error::{Error, ErrorKind, Hint, Result};
 use crate::event::{Activity, Event, Observer};
 use crate::lock::MigrationLock;
 use crate::pace::Pace;
-use crate::position::Position;
-use crate::rollback::unfinished::Unfinished;
+use crate::recorded_position::recorded_position;
 use crate::rollback_journal::{RollbackJournal, remove_left};
 use crate::room::{Room, Sizes};
 use crate::runs::Run;
 use crate::schema_reader::SchemaReader;
 use crate::settings::Settings;
+use crate::sqlite_error::SqliteContext;
+use crate::unfinished::Unfinished;
 
 use super::file::{KeptFile, contents};
 use super::place::{Fate, Parents, Place};
@@ -124,7 +125,7 @@ pub fn reclaim(settings: &Settings, files: &[String], observer: &dyn Observer) -
     if nothing_left(&writer)? {
         return Ok(Reclaimed::default());
     }
-    let at = Position::read(&writer)?;
+    let at = recorded_position(&writer)?;
     let run = Run::begin(settings, "kept reclaim", at.version, at.version);
     run.with_log(settings, observer, |run, log| {
         take_back(settings, &writer, files, run, log)
@@ -160,7 +161,7 @@ pub(crate) fn take_back(
     run: &Run,
     observer: &dyn Observer,
 ) -> Result<Reclaimed> {
-    let position = Position::read(writer)?;
+    let position = recorded_position(writer)?;
     let at = position.version;
     room(settings, writer)?.require(settings, "taking back what was kept")?;
     let all = wanted(writer, settings, files)?;
@@ -420,7 +421,7 @@ impl<'a> Pass<'a> {
             stay: BTreeSet::new(),
         };
         // As the database is now, under the write lock.
-        let now = Position::read(self.writer)?.version;
+        let now = recorded_position(self.writer)?.version;
         if now != self.at {
             return Err(Error::new(
                 ErrorKind::Busy,

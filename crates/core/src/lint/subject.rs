@@ -9,9 +9,10 @@ use super::statement::Statement;
 use super::{Place, scratch};
 use crate::catalog::{Catalog, Migration};
 use crate::effects::Effects;
-use crate::error::{Result, SqliteContext};
+use crate::error::Result;
 use crate::expected;
 use crate::schema::{Object, ObjectKind, Snapshot, TableDefinition, TableDetail};
+use crate::sqlite_error::SqliteContext;
 
 /// One migration with its statements, what they do, and the schema before and after them.
 pub(super) struct Subject<'a> {

@@ -9,13 +9,14 @@ use serde::Serialize;
 
 use crate::catalog::Catalog;
 use crate::connection::percent_encoded;
+use crate::count::count_rows;
 use crate::data::key_text;
-use crate::error::{Result, SqliteContext};
+use crate::error::Result;
 use crate::expected;
-use crate::ledger::count_rows;
+use crate::own_values::is_not_default;
 use crate::quote::identifier;
-use crate::rollback::is_not_default;
 use crate::schema::{Hidden, ObjectKind, Snapshot, TableDefinition, TableDetail};
+use crate::sqlite_error::SqliteContext;
 
 /// Samples of a column.
 const SAMPLES: usize = 5;

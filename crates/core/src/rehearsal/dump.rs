@@ -6,9 +6,10 @@ use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 use sha2::{Digest, Sha256};
 
-use crate::error::{Result, SqliteContext};
+use crate::error::Result;
 use crate::quote::identifier;
 use crate::schema::{Hidden, ObjectKind, Snapshot, TableDefinition, TableDetail};
+use crate::sqlite_error::SqliteContext;
 
 /// What is compared: tables and their columns.
 pub(super) type Extent = BTreeMap<String, Vec<String>>;

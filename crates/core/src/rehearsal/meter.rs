@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::connection::with_suffix;
+use crate::database_file::with_suffix;
 use crate::event::{Event, Observer};
 
 /// Between two looks at the files. A journal lives as long as a transaction, so one that is shorter than this

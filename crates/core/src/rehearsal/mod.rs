@@ -20,11 +20,13 @@ pub use meter::{LeftRow, Measures};
 pub use outcome::{Rehearsal, RehearsedStep, SmokeTest, TableShape};
 
 use crate::adoption::AdoptionOptions;
-use crate::apply::{self, resolved};
+use crate::apply;
 use crate::backup;
 use crate::catalog::Catalog;
 use crate::clock::timestamp;
-use crate::connection::{FileState, inspect, open_writer};
+use crate::connection::open_writer;
+use crate::database_file::resolved;
+use crate::database_file::{FileState, inspect};
 use crate::drift;
 use crate::error::{Error, ErrorKind, Hint, Result};
 use crate::event::{Event, Observer, Stage};

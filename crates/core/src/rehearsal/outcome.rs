@@ -10,11 +10,12 @@ use super::changes::TableChange;
 use super::check::{Check, CheckOutcome};
 use super::meter::{LeftRow, Measures};
 use crate::adoption::Adoption;
-use crate::error::{Result, SqliteContext};
+use crate::error::Result;
 use crate::expected;
 use crate::finding::Finding;
 use crate::position::Position;
 use crate::schema::{Difference, ObjectKind, TableDetail};
+use crate::sqlite_error::SqliteContext;
 
 /// What a rehearsal showed.
 #[derive(Debug)]

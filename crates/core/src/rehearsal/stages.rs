@@ -16,11 +16,12 @@ use crate::apply::{MigrateOptions, migrate};
 use crate::catalog::Catalog;
 use crate::connection::open_writer;
 use crate::contracts;
-use crate::error::{Error, Result, SqliteContext};
+use crate::error::{Error, Result};
 use crate::event::{Event, Observer, Stage};
 use crate::plan::{Plan, PlanOptions, Start};
 use crate::rollback::{RollbackOptions, Strategy, rollback};
 use crate::schema::{Difference, diff};
+use crate::sqlite_error::SqliteContext;
 
 /// What the stages saw.
 #[derive(Default)]

@@ -18,9 +18,10 @@ use crate::backup::{Backup, COMPANION_LIMIT, file_name, read_companion};
 use crate::catalog::{EntryCounts, Keep, Merged, Side, TableRows};
 use crate::companion_rows::{self, put, take};
 use crate::connection::{open_still, open_writer};
-use crate::error::{Error, ErrorKind, Hint, IoContext, Result, SqliteContext};
+use crate::error::{Error, ErrorKind, Hint, IoContext, Result};
 use crate::regular_file;
 use crate::settings::{Settings, folder_of};
+use crate::sqlite_error::SqliteContext;
 use crate::transaction::WriteTransaction;
 use crate::whole_file::{Publication, WholeFile};
 

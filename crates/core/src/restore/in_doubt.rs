@@ -4,10 +4,12 @@ use std::path::Path;
 
 use super::again;
 use super::same_pages::same_pages;
-use crate::connection::{FileState, begin_reading, inspect, open_writer};
-use crate::error::{Error, Result, SqliteContext};
+use crate::connection::{begin_reading, open_writer};
+use crate::database_file::{FileState, inspect};
+use crate::error::{Error, Result};
 use crate::failed_run::after_replacing;
 use crate::settings::Settings;
+use crate::sqlite_error::SqliteContext;
 
 /// What stands at the database's path.
 enum Standing {

@@ -18,19 +18,19 @@ use super::same_pages::same_pages;
 use super::secure::{self, Copied};
 use super::{Secured, again};
 use crate::backup::{
-    BackupFacts, Contents, Draft, differing_rows, is_damage, lossy_name, read_contents, take_log_into_file,
+    BackupFacts, Contents, Draft, differing_rows, lossy_name, read_contents, take_log_into_file,
 };
 use crate::beside::Beside;
-use crate::connection::{
-    begin_reading, open_over_damage, open_still, open_writer, percent_encoded, see_content,
-};
+use crate::connection::{begin_reading, open_over_damage, open_still, open_writer, percent_encoded, see_content};
 use crate::disk::{require_space, size};
-use crate::error::{Error, ErrorKind, Hint, IoContext, Result, SqliteContext};
+use crate::error::{Error, ErrorKind, Hint, IoContext, Result};
 use crate::event::{Activity, Event, Observer, Silent};
 use crate::failed_run::after_replacing;
 use crate::raw_file::read_at;
 use crate::regular_file;
 use crate::settings::{Settings, folder_of};
+use crate::sqlite_error::is_damage;
+use crate::sqlite_error::{SqliteContext, sqlite_error};
 use crate::whole_file::WholeFile;
 
 /// The page cache in KiB: as large as flat memory allows.
@@ -396,7 +396,7 @@ impl Write<'_, '_> {
                     ))
                     .with_hint(Hint::tool(["status"])));
                 }
-                Err(source) => return Err(Error::sqlite(&self.doing, source)),
+                Err(source) => return Err(sqlite_error(&self.doing, source)),
             }
         }
     }
@@ -430,7 +430,7 @@ impl Write<'_, '_> {
         match self.backup.step(pages) {
             Ok(StepResult::Done | StepResult::More) => Ok(()),
             Ok(_) => Err(Error::new(ErrorKind::Busy, format!("cannot {}", self.doing))),
-            Err(source) => Err(Error::sqlite(&self.doing, source)),
+            Err(source) => Err(sqlite_error(&self.doing, source)),
         }
     }
 }

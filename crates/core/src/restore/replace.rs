@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::secure::{self, Copied};
 use crate::backup::lossy_name;
-use crate::connection::{SIDECARS, with_suffix};
+use crate::database_file::{SIDECARS, with_suffix};
 use crate::digest::digest_file;
 use crate::error::{Error, ErrorKind, Hint, IoContext, Result};
 use crate::event::Observer;

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::path::Path;
 
-use crate::connection::with_suffix;
+use crate::database_file::with_suffix;
 use crate::error::{IoContext, Result};
 use crate::raw_file::{RawFile, read_at};
 use crate::regular_file;

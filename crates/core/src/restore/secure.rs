@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::Secured;
 use super::same_pages::same_bytes;
 use crate::backup::{Stamp, file_name};
-use crate::connection::with_suffix;
+use crate::database_file::with_suffix;
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::raw_file::RawFile;
 use crate::settings::Settings;

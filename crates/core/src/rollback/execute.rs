@@ -7,27 +7,29 @@ use rusqlite::{Connection, params};
 
 use crate::catalog::{Catalog, RowChange, RowChangeKind};
 use crate::clock::timestamp;
-use crate::error::{Error, ErrorKind, Hint, Reached, Result, SqliteContext};
+use crate::error::{Error, ErrorKind, Hint, Reached, Result};
 use crate::event::{Activity, Event, Observer};
 use crate::history::History;
 use crate::pace::Pace;
 use crate::quote::identifier;
 use crate::runs::Run;
+use crate::runs::StepOutcome;
 use crate::schema_reader::SchemaReader;
 use crate::schema_version;
 use crate::settings::Settings;
+use crate::sqlite_error::SqliteContext;
 use crate::state::Progress;
 use crate::step::checks::{Before, Change};
-use crate::step::{StepOutcome, millis};
+use crate::step::millis;
 use crate::transaction::WriteTransaction;
 use crate::undo::Conflict;
 use crate::undo::records::{self, Fate, JournalReader, Selection};
 use crate::way_back::WayBack;
 
-use super::dropped::Dropped;
 use super::kept;
 use super::plan::{RollbackPlan, position};
 use super::steps::StepBack;
+use crate::dropped::Dropped;
 
 /// Conflicts that an outcome lists.
 const LISTED: usize = 1000;

@@ -9,17 +9,18 @@ use rusqlite::{Connection, params, params_from_iter};
 
 use crate::clock::{file_stamp, timestamp};
 use crate::connection::{create_writer, open_still};
-use crate::error::{Error, ErrorKind, Result, SqliteContext};
+use crate::error::{Error, ErrorKind, Result};
 use crate::kept::{Borrowed, Kept};
 use crate::quote::identifier;
 use crate::runs::Run;
 use crate::schema::{Hidden, TableDetail};
 use crate::settings::Settings;
+use crate::sqlite_error::SqliteContext;
 use crate::whole_file::{Publication, WholeFile};
 
-use super::dropped::Dropped;
-use super::losses::is_not_default;
 use super::steps::StepBack;
+use crate::dropped::Dropped;
+use crate::own_values::is_not_default;
 
 const CREATE: &str = "\
 CREATE TABLE contents (

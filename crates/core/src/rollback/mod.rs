@@ -1,6 +1,5 @@
 //! `rollback`: takes a database back to an earlier version, in the way that loses least.
 
-pub(crate) mod dropped;
 mod execute;
 mod kept;
 mod losses;
@@ -8,7 +7,6 @@ mod plan;
 mod point;
 mod since;
 mod steps;
-pub(crate) mod unfinished;
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -17,31 +15,31 @@ use naming::Target;
 use serde::Serialize;
 
 use crate::adoption::AdoptionOptions;
-use crate::apply::resolved;
 use crate::backup::{self, Backup, BackupFacts, Manifest};
 use crate::catalog::{Catalog, EntryCounts, Keep};
-use crate::error::{Error, ErrorKind, Hint, Result, SqliteContext};
+use crate::database_file::resolved;
+use crate::error::{Error, ErrorKind, Hint, Result};
 use crate::event::{Event, Observer};
 use crate::failed_run::after_replacing;
 use crate::history::History;
 use crate::lock::MigrationLock;
+use crate::loss::Loss;
 use crate::plan::{self as way_up, PlanOptions, Start};
 use crate::position::Position;
 use crate::restore::{self, Decision, RestoreOptions, RestoreOutcome};
 use crate::rollback_journal::{RollbackJournal, remove_left};
 use crate::runs::Run;
+use crate::runs::StepOutcome;
 use crate::settings::Settings;
-use crate::step::StepOutcome;
+use crate::sqlite_error::SqliteContext;
 use crate::transaction::WriteTransaction;
 use crate::undo::Conflict;
 use crate::{adopt, connection};
 
-pub use losses::Loss;
-pub(crate) use losses::is_not_default;
+use crate::unfinished::Unfinished;
 pub use plan::{Alternative, RollbackPlan};
 use plan::{Weigh, changed_meanwhile};
 pub use steps::StepBack;
-use unfinished::Unfinished;
 
 /// How to go back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

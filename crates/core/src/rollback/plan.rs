@@ -8,6 +8,7 @@ use crate::backup::{self, Backup};
 use crate::catalog::{Catalog, EntryCounts, Keep};
 use crate::error::{Error, ErrorKind, Hint, Result};
 use crate::history::History;
+use crate::loss::Loss;
 use crate::position::Position;
 use crate::restore::CompanionPart;
 use crate::room::{Load, Room};
@@ -16,7 +17,6 @@ use crate::settings::Settings;
 use crate::state::State;
 use crate::way_back::WayBack;
 
-use super::losses::Loss;
 use super::steps::{self, Imported, StepBack};
 use super::{RollbackOptions, Strategy, point, since};
 

@@ -8,11 +8,11 @@ use crate::backup::{self, Backup, Manifest};
 use crate::catalog::Keep;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Silent;
+use crate::loss::Loss;
 use crate::position::Position;
 use crate::runs;
 use crate::settings::Settings;
 
-use super::losses::Loss;
 use super::plan::{reason, unless_unreadable};
 use super::steps::Imported;
 use super::{Strategy, since};

@@ -9,15 +9,16 @@ use rusqlite::{Connection, Row, Rows};
 use crate::backup::Backup;
 use crate::catalog::Keep;
 use crate::connection::open_still;
-use crate::error::{Result, SqliteContext};
+use crate::count::count_rows;
+use crate::error::Result;
 use crate::expected;
-use crate::ledger::count_rows;
+use crate::loss::Loss;
 use crate::quote::identifier;
 use crate::restore::{CompanionChange, CompanionPart};
 use crate::schema::{Hidden, ObjectKind, TableDetail};
 use crate::settings::Settings;
+use crate::sqlite_error::SqliteContext;
 
-use super::losses::Loss;
 use super::steps::Imported;
 
 /// Rows that were added, changed and removed since.
@@ -83,10 +84,10 @@ fn of_added_columns(
     reader: &Connection,
     by_migrations: &BTreeSet<String>,
 ) -> Result<Vec<Loss>> {
-    let dropped = super::dropped::find(&expected::read(connection)?, &expected::read(reader)?);
+    let dropped = crate::dropped::find(&expected::read(connection)?, &expected::read(reader)?);
     let mut losses = Vec::new();
     for dropped in &dropped {
-        if let super::dropped::Dropped::Column { table, column } = dropped
+        if let crate::dropped::Dropped::Column { table, column } = dropped
             && !by_migrations.contains(&format!("{table}.{column}").to_lowercase())
         {
             let loss = super::losses::of_dropping(connection, dropped)?;

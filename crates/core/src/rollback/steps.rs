@@ -5,22 +5,23 @@ use rusqlite::Connection;
 
 use crate::catalog::Catalog;
 use crate::companion_rows;
+use crate::count::count_rows;
+use crate::drift::refuse_written_records;
 use crate::effects::{Effects, Forecast, Writes};
 use crate::error::{Error, ErrorKind, Hint, Result};
 use crate::expected;
-use crate::ledger::count_rows;
+use crate::loss::Loss;
 use crate::room::{Load, Sizes};
 use crate::runs::RecordedStep;
 use crate::schema::{ObjectKind, Snapshot};
 use crate::settings::Settings;
 use crate::state::{Progress, State};
-use crate::step::checks::refuse_written_records;
 use crate::tool_tables;
 use crate::undo::records::journaled;
 use crate::way_back::WayBack;
 
-use super::dropped::{self, Dropped};
-use super::losses::{self, Loss};
+use super::losses::{self};
+use crate::dropped::{self, Dropped};
 
 /// How fast SQLite drops a column, which rewrites every row of its table, in rows per millisecond. Measured at 200
 /// for messages of 400 bytes with three indexes, on a disk that keeps up.

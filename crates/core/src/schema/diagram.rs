@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use super::object::ObjectKind;
 use super::snapshot::Snapshot;
 use super::table_detail::{Column, ForeignKey, TableDetail};
-use crate::quote::is_hidden;
+use crate::visible::is_hidden;
 
 /// The tables of `schema`, their columns and their foreign keys as Mermaid text. `connection` is to the database
 /// that the schema was read from.

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::object::ObjectKind;
 use super::table_definition::ColumnDefinition;
 use crate::quote::identifier;
-use crate::quote::visible;
+use crate::visible::visible;
 
 /// One difference between the schema that is expected and the actual one.
 ///

@@ -11,13 +11,13 @@ use crate::journal::Journal;
 use crate::pace::{LARGEST_BATCH, Pace};
 use crate::plan::Step;
 use crate::refinery_step::{self, Mode};
-use crate::runs::StepMeasures;
+use crate::runs::{StepMeasures, StepOutcome};
 use crate::state::Progress;
 use crate::tool_tables;
 use crate::way_back::WayBack;
 
 use super::checks::Before;
-use super::{StepContext, StepFailure, StepOutcome, millis};
+use super::{StepContext, StepFailure, millis, outcome_of};
 
 /// What a batch did, when it is not committed yet.
 pub(super) struct BatchDone {
@@ -69,7 +69,7 @@ impl StepContext<'_> {
                     activity: Activity::Rows,
                     subject: step.stem.clone(),
                 });
-                return Ok(StepOutcome::new(step, done.measures(started)));
+                return Ok(outcome_of(step, done.measures(started)));
             }
             committed_batches = true;
             self.observer.observe(&Event::Progress {
@@ -93,9 +93,7 @@ impl StepContext<'_> {
         let mut batches = Vec::new();
         loop {
             let done = self.run_batch(step, migration, data_step, LARGEST_BATCH, 0, started)?;
-            let outcome = done
-                .is_last()
-                .then(|| StepOutcome::new(step, done.measures(started)));
+            let outcome = done.is_last().then(|| outcome_of(step, done.measures(started)));
             batches.push(done);
             if let Some(outcome) = outcome {
                 return Ok((outcome, batches));

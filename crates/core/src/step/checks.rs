@@ -2,14 +2,13 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
 use crate::catalog::RowChange;
-use crate::drift;
+use crate::drift::refuse_written_records;
 use crate::effects::{Effects, Forecast, Writes};
 use crate::error::{Error, ErrorKind, Hint, Result};
 use crate::foreign_keys::{self, Violations};
@@ -144,24 +143,4 @@ fn can_replace(schema: &Snapshot, table: &str) -> bool {
         || schema
             .of_kind(ObjectKind::Trigger)
             .any(|trigger| trigger.normal.contains("update or replace"))
-}
-
-/// The tool's records are written by the tool alone.
-pub(crate) fn refuse_written_records(effects: &Effects, schema: &Snapshot, database: &Path) -> Result<()> {
-    let Some((table, _)) = effects.records.first() else {
-        return Ok(());
-    };
-    let triggers: Vec<Difference> = effects
-        .records
-        .iter()
-        .filter_map(|(_, trigger)| schema.get(ObjectKind::Trigger, trigger))
-        .map(|trigger| Difference::ObjectUnexpected {
-            object: trigger.kind,
-            name: trigger.name.clone(),
-            table: trigger.table.clone(),
-            actual: trigger.normal.clone(),
-        })
-        .collect();
-    let what = format!("rows of {table}, which only this program writes, would be changed");
-    Err(drift::refusal(&what, &triggers, database))
 }

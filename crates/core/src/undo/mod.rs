@@ -8,22 +8,24 @@ use std::time::Duration;
 use rusqlite::Connection;
 use serde::Serialize;
 
-use crate::apply::in_real_place;
 use crate::connection;
-use crate::error::{Error, ErrorKind, Hint, Result, SqliteContext};
+use crate::database_file::in_real_place;
+use crate::error::{Error, ErrorKind, Hint, Result};
 use crate::event::{Activity, Event, Observer};
 use crate::lock::MigrationLock;
 use crate::pace::Pace;
 use crate::position::Position;
-use crate::rollback::unfinished::Unfinished;
+use crate::recorded_position::recorded_position;
 use crate::rollback_journal::RollbackJournal;
 use crate::room::{Load, Room, Sizes};
 use crate::runs::{self, Run};
 use crate::schema_reader::SchemaReader;
 use crate::settings::Settings;
+use crate::sqlite_error::SqliteContext;
 use crate::state::Progress;
 use crate::step::checks::conserving;
 use crate::tool_tables;
+use crate::unfinished::Unfinished;
 use crate::way_back::WayBack;
 use records::{Fate, JournalReader, Record, Selection, journaled};
 
@@ -134,7 +136,7 @@ struct Undo<'a> {
 impl<'a> Undo<'a> {
     fn prepare(connection: &'a Connection, version: u32, options: &'a UndoOptions) -> Result<Self> {
         tool_tables::refuse_foreign(connection)?;
-        let at = Position::read(connection)?;
+        let at = recorded_position(connection)?;
         let steps = runs::read_steps(connection)?;
         let Some(step) = steps.into_iter().find(|step| step.version == version) else {
             return Err(Error::new(

@@ -3,17 +3,19 @@
 use rusqlite::Connection;
 use serde::Serialize;
 
-use crate::apply::in_real_place;
 use crate::connection;
-use crate::error::{Result, SqliteContext};
+use crate::database_file::in_real_place;
+use crate::error::Result;
 use crate::event::Observer;
 use crate::lock::MigrationLock;
 use crate::pace::Pace;
 use crate::position::Position;
+use crate::recorded_position::recorded_position;
 use crate::rollback_journal::RollbackJournal;
 use crate::runs::Run;
 use crate::schema_reader::SchemaReader;
 use crate::settings::Settings;
+use crate::sqlite_error::SqliteContext;
 use crate::tool_tables;
 
 use super::{records, refuse_half_back};
@@ -51,7 +53,7 @@ pub fn prune(
     if pruned.is_empty() {
         return Ok(pruned);
     }
-    let at = Position::read(&writer)?;
+    let at = recorded_position(&writer)?;
     Run::begin(settings, "log prune", at.version, at.version).with_log(settings, observer, |run, _| {
         let _rollback_journal = RollbackJournal::keep(&writer);
         remove(settings, &writer, &pruned, run, at)

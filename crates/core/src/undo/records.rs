@@ -6,9 +6,10 @@ use rusqlite::{Connection, params, params_from_iter};
 
 use crate::data::key_text;
 use crate::effects::Writes;
-use crate::error::{Error, ErrorKind, Hint, Result, SqliteContext};
+use crate::error::{Error, ErrorKind, Hint, Result};
 use crate::quote::identifier;
 use crate::schema::{ObjectKind, TableDetail};
+use crate::sqlite_error::SqliteContext;
 
 use super::{Conflict, Reverted};
 

@@ -3,10 +3,11 @@
 
 use rusqlite::Connection;
 
-use crate::error::{Result, SqliteContext};
+use crate::error::Result;
 use crate::expected;
 use crate::foreign_keys;
 use crate::schema::ObjectKind;
+use crate::sqlite_error::SqliteContext;
 
 use super::report::Report;
 use super::{Subject, codes};

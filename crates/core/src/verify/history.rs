@@ -6,8 +6,9 @@ use naming::Release;
 use rusqlite::types::ValueRef;
 
 use crate::catalog::Catalog;
-use crate::error::{Result, SqliteContext};
+use crate::error::Result;
 use crate::history;
+use crate::sqlite_error::SqliteContext;
 use crate::{schema_version, tool_tables};
 
 use super::report::Report;

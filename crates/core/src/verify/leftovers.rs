@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use crate::backup::{self, State};
-use crate::connection::{FileState, SIDECARS, has_hot_journal, with_suffix};
-use crate::error::{Result, SqliteContext};
+use crate::database_file::{FileState, SIDECARS, has_hot_journal, with_suffix};
+use crate::error::Result;
 use crate::lock;
-use crate::rollback::unfinished::Unfinished;
 use crate::settings::{Settings, folder_of};
+use crate::sqlite_error::SqliteContext;
 use crate::tool_tables;
+use crate::unfinished::Unfinished;
 use crate::whole_file::abandoned;
 
 use super::report::Report;

@@ -15,15 +15,17 @@ mod still;
 
 use rusqlite::Connection;
 
-use crate::apply::resolved;
-use crate::backup::is_damage;
 use crate::catalog::Catalog;
-use crate::connection::{self, FileState, Reader};
-use crate::error::{Result, SqliteContext};
+use crate::connection::{self, Reader};
+use crate::database_file::FileState;
+use crate::database_file::{inspect, resolved};
+use crate::error::Result;
 use crate::event::{Activity, Event, Observer};
 use crate::finding::{Finding, Severity};
 use crate::lock;
 use crate::settings::Settings;
+use crate::sqlite_error::SqliteContext;
+use crate::sqlite_error::is_damage;
 use report::Report;
 
 /// How thoroughly to look.
@@ -55,7 +57,7 @@ pub fn verify(
 ) -> Result<Vec<Finding>> {
     let settings = &resolved(catalog, settings)?;
     let mut report = Report::default();
-    let state = connection::inspect(&settings.database)?;
+    let state = inspect(&settings.database)?;
     leftovers::around(settings, state, &mut report)?;
     if state == FileState::Empty {
         report.add(&codes::NOT_MANAGED, "database", "there is nothing in it yet");

@@ -6,7 +6,8 @@ use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 
 use crate::backup::unread_page;
-use crate::error::{Error, ErrorKind, IoContext, Result, SqliteContext};
+use crate::error::{Error, ErrorKind, IoContext, Result};
+use crate::sqlite_error::SqliteContext;
 
 use super::codes::{self, Code};
 use super::report::Report;

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use crate::error::{Result, SqliteContext};
+use crate::error::Result;
 use crate::runs::{self, RecordedRun, RecordedStep};
+use crate::sqlite_error::SqliteContext;
 use crate::tool_tables;
 use crate::way_back::WayBack;
 

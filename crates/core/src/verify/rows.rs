@@ -2,12 +2,13 @@
 
 use crate::backup::{self, Manifest};
 use crate::catalog::RowChangeKind;
-use crate::error::{Result, SqliteContext};
+use crate::count::count_rows;
+use crate::error::Result;
 use crate::expected;
-use crate::ledger::count_rows;
 use crate::quote::identifier;
 use crate::runs::{self, RecordedStep};
 use crate::schema::ObjectKind;
+use crate::sqlite_error::SqliteContext;
 use crate::state::Progress;
 use crate::tool_tables;
 use crate::way_back::WayBack;

@@ -2,6 +2,7 @@
 //! rollback-journal mode nobody can write meanwhile.
 
 use crate::backup;
+use crate::sqlite_error::is_damage;
 use rusqlite::Connection;
 
 use crate::connection::open_still;
@@ -51,7 +52,7 @@ pub(super) fn copy_if_large(
     let file = match backup::copy_into(settings, &folder, observer) {
         Ok(file) => file,
         // What is too damaged to be copied is looked at where it is.
-        Err(error) if backup::is_damage(&error) => return Ok(None),
+        Err(error) if is_damage(&error) => return Ok(None),
         Err(error) => return Err(error),
     };
     Ok(Some(StillCopy {

@@ -6,8 +6,8 @@ use std::fs::{self, File};
 use std::path::Path;
 
 use bridge_migrate_core::error::{ErrorKind, Result};
-use bridge_migrate_core::event::Silent;
-use bridge_migrate_core::lock::{Holder, MigrationLock, current_holder, lock_path};
+use bridge_migrate_core::event::{Holder, Silent};
+use bridge_migrate_core::lock::{MigrationLock, current_holder, lock_path};
 use bridge_migrate_core::settings::Settings;
 
 use super::one_line::assert_one_line;

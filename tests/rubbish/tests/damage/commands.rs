@@ -13,6 +13,7 @@ use bridge_migrate_core::rehearsal::{RehearseOptions, rehearse};
 use bridge_migrate_core::rollback::{self, RollbackOptions, Strategy};
 use bridge_migrate_core::schema::mermaid;
 use bridge_migrate_core::settings::Settings;
+use bridge_migrate_core::sqlite_error::SqliteContext;
 use bridge_migrate_core::status::status;
 use bridge_migrate_core::undo::{UndoOptions, undo};
 use bridge_migrate_core::verify::{VerifyOptions, verify};
@@ -72,9 +73,7 @@ impl Command {
             Self::SchemaShow => {
                 connection::with_reader(&settings.database, settings.busy_timeout, |reader| {
                     let schema = expected::read(reader)?;
-                    mermaid(reader, &schema)
-                        .map(drop)
-                        .map_err(|error| Error::sqlite("draw the schema", error))
+                    mermaid(reader, &schema).map(drop).while_doing("draw the schema")
                 })
             }
             Self::History => connection::with_reader(&settings.database, settings.busy_timeout, |reader| {

@@ -4,7 +4,8 @@ use rusqlite::Connection;
 
 use super::super::subject::details;
 use super::super::{Found, Subject, scratch};
-use crate::error::{Result, SqliteContext};
+use crate::error::Result;
+use crate::sqlite_error::SqliteContext;
 
 pub(super) fn without_index(subject: &Subject<'_>) -> Result<Vec<Found>> {
     let old = details(&scratch(subject.before)?, subject.before)?;

@@ -3,9 +3,10 @@
 use super::super::probe::{complaint, message, without_quoted_strings};
 use super::super::statement::Statement;
 use super::super::{Found, Place, Subject, scratch};
-use crate::error::{Result, SqliteContext};
+use crate::error::Result;
 use crate::expected;
 use crate::schema::token::{Token, TokenKind};
+use crate::sqlite_error::SqliteContext;
 
 /// Keywords that SQLite takes as a bare name today, and that a later SQLite or another reader may not.
 const KEYWORDS: [&str; 73] = [

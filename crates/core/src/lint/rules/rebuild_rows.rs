@@ -2,9 +2,10 @@
 
 use super::super::subject::details;
 use super::super::{Found, Place, Subject, scratch};
-use crate::error::{Result, SqliteContext};
+use crate::error::Result;
 use crate::schema::token::tokenize;
 use crate::schema::{ForeignKeyAction, ObjectKind};
+use crate::sqlite_error::SqliteContext;
 
 /// A mark that no empty table reaches by itself.
 const MARK: i64 = 1_000_000;

@@ -4,7 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use bridge_migrate_core::error::{Error, ErrorKind};
-use bridge_migrate_core::lock::{Holder, lock_path};
+use bridge_migrate_core::event::Holder;
+use bridge_migrate_core::lock::lock_path;
 use rubbish::targets::lock::{Lock, OURS, check};
 
 use super::assert_noticed;

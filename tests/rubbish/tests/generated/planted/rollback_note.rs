@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use bridge_migrate_core::connection::with_suffix;
+use bridge_migrate_core::database_file::with_suffix;
 use bridge_migrate_core::error::Result;
 use bridge_migrate_core::settings::Settings;
 use rubbish::targets::rollback_note::{Commands, OURS, check};

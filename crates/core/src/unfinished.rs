@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::Keep;
-use crate::connection::with_suffix;
+use crate::database_file::with_suffix;
 use crate::error::{Error, ErrorKind, Hint, IoContext, Result};
 use crate::regular_file;
 use crate::settings::{Settings, folder_of};
