@@ -8,7 +8,6 @@ pub(crate) mod checks;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
-use serde::Serialize;
 
 use crate::catalog::{Catalog, Migration, RowChange, RowChangeKind, TableRows};
 use crate::companion_rows::add_missing;
@@ -20,7 +19,6 @@ use crate::refinery_step::{self, Mode};
 use crate::runs::{self, Run, StepMeasures, StepOutcome};
 use crate::schema_reader::SchemaReader;
 use crate::settings::Settings;
-use crate::sqlite_error::SqliteContext;
 use crate::transaction::{WriteTransaction, let_writers_in};
 use crate::{drift, kept, schema_version, tool_tables};
 use checks::{Before, Change};

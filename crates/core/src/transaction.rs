@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode};
 
-use crate::error::{Error, ErrorKind, Hint, Result};
+use crate::error::{ErrorKind, Hint, Result};
 use crate::schema_reader::SchemaReader;
 use crate::sqlite_error::{SqliteContext, sqlite_error};
 

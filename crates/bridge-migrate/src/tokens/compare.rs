@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use bridge_migrate_core::catalog::TableRows;
 use bridge_migrate_core::error::Result;
 use bridge_migrate_core::settings::Settings;
-use bridge_migrate_core::sqlite_error::SqliteContext;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 

@@ -10,7 +10,6 @@ use crate::error::{Error, ErrorKind, Hint, IoContext, Result, shell_quote};
 use crate::event::Silent;
 use crate::regular_file;
 use crate::settings::Settings;
-use crate::unfinished::Unfinished;
 use crate::whole_file::{VerifiedFile, WholeFile};
 
 /// The largest companion that is read, in bytes: over 70,000 tokens of the Bridge.

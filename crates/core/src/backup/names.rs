@@ -7,7 +7,6 @@ use std::path::Path;
 use chrono::{DateTime, NaiveDateTime, Utc};
 use serde::{Serialize, Serializer};
 
-use crate::database_file::SIDECARS;
 use crate::error::{Error, ErrorKind, Result};
 use crate::settings::Settings;
 

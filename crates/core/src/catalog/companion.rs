@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 use super::{CompanionTable, TableRows};
 use crate::error::{Hint, Result, shell_quote};
 use crate::settings::Settings;
-use crate::unfinished::Unfinished;
 
 /// The companion file's format.
 pub trait Companion: fmt::Debug + Send + Sync {

@@ -17,7 +17,7 @@ use crate::backup::{self, file_name};
 use crate::catalog::Catalog;
 use crate::clock::timestamp;
 use crate::connection::with_reader;
-use crate::database_file::{SIDECARS, resolved};
+use crate::database_file::resolved;
 use crate::disk;
 use crate::error::{Error, ErrorKind, Hint, IoContext, Result};
 use crate::event::Observer;

@@ -16,7 +16,6 @@ use crate::backup::file_name;
 use crate::catalog::Catalog;
 use crate::connection::with_reader;
 use crate::count::count_rows;
-use crate::database_file::resolved;
 use crate::digest::hex;
 use crate::error::{Error, ErrorKind, Hint, IoContext, Result};
 use crate::expected;
