@@ -21,7 +21,9 @@ use crate::backup::{
     BackupFacts, Contents, Draft, differing_rows, lossy_name, read_contents, take_log_into_file,
 };
 use crate::beside::Beside;
-use crate::connection::{begin_reading, open_over_damage, open_still, open_writer, percent_encoded, see_content};
+use crate::connection::{
+    begin_reading, open_over_damage, open_still, open_writer, percent_encoded, see_content,
+};
 use crate::disk::{require_space, size};
 use crate::error::{Error, ErrorKind, Hint, IoContext, Result};
 use crate::event::{Activity, Event, Observer, Silent};
