@@ -10,7 +10,6 @@ use bridge_migrate_core::rollback::{RollbackOptions, RollbackOutcome, Strategy, 
 use bridge_migrate_core::schema::{Fingerprint, diff, render_diff};
 use bridge_migrate_core::settings::Settings;
 use bridge_migrate_core::state::State;
-use bridge_migrate_core::time_zone::TimeZone;
 use bridge_migrate_core::tool_tables::is_tool_table;
 use bridge_migrate_core::{Target, connection};
 use rusqlite::Connection;
@@ -23,7 +22,6 @@ pub(crate) fn catalog() -> Catalog {
 pub(crate) fn settings(database: &TestDatabase) -> Settings {
     let mut settings = Settings::new(database.path());
     settings.log_dir = database.root().join("logs");
-    settings.time_zone = TimeZone::Utc;
     settings
 }
 

@@ -131,11 +131,9 @@ fn local_is_what_it_means_on_this_machine_or_is_refused() {
             );
         }
     }
-    let before = tree(database.root());
+    let before = database.dump();
     assert_output("timezone_unknown", &with("Europe/Berln", &["migrate"]));
-    // Whoever only looks is not kept from it.
-    with("Europe/Berln", &["status"]).assert_code(0);
-    assert_eq!(tree(database.root()), before);
+    assert_eq!(database.dump(), before);
 
     // A rehearsal in one zone says nothing of another.
     with("UTC", &["rehearse"]).assert_code(0);
@@ -150,19 +148,113 @@ fn local_is_what_it_means_on_this_machine_or_is_refused() {
     assert_eq!(database.query_strings(zones), ["UTC"]);
 }
 
+/// Where `TZ` means nothing, as on a machine without the zones, only what needs a zone is refused.
+#[test]
+fn a_zone_that_means_nothing_stops_only_what_reads_timestamps_without_an_offset() {
+    let elsewhere = |database: &TestDatabase, arguments: &[&str], code: i32| {
+        let output = BridgeMigrate::new(database)
+            .timezone("local")
+            .env("TZ", "Nowhere/Else")
+            .args(arguments)
+            .run();
+        output.assert_code(code);
+        output
+    };
+    let database = TestDatabase::populated(77);
+    let before = database.dump();
+    for arguments in [
+        &["plan"][..],
+        &["migrate"],
+        &["migrate", "--strict"],
+        &["rehearse"],
+    ] {
+        let output = elsewhere(&database, arguments, 2);
+        assert!(output.stderr.contains("Nowhere/Else"), "{output}");
+    }
+    assert_eq!(database.dump(), before);
+    // The steps up to here read no time.
+    elsewhere(&database, &["plan", "--to", "V001"], 0);
+    elsewhere(&database, &["migrate", "--to", "V001"], 0);
+    run(&database, &["migrate", "--to", "1.1.0"]);
+    let normalised = database.query_strings("SELECT timestamp FROM messages ORDER BY id");
+    elsewhere(&database, &["rehearse"], 0);
+    elsewhere(&database, &["migrate", "--require-receipt"], 0);
+    for arguments in [
+        &["migrate"][..],
+        &["plan"],
+        &["status"],
+        &["history"],
+        &["verify"],
+        &["checklist"],
+        &["doctor"],
+        &["backup", "create"],
+        &["backup", "list"],
+        &["kept", "list"],
+        &["log"],
+        &["undo", "V005", "--dry-run"],
+        &["rollback", "--to", "1.2.0", "--yes"],
+        &["migrate"],
+    ] {
+        elsewhere(&database, arguments, 0);
+    }
+    // The times in the token file have no offset.
+    for arguments in [&["tokens", "verify"], &["restore", "latest"]] {
+        let output = elsewhere(&database, arguments, 2);
+        assert!(output.stderr.contains("Nothing was changed."), "{output}");
+    }
+    assert_eq!(
+        database.query_strings("SELECT timestamp FROM messages ORDER BY id"),
+        normalised
+    );
+    // Records say what was given, and no zone that nobody meant.
+    let zones = database.query_strings("SELECT DISTINCT time_zone FROM migration_runs ORDER BY 1");
+    assert_eq!(zones, ["UTC", "unknown (Nowhere/Else)"]);
+    // A server that makes its database has no times yet.
+    elsewhere(&TestDatabase::nothing(), &["migrate"], 0);
+}
+
+/// Older programs recorded `local`, which nothing can be compared with.
+#[test]
+fn a_step_that_began_in_a_zone_without_a_name_goes_on_in_the_one_that_the_operator_names() {
+    let database = TestDatabase::populated(80);
+    run(&database, &["migrate", "--to", "V004"]);
+    let times = "SELECT timestamp FROM messages ORDER BY id";
+    let before = database.query_strings(times);
+    database.execute(&interrupted("local"));
+    let local = |arguments: &[&str]| {
+        BridgeMigrate::new(&database)
+            .timezone("local")
+            .env("TZ", RULE)
+            .args(arguments)
+            .run()
+    };
+    assert_output("timezone_not_on_record", &local(&["migrate"]));
+    local(&["plan"]).assert_code(2);
+    assert_eq!(database.query_strings(times), before);
+    run(&database, &["migrate"]);
+    let zones =
+        "SELECT time_zone FROM migration_runs WHERE finished_at IS NOT NULL ORDER BY rowid DESC LIMIT 1";
+    assert_eq!(database.query_strings(zones), ["UTC"]);
+    run(&database, &["verify"]);
+}
+
+/// V005 as a killed run leaves it that began in this zone.
+fn interrupted(zone: &str) -> String {
+    format!(
+        "INSERT INTO migration_runs SELECT 'aaaaaaaa', 'migrate', started_at, NULL, 4, 9, 4, host, pid, tool, \
+         '{zone}', NULL FROM migration_runs LIMIT 1; \
+         INSERT INTO migration_progress VALUES (5, 'normalize_timestamps', '1.1.0', 'journal', 'up', '0', 0, 0, 0, 1, \
+         '2026-01-01T00:00:00+00:00')"
+    )
+}
+
 #[test]
 fn a_step_that_began_in_one_zone_does_not_go_on_in_another() {
     let database = TestDatabase::populated(79);
     run(&database, &["migrate", "--to", "V004"]);
     let times = "SELECT timestamp FROM messages ORDER BY id";
     let before = database.query_strings(times);
-    // As a killed run leaves it.
-    database.execute(
-        "INSERT INTO migration_runs SELECT 'aaaaaaaa', 'migrate', started_at, NULL, 4, 9, 4, host, pid, tool, \
-         'Europe/Berlin', NULL FROM migration_runs LIMIT 1; \
-         INSERT INTO migration_progress VALUES (5, 'normalize_timestamps', '1.1.0', 'journal', 'up', '0', 0, 0, 0, 1, \
-         '2026-01-01T00:00:00+00:00')",
-    );
+    database.execute(&interrupted("Europe/Berlin"));
     for command in ["plan", "migrate"] {
         let error = refused(&database, &[command], 2);
         let message = error["message"].as_str().unwrap();

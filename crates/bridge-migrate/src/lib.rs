@@ -5,7 +5,7 @@
 //! ```
 //! # let folder = tempfile::tempdir()?;
 //! # let path = folder.path().join("collab.db");
-//! let mut settings = bridge_migrate::settings(path)?;
+//! let mut settings = bridge_migrate::settings(path);
 //! # settings.log_dir = folder.path().join("logs");
 //! let outcome = bridge_migrate::ensure_current(&settings)?;
 //! assert_eq!(outcome.to.release.map(|release| release.to_string()).as_deref(), Some(bridge_migrate::SCHEMA_VERSION));
@@ -25,25 +25,18 @@ pub use neighbours::neighbours;
 use std::path::PathBuf;
 
 use engine::apply::{MigrateOptions, MigrateOutcome, migrate};
-use engine::error::{Error, ErrorKind, Hint};
 use engine::event::Silent;
 use engine::settings::Settings;
-use engine::time_zone::TimeZone;
+use engine::time_zone::Zone;
 
 /// Settings for `database` as the program has them by default: in them, a timestamp without an offset is in the time zone
-/// of this machine, which is what the Bridge's Python takes it for. Reads the variable `TZ`.
-///
-/// # Errors
-/// [`ErrorKind::Usage`] when `TZ` or `/etc/localtime` mean nothing here.
-pub fn settings(database: impl Into<PathBuf>) -> engine::error::Result<Settings> {
-    let zone = TimeZone::of_machine(std::env::var_os("TZ").as_deref());
-    let mut settings = Settings::new(database);
-    settings.time_zone = zone.map_err(|unknown| {
-        Error::new(ErrorKind::Usage, unknown.to_string())
-            .with_truth("Nothing was changed.")
-            .with_hint(Hint::tool(["plan", "--timezone", "UTC"]))
-    })?;
-    Ok(settings)
+/// of this machine, which is what the Bridge's Python takes it for. Reads the variable `TZ`; where it means nothing,
+/// only what reads such a timestamp is refused.
+pub fn settings(database: impl Into<PathBuf>) -> Settings {
+    Settings {
+        time_zone: Zone::of_machine(std::env::var_os("TZ")),
+        ..Settings::new(database)
+    }
 }
 
 /// Takes the database to [`SCHEMA_VERSION`] if it is not there yet. Of many servers that call this at once, one

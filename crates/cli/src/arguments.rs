@@ -192,21 +192,6 @@ impl Command {
             Self::Man(_) => "man",
         }
     }
-
-    /// Whether it reads timestamps without an offset, or records what they would mean: not where it only looks.
-    pub(crate) fn needs_time_zone(&self) -> bool {
-        !matches!(
-            self,
-            Self::Status(_)
-                | Self::History(_)
-                | Self::Wait(_)
-                | Self::Schema(_)
-                | Self::Verify(_)
-                | Self::Lint(_)
-                | Self::Completions(_)
-                | Self::Man(_)
-        )
-    }
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use bridge_migrate_core::history::History;
 use bridge_migrate_core::position::Position;
 use bridge_migrate_core::regular_file::make_folder;
 use bridge_migrate_core::settings::{Settings, folder_of};
-use bridge_migrate_core::time_zone::TimeZone;
+use bridge_migrate_core::time_zone::{TimeZone, Zone};
 
 use crate::arguments::{Command, GlobalOptions};
 use crate::config::Config;
@@ -36,19 +36,10 @@ impl Context {
     pub(crate) fn new(global: GlobalOptions, command: &Command) -> Result<Self> {
         let config = Config::decide(&global, |name| std::env::var_os(name))?;
         let mut settings = Settings::new(&config.database);
-        let zone = match config.timezone.as_deref() {
-            Some(name) if !name.eq_ignore_ascii_case("local") => Some(TimeZone::parse(name)),
-            // Resolved once: records name what it meant.
-            _ if command.needs_time_zone() => Some(TimeZone::of_machine(std::env::var_os("TZ").as_deref())),
-            _ => None,
+        settings.time_zone = match config.timezone.as_deref() {
+            Some(name) if !name.eq_ignore_ascii_case("local") => Zone::named(TimeZone::parse(name)?),
+            _ => Zone::of_machine(std::env::var_os("TZ")),
         };
-        if let Some(zone) = zone {
-            settings.time_zone = zone.map_err(|unknown| {
-                Error::new(ErrorKind::Usage, unknown.to_string())
-                    .with_truth("Nothing was changed.")
-                    .with_hint(Hint::tool(["plan", "--timezone", "UTC"]))
-            })?;
-        }
         if let Some(seconds) = global.lock_timeout {
             settings.limit_waiting(Duration::from_secs(seconds.into()));
         }

@@ -23,7 +23,6 @@ use crate::schema::{Difference, Object, ObjectKind, Snapshot};
 use crate::settings::Settings;
 use crate::sqlite_error::SqliteContext;
 use crate::state::State;
-use crate::time_zone::TimeZone;
 use crate::{expected, kept, tool_tables};
 
 /// How fast a step that holds the lock reads the rows of a table, in rows per millisecond. Measured at 10,000
@@ -65,7 +64,7 @@ pub struct Plan {
     /// The steps, in order.
     pub steps: Vec<Step>,
     /// What a timestamp without an offset means.
-    pub time_zone: TimeZone,
+    pub time_zone: String,
     /// What the steps, their journals and the backup need on disk.
     pub room: Room,
     /// The application's own objects at the version that the plan starts from.
@@ -199,7 +198,7 @@ pub fn plan(
         refuse_other_zone(
             settings,
             connection,
-            progress.version,
+            catalog.get(progress.version),
             Position::of(catalog, from),
         )?;
     }
@@ -275,6 +274,9 @@ pub fn plan(
                 }
             }
         }
+        if rows > 0 && migration.reads_times() {
+            settings.time_zone.get()?;
+        }
         let progress = state
             .progress
             .as_ref()
@@ -297,7 +299,7 @@ pub fn plan(
         from: Position::of(catalog, from),
         to: Position::of(catalog, to),
         steps,
-        time_zone: settings.time_zone.clone(),
+        time_zone: settings.time_zone.to_string(),
         room,
         managed,
         drift,
@@ -309,20 +311,43 @@ pub fn plan(
 }
 
 /// A data step that began in one zone must not go on in another: half of its rows would mean other times.
-fn refuse_other_zone(settings: &Settings, connection: &Connection, version: u32, at: Position) -> Result<()> {
-    let now = settings.time_zone.to_string();
-    match runs::zone_of_unfinished(connection, version)? {
-        Some(began) if began != now => Err(Error::new(
-            ErrorKind::Usage,
-            format!("V{version:03} was interrupted: it began in the time zone {began}, and this is {now}"),
-        )
-        .with_truth(format!(
-            "The database is at {at}, and V{version:03} is done in part. Nothing was changed."
-        ))
-        .with_hint(Hint::tool(["migrate", "--timezone", &began]))),
-        _ => Ok(()),
-    }
+fn refuse_other_zone(
+    settings: &Settings,
+    connection: &Connection,
+    migration: Option<&Migration>,
+    at: Position,
+) -> Result<()> {
+    let Some(migration) = migration.filter(|migration| migration.reads_times()) else {
+        return Ok(());
+    };
+    let version = migration.version;
+    let Some(began) = runs::zone_of_unfinished(connection, version)? else {
+        return Ok(());
+    };
+    let zone = &settings.time_zone;
+    let now = zone.get()?.to_string();
+    let (began, name) = match began.as_str() {
+        name if name == now => return Ok(()),
+        // Only the operator can know which it was.
+        NOT_RESOLVED if zone.is_named() => return Ok(()),
+        NOT_RESOLVED => (
+            "its machine's time zone, which is not on record".to_owned(),
+            "ZONE",
+        ),
+        name => (format!("the time zone {name}, and this is {now}"), name),
+    };
+    Err(Error::new(
+        ErrorKind::Usage,
+        format!("V{version:03} was interrupted: it began in {began}"),
+    )
+    .with_truth(format!(
+        "The database is at {at}, and V{version:03} is done in part. Nothing was changed."
+    ))
+    .with_hint(Hint::tool(["migrate", "--timezone", name])))
 }
+
+/// What older programs recorded of the machine's zone.
+const NOT_RESOLVED: &str = "local";
 
 fn with_objects<'a>(schema: &'a Snapshot, objects: impl IntoIterator<Item = &'a Object>) -> Snapshot {
     schema.iter().chain(objects).cloned().collect()

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::catalog::{AnyBytes, Companion};
 use crate::clock::{Clock, SystemClock};
 use crate::error::{ErrorKind, Result};
-use crate::time_zone::TimeZone;
+use crate::time_zone::Zone;
 
 /// Files, limits and inputs of one run.
 #[derive(Debug, Clone)]
@@ -22,9 +22,8 @@ pub struct Settings {
     pub backup_dir: PathBuf,
     /// Where run logs go.
     pub log_dir: PathBuf,
-    /// What a timestamp without an offset means: UTC, unless set. The machine's own zone is
-    /// [`TimeZone::of_machine`].
-    pub time_zone: TimeZone,
+    /// What a timestamp without an offset means.
+    pub time_zone: Zone,
     /// The longest time that a transaction may hold the write lock.
     pub lock_budget: Duration,
     /// How long to wait for the migration lock.
@@ -60,7 +59,7 @@ impl Settings {
             backup_dir: folder,
             log_dir: PathBuf::from("logs"),
             database,
-            time_zone: TimeZone::Utc,
+            time_zone: Zone::default(),
             lock_budget: DEFAULT_LOCK_BUDGET,
             lock_timeout: DEFAULT_LOCK_TIMEOUT,
             busy_timeout: DEFAULT_BUSY_TIMEOUT,

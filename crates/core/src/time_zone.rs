@@ -1,9 +1,9 @@
 //! The time zone that gives a timestamp without an offset its meaning.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, Offset, TimeZone as _};
 use chrono_tz::Tz;
@@ -11,6 +11,7 @@ use chrono_tz::Tz;
 use sha2::{Digest, Sha256};
 
 use crate::digest::hex;
+use crate::error::{Error, ErrorKind, Hint, Result};
 use crate::regular_file;
 
 /// Where programs on this machine look for zones.
@@ -76,12 +77,81 @@ impl fmt::Display for UnknownTimeZone {
 
 impl std::error::Error for UnknownTimeZone {}
 
+impl From<UnknownTimeZone> for Error {
+    fn from(unknown: UnknownTimeZone) -> Self {
+        Self::new(ErrorKind::Usage, unknown.to_string())
+            .with_truth("Nothing was changed.")
+            .with_hint(Hint::tool(["plan", "--timezone", "UTC"]))
+    }
+}
+
+type Found = std::result::Result<TimeZone, UnknownTimeZone>;
+
+/// What a timestamp without an offset means: UTC, unless somebody says otherwise. The machine's zone is looked for when
+/// it is first needed, since most of what is done has no use for it; clones share what was found.
+#[derive(Debug, Clone)]
+pub struct Zone {
+    found: Arc<LazyLock<Found, Box<dyn FnOnce() -> Found + Send>>>,
+    is_named: bool,
+}
+
+impl Zone {
+    /// A zone that an operator named.
+    pub fn named(zone: TimeZone) -> Self {
+        Self::new(true, move || Ok(zone))
+    }
+
+    /// [`TimeZone::of_machine`], given the value of `TZ`.
+    pub fn of_machine(variable: Option<OsString>) -> Self {
+        Self::new(false, move || TimeZone::of_machine(variable.as_deref()))
+    }
+
+    fn new(is_named: bool, find: impl FnOnce() -> Found + Send + 'static) -> Self {
+        Self {
+            found: Arc::new(LazyLock::new(Box::new(find))),
+            is_named,
+        }
+    }
+
+    /// The zone.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] when it is that of a machine on which `TZ` or `/etc/localtime` mean nothing.
+    pub fn get(&self) -> Result<&TimeZone> {
+        self.found
+            .as_ref()
+            .as_ref()
+            .map_err(|unknown| unknown.clone().into())
+    }
+
+    /// Whether an operator named it.
+    pub(crate) fn is_named(&self) -> bool {
+        self.is_named
+    }
+}
+
+impl Default for Zone {
+    fn default() -> Self {
+        Self::new(false, || Ok(TimeZone::Utc))
+    }
+}
+
+/// The name of the zone; of one that means nothing, what was given.
+impl fmt::Display for Zone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &**self.found {
+            Ok(zone) => zone.fmt(f),
+            Err(unknown) => write!(f, "unknown ({})", unknown.name),
+        }
+    }
+}
+
 impl TimeZone {
     /// Reads `UTC` or an IANA name; the case of letters does not matter.
     ///
     /// # Errors
     /// [`UnknownTimeZone`] when the text is neither.
-    pub fn parse(name: &str) -> Result<Self, UnknownTimeZone> {
+    pub fn parse(name: &str) -> std::result::Result<Self, UnknownTimeZone> {
         if name.eq_ignore_ascii_case("UTC") {
             return Ok(Self::Utc);
         }
@@ -99,7 +169,7 @@ impl TimeZone {
     ///
     /// # Errors
     /// [`UnknownTimeZone`] when `TZ` or `/etc/localtime` mean nothing.
-    pub fn of_machine(variable: Option<&OsStr>) -> Result<Self, UnknownTimeZone> {
+    pub fn of_machine(variable: Option<&OsStr>) -> std::result::Result<Self, UnknownTimeZone> {
         let Some(value) = variable else {
             return local_time(Path::new(LOCAL_TIME), Path::new(LOCAL_NAME));
         };
@@ -141,7 +211,7 @@ fn name_in_database(path: &Path) -> Option<&str> {
     Some(name.strip_prefix("posix/").unwrap_or(name))
 }
 
-fn of_variable(name: &str) -> Result<TimeZone, UnknownTimeZone> {
+fn of_variable(name: &str) -> std::result::Result<TimeZone, UnknownTimeZone> {
     let path = Path::new(name);
     let found = if path.is_absolute() {
         Some(path.to_owned())
@@ -169,7 +239,7 @@ fn of_variable(name: &str) -> Result<TimeZone, UnknownTimeZone> {
     }
 }
 
-fn local_time(file: &Path, name: &Path) -> Result<TimeZone, UnknownTimeZone> {
+fn local_time(file: &Path, name: &Path) -> std::result::Result<TimeZone, UnknownTimeZone> {
     let Ok(link) = file.read_link() else {
         if file.symlink_metadata().is_err() {
             // Without it, everything is in UTC, and is meant to be.
@@ -190,7 +260,7 @@ fn local_time(file: &Path, name: &Path) -> Result<TimeZone, UnknownTimeZone> {
 }
 
 /// The zone in a file, which `name` names if it is in the IANA database.
-fn of_file(given: &str, file: &Path, name: Option<&str>) -> Result<TimeZone, UnknownTimeZone> {
+fn of_file(given: &str, file: &Path, name: Option<&str>) -> std::result::Result<TimeZone, UnknownTimeZone> {
     let unknown = |why: &dyn fmt::Display| {
         UnknownTimeZone::of_machine(given, format_args!("{} cannot be used: {why}", file.display()))
     };
@@ -358,7 +428,7 @@ mod tests {
         }
     }
 
-    fn of_variable(value: &str) -> Result<TimeZone, UnknownTimeZone> {
+    fn of_variable(value: &str) -> std::result::Result<TimeZone, UnknownTimeZone> {
         TimeZone::of_machine(Some(OsStr::new(value)))
     }
 

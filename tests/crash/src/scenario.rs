@@ -15,7 +15,7 @@ use bridge_migrate_core::event::{Event, Observer, Silent};
 use bridge_migrate_core::restore::{RestoreOptions, restore};
 use bridge_migrate_core::rollback::{RollbackOptions, Strategy, rollback};
 use bridge_migrate_core::settings::Settings;
-use bridge_migrate_core::time_zone::TimeZone;
+use bridge_migrate_core::time_zone::{TimeZone, Zone};
 use bridge_migrate_core::undo::{UndoOptions, undo};
 use support::engine::{StandingClock, in_memory, without_backup};
 use support::{Population, TestDatabase};
@@ -279,7 +279,7 @@ impl Place {
 fn settings(database: &Path) -> Settings {
     let mut settings = Settings::new(database);
     settings.log_dir = database.with_file_name("logs");
-    settings.time_zone = TimeZone::parse("UTC").unwrap();
+    settings.time_zone = Zone::named(TimeZone::Utc);
     settings.lock_budget = Duration::ZERO;
     settings.clock = Arc::new(StandingClock);
     settings

@@ -11,7 +11,6 @@ use bridge_migrate_core::apply::migrate;
 use bridge_migrate_core::catalog::Catalog;
 use bridge_migrate_core::event::Silent;
 use bridge_migrate_core::settings::Settings;
-use bridge_migrate_core::time_zone::TimeZone;
 use support::engine::{StandingClock, in_memory, without_backup};
 use support::{Population, TestDatabase};
 use tempfile::TempDir;
@@ -120,7 +119,6 @@ impl Place {
 fn settings(database: &Path) -> Settings {
     let mut settings = Settings::new(database);
     settings.log_dir = database.with_file_name("logs");
-    settings.time_zone = TimeZone::Utc;
     settings.lock_timeout = Duration::ZERO;
     settings.busy_timeout = Duration::from_millis(200);
     settings.clock = Arc::new(StandingClock);

@@ -8,7 +8,6 @@ use bridge_migrate_core::settings::Settings;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::document::Token;
 use super::file;
 use super::import::in_utc;
 use super::stored::Stored;
@@ -63,21 +62,14 @@ pub fn compare(tables: &[TableRows], settings: &Settings) -> Result<Comparison> 
     let file_exists = document.is_some();
     let document = document.unwrap_or_default();
     let stored = Stored::of(tables)?;
-    let zone = &settings.time_zone;
-    let tokens: BTreeMap<_, _> = document
+    let tokens = document
         .tokens
         .into_iter()
-        .map(
-            |(
-                hash,
-                Token {
-                    client_id,
-                    expires_at,
-                    ..
-                },
-            )| { (hash, (client_id, expires_at.map(|time| in_utc(time, zone)))) },
-        )
-        .collect();
+        .map(|(hash, token)| {
+            let expires = token.expires_at.map(|time| in_utc(time, settings));
+            Ok((hash, (token.client_id, expires.transpose()?)))
+        })
+        .collect::<Result<BTreeMap<_, _>>>()?;
     let now = settings.clock.now();
     Ok(Comparison {
         file_exists,

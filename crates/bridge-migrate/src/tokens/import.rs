@@ -11,7 +11,7 @@ use bridge_migrate_core::time_zone::TimeZone;
 use super::document::Token;
 use super::file;
 use super::stored::{REVOKED, Stored, TABLES, TOKENS};
-use crate::timestamps::to_utc_isoformat;
+use crate::timestamps::{parse, to_utc_isoformat};
 
 /// Imports the token file into `auth_tokens` and `revoked_tokens`, by the tokens' SHA-256.
 ///
@@ -34,11 +34,14 @@ impl Import for TokenImport {
         let Some(document) = file::read(settings)? else {
             return Ok(Vec::new());
         };
-        let zone = &settings.time_zone;
-        let tokens = document.tokens.into_iter().map(|(hash, token)| {
-            let [client, created, expires] = row(token, zone);
-            vec![hash.into(), client, created, expires]
-        });
+        let tokens = document
+            .tokens
+            .into_iter()
+            .map(|(hash, token)| {
+                let [client, created, expires] = row(token, settings)?;
+                Ok(vec![hash.into(), client, created, expires])
+            })
+            .collect::<Result<Vec<_>>>()?;
         let now = now(settings);
         let revoked = document
             .revoked
@@ -47,7 +50,7 @@ impl Import for TokenImport {
         Ok(vec![
             TableRows {
                 table: TOKENS,
-                rows: tokens.collect(),
+                rows: tokens,
             },
             TableRows {
                 table: REVOKED,
@@ -80,17 +83,18 @@ impl Import for TokenImport {
 }
 
 /// What the database says of a token besides its hash.
-pub(super) fn row(token: Token, zone: &TimeZone) -> [Value; 3] {
-    [
+pub(super) fn row(token: Token, settings: &Settings) -> Result<[Value; 3]> {
+    Ok([
         token.client_id.into(),
-        time_value(token.created_at, zone),
-        time_value(token.expires_at, zone),
-    ]
+        time_value(token.created_at, settings)?,
+        time_value(token.expires_at, settings)?,
+    ])
 }
 
 /// The time of a revocation that the file does not tell.
 pub(super) fn now(settings: &Settings) -> Value {
-    time_value(Some(clock::timestamp(settings.clock.now())), &TimeZone::Utc)
+    let now = clock::timestamp(settings.clock.now());
+    to_utc_isoformat(&now, &TimeZone::Utc).unwrap_or(now).into()
 }
 
 /// `alice, issued 2026-02-22T15:30:45+00:00` of each time and client, the oldest first.
@@ -115,11 +119,20 @@ fn shown(value: &Value) -> Option<Cow<'_, str>> {
     }
 }
 
-fn time_value(time: Option<String>, zone: &TimeZone) -> Value {
-    time.map_or(Value::Null, |time| in_utc(time, zone).into())
+fn time_value(time: Option<String>, settings: &Settings) -> Result<Value> {
+    time.map_or(Ok(Value::Null), |time| Ok(in_utc(time, settings)?.into()))
 }
 
 /// The time in the normal form, or as it stands when it is none.
-pub(super) fn in_utc(time: String, zone: &TimeZone) -> String {
-    to_utc_isoformat(&time, zone).unwrap_or(time)
+///
+/// # Errors
+/// When it has no offset, and the time zone that gives it a meaning cannot be resolved.
+pub(super) fn in_utc(time: String, settings: &Settings) -> Result<String> {
+    let is_naive = parse(&time).is_some_and(|time| time.utc_offset_microseconds.is_none());
+    let zone = if is_naive {
+        settings.time_zone.get()?
+    } else {
+        &TimeZone::Utc
+    };
+    Ok(to_utc_isoformat(&time, zone).unwrap_or(time))
 }

@@ -135,13 +135,12 @@ impl Text {
                 format!("cannot merge the token files: {flaw}"),
             )
         })?;
-        let zone = &settings.time_zone;
         Ok(Known {
             tokens: document
                 .tokens
                 .into_iter()
-                .map(|(hash, token)| (hash, row(token, zone)))
-                .collect(),
+                .map(|(hash, token)| Ok((hash, row(token, settings)?)))
+                .collect::<Result<_>>()?,
             revoked: document.revoked,
         })
     }

@@ -9,7 +9,7 @@ use bridge_migrate_core::clock::Clock;
 use bridge_migrate_core::companion_rows;
 use bridge_migrate_core::error::{Error, ErrorKind, Result};
 use bridge_migrate_core::settings::Settings;
-use bridge_migrate_core::time_zone::TimeZone;
+use bridge_migrate_core::time_zone::{TimeZone, Zone};
 use chrono::{DateTime, Utc};
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -43,7 +43,7 @@ impl Bridge {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut settings = Settings::new(folder.path().join("collab.db"));
-        settings.time_zone = TimeZone::parse("America/New_York").unwrap();
+        settings.time_zone = Zone::named(TimeZone::parse("America/New_York").unwrap());
         settings.clock = Arc::new(StoppedClock);
         Self { folder, settings }
     }

@@ -92,7 +92,7 @@ fn report(context: &Context, plan: Plan, shows_sql: bool) -> PlanReport {
         },
         drift: plan.drift.into_iter().map(Drift::from).collect(),
         steps: plan.steps.into_iter().map(planned).collect(),
-        timezone: plan.time_zone.to_string(),
+        timezone: plan.time_zone,
         disk_needed_bytes: plan.room.total(),
         backup_dir: backs_up.then(|| context.settings.backup_dir.to_string_lossy().into_owned()),
         lock_budget_ms: super::milliseconds(context.settings.lock_budget),

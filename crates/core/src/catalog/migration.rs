@@ -46,6 +46,11 @@ impl Migration {
             .map(|(_, reason)| reason.as_str())
     }
 
+    /// Whether its data step reads timestamps that may have no offset.
+    pub(crate) fn reads_times(&self) -> bool {
+        matches!(self.data, Some(DataStep::Rewrite(_)))
+    }
+
     /// `V001__initial_schema`, as history and `schema_version` record it.
     pub fn stem(&self) -> String {
         format!("V{:03}__{}", self.version, self.name)

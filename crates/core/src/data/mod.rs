@@ -9,7 +9,7 @@ use rusqlite::types::ValueRef;
 use crate::catalog::DataStep;
 use crate::error::{Error, ErrorKind, Result};
 use crate::journal::Journal;
-use crate::time_zone::TimeZone;
+use crate::time_zone::Zone;
 
 /// Changes up to `batch.limit` rows after `batch.cursor`.
 pub(crate) fn forward(step: &DataStep, batch: &mut Batch<'_>) -> Result<BatchOutcome> {
@@ -23,7 +23,7 @@ pub(crate) fn forward(step: &DataStep, batch: &mut Batch<'_>) -> Result<BatchOut
 pub(crate) fn unconvertible(
     step: &DataStep,
     connection: &Connection,
-    time_zone: &TimeZone,
+    time_zone: &Zone,
     found: &mut dyn FnMut(SkippedRow),
 ) -> Result<()> {
     match step {
@@ -42,7 +42,7 @@ pub(crate) struct Batch<'a> {
     /// How many rows to visit at most.
     pub limit: u64,
     /// What a timestamp without an offset means.
-    pub time_zone: &'a TimeZone,
+    pub time_zone: &'a Zone,
     /// Where old values go.
     pub journal: Journal<'a>,
     /// Rows left as they are.

@@ -8,7 +8,7 @@ use crate::catalog::{Rewrite, Rewritten};
 use crate::error::{Error, ErrorKind, Result};
 use crate::quote::identifier;
 use crate::sqlite_error::SqliteContext;
-use crate::time_zone::TimeZone;
+use crate::time_zone::Zone;
 
 pub(super) fn forward(step: &Rewrite, batch: &mut Batch<'_>) -> Result<BatchOutcome> {
     let first = match batch.cursor {
@@ -34,7 +34,7 @@ pub(super) fn forward(step: &Rewrite, batch: &mut Batch<'_>) -> Result<BatchOutc
             let rowid: i64 = row.get(0).while_doing(&doing)?;
             visited += 1;
             last = Some(rowid);
-            match judge(step, row.get_ref(1).while_doing(&doing)?, batch.time_zone) {
+            match judge(step, row.get_ref(1).while_doing(&doing)?, batch.time_zone)? {
                 Rewritten::Keep => {}
                 Rewritten::Change(value) => changes.push((rowid, value)),
                 Rewritten::Skip(why) => skipped.push((rowid, why)),
@@ -77,7 +77,7 @@ pub(super) fn forward(step: &Rewrite, batch: &mut Batch<'_>) -> Result<BatchOutc
 pub(super) fn unconvertible(
     step: &Rewrite,
     connection: &Connection,
-    time_zone: &TimeZone,
+    time_zone: &Zone,
     found: &mut dyn FnMut(SkippedRow),
 ) -> Result<()> {
     let doing = format!("read {}", step.table);
@@ -91,7 +91,7 @@ pub(super) fn unconvertible(
     let mut rows = select.query([]).while_doing(&doing)?;
     while let Some(row) = rows.next().while_doing(&doing)? {
         let rowid: i64 = row.get(0).while_doing(&doing)?;
-        if let Rewritten::Skip(why) = judge(step, row.get_ref(1).while_doing(&doing)?, time_zone) {
+        if let Rewritten::Skip(why) = judge(step, row.get_ref(1).while_doing(&doing)?, time_zone)? {
             let key = key_text(row.get_ref(2).while_doing(&doing)?, rowid);
             found(SkippedRow {
                 key,
@@ -102,15 +102,15 @@ pub(super) fn unconvertible(
     Ok(())
 }
 
-fn judge(step: &Rewrite, value: ValueRef<'_>, time_zone: &TimeZone) -> Rewritten {
-    match value {
+fn judge(step: &Rewrite, value: ValueRef<'_>, time_zone: &Zone) -> Result<Rewritten> {
+    Ok(match value {
         ValueRef::Text(bytes) => match std::str::from_utf8(bytes) {
-            Ok(text) => (step.rewrite)(text, time_zone),
+            Ok(text) => (step.rewrite)(text, time_zone.get()?),
             Err(_) => Rewritten::Skip("not valid UTF-8"),
         },
         ValueRef::Null => Rewritten::Skip("NULL"),
         ValueRef::Integer(_) | ValueRef::Real(_) | ValueRef::Blob(_) => Rewritten::Skip("not text"),
-    }
+    })
 }
 
 /// A statement that SQLite refuses is refused for its row; a disk that fails is no row's fault.

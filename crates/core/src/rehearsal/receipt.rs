@@ -19,7 +19,7 @@ use crate::count::count_rows;
 use crate::digest::hex;
 use crate::error::{Error, ErrorKind, Hint, IoContext, Result};
 use crate::expected;
-use crate::plan::{Plan, Start};
+use crate::plan::{Plan, Start, Step};
 use crate::regular_file;
 use crate::schema::{Fingerprint, ObjectKind, TableDefinition};
 use crate::settings::Settings;
@@ -288,7 +288,11 @@ impl Receipt {
             ));
         }
         let time_zone = settings.time_zone.to_string();
-        if self.time_zone != time_zone {
+        let reads_times = |step: &Step| {
+            let migration = catalog.get(step.version);
+            migration.is_some_and(|migration| migration.reads_times() || migration.import.is_some())
+        };
+        if self.time_zone != time_zone && plan.steps.iter().any(reads_times) {
             wrong.push(format!(
                 "the time zone was {} and is {time_zone} now",
                 self.time_zone
