@@ -16,7 +16,7 @@ use crate::kept::{Kept, Reclaimed};
 use crate::lock::{MigrationLock, Taken};
 use crate::plan::{self, Plan, PlanOptions, Start};
 use crate::position::Position;
-use crate::rehearsal::receipt;
+use crate::receipt;
 use crate::rollback_journal::RollbackJournal;
 use crate::room::Room;
 use crate::run_log::RunLog;

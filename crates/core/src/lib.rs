@@ -43,6 +43,7 @@ pub mod position;
 mod preconditions;
 pub mod quote;
 mod raw_file;
+pub mod receipt;
 mod refinery_step;
 pub mod regular_file;
 pub mod rehearsal;

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, ErrorCode};
 
 use crate::error::{ErrorKind, Hint, Result};
-use crate::schema_reader::SchemaReader;
 use crate::sqlite_error::{SqliteContext, sqlite_error};
+use crate::tool_tables;
 
 /// A write transaction. Rolled back when dropped before [`WriteTransaction::commit`].
 #[derive(Debug)]
@@ -22,7 +22,9 @@ impl<'a> WriteTransaction<'a> {
     /// Takes the write lock now, waiting for other writers up to `timeout`, and refuses to write what would change other
     /// rows through the tool's own tables.
     pub(crate) fn begin(connection: &'a Connection, timeout: Duration) -> Result<Self> {
-        SchemaReader::new(connection).begin(timeout)
+        let transaction = Self::begin_unchecked(connection, timeout)?;
+        tool_tables::refuse_foreign(connection)?;
+        Ok(transaction)
     }
 
     /// Only takes the lock.

@@ -21,8 +21,9 @@ use bridge_migrate_core::clock::{Clock, SystemClock};
 use bridge_migrate_core::error::{ErrorKind, Result};
 use bridge_migrate_core::event::Silent;
 use bridge_migrate_core::plan::PlanOptions;
+use bridge_migrate_core::receipt;
 use bridge_migrate_core::rehearsal::{
-    CheckName, CheckOutcome, Rehearsal, RehearseOptions, SmokeTest, receipt, rehearse,
+    CheckName, CheckOutcome, Rehearsal, RehearseOptions, SmokeTest, rehearse,
 };
 use bridge_migrate_core::settings::Settings;
 use bridge_migrate_core::{Release, Target};

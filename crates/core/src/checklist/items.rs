@@ -6,7 +6,7 @@ use crate::disk;
 use crate::error::{ErrorKind, Result};
 use crate::lock;
 use crate::plan::{Plan, Start};
-use crate::rehearsal::receipt::Receipt;
+use crate::receipt::Receipt;
 use crate::runs;
 use crate::way_back::WayBack;
 

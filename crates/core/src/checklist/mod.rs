@@ -15,7 +15,7 @@ use crate::database_file::{FileState, inspect, resolved};
 use crate::error::{Error, Hint, Result};
 use crate::finding::{Finding, Severity};
 use crate::plan::{Plan, PlanOptions};
-use crate::rehearsal::receipt::{self, Receipt};
+use crate::receipt::{self, Receipt};
 use crate::settings::Settings;
 use crate::status::{self, Status};
 

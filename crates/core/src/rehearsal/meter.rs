@@ -7,35 +7,17 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::database_file::with_suffix;
 use crate::event::{Event, Observer};
+use crate::receipt::Measures;
 
 /// Between two looks at the files. A journal lives as long as a transaction, so one that is shorter than this
 /// may be missed.
 const PAUSE: Duration = Duration::from_millis(1);
 /// Rows that are named for each step.
 const NAMED_ROWS: usize = 5;
-
-/// What a step cost on the copy.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Measures {
-    /// From the first begin to the last commit, in milliseconds.
-    pub duration_ms: u64,
-    /// Rows that it changed.
-    pub rows_changed: u64,
-    /// Rows that it left as they were because they could not be converted.
-    pub rows_skipped: u64,
-    /// The longest time that one of its transactions held the write lock, in milliseconds.
-    pub max_lock_ms: u64,
-    /// The largest that `-wal` and `-journal` were together, in bytes, as far as that was seen.
-    pub peak_journal_bytes: u64,
-    /// The largest that the database file was, in bytes.
-    pub peak_database_bytes: u64,
-    /// The most memory that the process had held by the end of the step, in bytes; known on Linux only.
-    pub peak_memory_bytes: Option<u64>,
-}
 
 /// A row that a data step left as it is, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

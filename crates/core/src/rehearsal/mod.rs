@@ -7,16 +7,16 @@ mod copy;
 mod dump;
 mod meter;
 mod outcome;
-pub mod receipt;
 mod stages;
 
 use std::path::Path;
 
 use naming::Target;
 
+pub use crate::receipt::Measures;
 pub use changes::{ColumnChange, Sample, TableChange};
 pub use check::{Check, CheckName, CheckOutcome};
-pub use meter::{LeftRow, Measures};
+pub use meter::LeftRow;
 pub use outcome::{Rehearsal, RehearsedStep, SmokeTest, TableShape};
 
 use crate::adoption::AdoptionOptions;
@@ -32,11 +32,11 @@ use crate::error::{Error, ErrorKind, Hint, Result};
 use crate::event::{Event, Observer, Stage};
 use crate::finding::Severity;
 use crate::plan::{Plan, PlanOptions, Start};
+use crate::receipt::{self, Receipt, StepReceipt, Subject, catalog_digest};
 use crate::settings::Settings;
 use crate::step::millis;
 use crate::way_back::WayBack;
 use copy::Copy;
-use receipt::{Receipt, StepReceipt, Subject, catalog_digest};
 use stages::Stages;
 
 /// The user's own test of the migrated copy: it gets the copy of the database and of its companion.

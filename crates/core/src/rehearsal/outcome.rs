@@ -8,12 +8,13 @@ use serde::Serialize;
 
 use super::changes::TableChange;
 use super::check::{Check, CheckOutcome};
-use super::meter::{LeftRow, Measures};
+use super::meter::LeftRow;
 use crate::adoption::Adoption;
 use crate::error::Result;
 use crate::expected;
 use crate::finding::Finding;
 use crate::position::Position;
+use crate::receipt::Measures;
 use crate::schema::{Difference, ObjectKind, TableDetail};
 use crate::sqlite_error::SqliteContext;
 

@@ -9,7 +9,7 @@ use bridge_migrate_core::apply;
 use bridge_migrate_core::error::{ErrorKind, Result};
 use bridge_migrate_core::event::Silent;
 use bridge_migrate_core::plan::{Plan, PlanOptions};
-use bridge_migrate_core::rehearsal::receipt::{self, Receipt};
+use bridge_migrate_core::receipt::{self, Receipt};
 use bridge_migrate_core::rehearsal::{RehearseOptions, rehearse};
 use bridge_migrate_core::settings::Settings;
 

@@ -3,7 +3,7 @@
 use std::fs;
 
 use bridge_migrate_core::error::{Error, ErrorKind};
-use bridge_migrate_core::rehearsal::receipt;
+use bridge_migrate_core::receipt;
 use rubbish::targets::receipt::{OURS, Readers, check};
 
 use super::assert_noticed;

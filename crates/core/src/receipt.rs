@@ -11,7 +11,6 @@ use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::meter::Measures;
 use crate::backup::file_name;
 use crate::catalog::Catalog;
 use crate::connection::with_reader;
@@ -72,6 +71,25 @@ pub struct Receipt {
     pub findings: Vec<String>,
 }
 
+/// What a step cost on the copy.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Measures {
+    /// From the first begin to the last commit, in milliseconds.
+    pub duration_ms: u64,
+    /// Rows that it changed.
+    pub rows_changed: u64,
+    /// Rows that it left as they were because they could not be converted.
+    pub rows_skipped: u64,
+    /// The longest time that one of its transactions held the write lock, in milliseconds.
+    pub max_lock_ms: u64,
+    /// The largest that `-wal` and `-journal` were together, in bytes, as far as that was seen.
+    pub peak_journal_bytes: u64,
+    /// The largest that the database file was, in bytes.
+    pub peak_database_bytes: u64,
+    /// The most memory that the process had held by the end of the step, in bytes; known on Linux only.
+    pub peak_memory_bytes: Option<u64>,
+}
+
 /// What one step cost.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StepReceipt {
@@ -87,13 +105,13 @@ pub struct StepReceipt {
 
 /// What a receipt says of a database.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Subject {
-    pub(super) schema: String,
-    pub(super) magnitudes: BTreeMap<String, u32>,
+pub(crate) struct Subject {
+    pub(crate) schema: String,
+    pub(crate) magnitudes: BTreeMap<String, u32>,
 }
 
 impl Subject {
-    pub(super) fn read(connection: &Connection) -> Result<Self> {
+    pub(crate) fn read(connection: &Connection) -> Result<Self> {
         let schema = expected::read(connection)?;
         let mut magnitudes = BTreeMap::new();
         for table in schema.of_kind(ObjectKind::Table) {
@@ -156,10 +174,10 @@ pub fn path(settings: &Settings) -> Result<PathBuf> {
 
 impl Receipt {
     /// The form that this program writes.
-    pub(super) const FORMAT: u32 = FORMAT;
+    pub(crate) const FORMAT: u32 = FORMAT;
 
     /// Puts the receipt in the place of the one before.
-    pub(super) fn write(&self, settings: &Settings) -> Result<PathBuf> {
+    pub(crate) fn write(&self, settings: &Settings) -> Result<PathBuf> {
         let path = path(settings)?;
         let whole = WholeFile::create_in(&settings.backup_dir)?;
         let mut text = serde_json::to_vec_pretty(self)
