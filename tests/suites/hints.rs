@@ -261,8 +261,52 @@ fn tokens_that_a_server_cleaned_up_are_no_difference_and_new_ones_are_imported()
     fs::write(database.tokens(), tokens.to_string()).unwrap();
     assert_eq!(follow(&database, &["tokens", "verify"]), ["tokens import"]);
 
-    // What the file never had, an import cannot mend.
+    // What a server of 1.1.0 issued, and its clients need no file for.
     database.execute("INSERT INTO auth_tokens VALUES ('89ab', 'c', '2020-01-01T00:00:00+00:00', NULL)");
-    let error = refused(&database, &["tokens", "verify"], 6);
-    assert!(error["hint"].as_str().unwrap().starts_with("ls -l "), "{error}");
+    let output = run(&database, &["tokens", "verify"]);
+    assert!(output.stdout.contains("do not know 1 token: "), "{output}");
+    let said = json(&database, &["tokens", "verify"]);
+    assert_eq!(
+        (&said["equal"], &said["tokens"]["only_in_database"]),
+        (&false.into(), &1.into())
+    );
+}
+
+#[test]
+fn what_file_and_database_say_of_a_token_comes_to_agree() {
+    let database = current();
+    let file = || serde_json::from_slice::<serde_json::Value>(&fs::read(database.tokens()).unwrap()).unwrap();
+    let mut before = file();
+    before["tokens"]["tk_lives"] =
+        serde_json::json!({"client_id": "lives", "created_at": null, "expires_at": null});
+    fs::write(database.tokens(), before.to_string()).unwrap();
+    assert_eq!(follow(&database, &["tokens", "verify"]), ["tokens import"]);
+    assert_eq!(file(), before);
+    // A server of 1.1.0 revokes a token that the file has: one of 1.0.0 would still let it in.
+    database.execute(
+        "INSERT INTO revoked_tokens SELECT token_hash, '2026-03-01T00:00:00+00:00' FROM auth_tokens \
+         WHERE client_id = 'lives'; \
+         INSERT INTO revoked_tokens VALUES ('of a token that the file never had', '2026-03-01T00:00:00+00:00')",
+    );
+    assert_eq!(follow(&database, &["tokens", "verify"]), ["tokens import"]);
+    let after = file();
+    let revoked = |file: &serde_json::Value| file["revoked"].as_array().unwrap().clone();
+    assert_eq!(after["tokens"], before["tokens"]);
+    assert_eq!(revoked(&after)[..revoked(&before).len()], revoked(&before)[..]);
+    assert_eq!(revoked(&after)[revoked(&before).len()..], ["tk_lives"]);
+    let command = "SELECT command FROM migration_runs ORDER BY rowid DESC LIMIT 1";
+    assert_eq!(database.query_string(command), "tokens import");
+    assert_eq!(json(&database, &["tokens", "import"])["file_written"], false);
+
+    // Two clients for one token: somebody has to say which of them is right.
+    database.execute("UPDATE auth_tokens SET client_id = 'another' WHERE rowid = 1");
+    let rows = database.count("auth_tokens");
+    assert_eq!(
+        follow(&database, &["tokens", "verify"]),
+        ["tokens import --overwrite"]
+    );
+    assert_eq!(file(), after);
+    assert_eq!(database.count("auth_tokens"), rows);
+    let others = "SELECT count(*) FROM auth_tokens WHERE client_id = 'another'";
+    assert_eq!(database.query_string(others), "0");
 }

@@ -51,14 +51,19 @@ pub(crate) fn add_missing(connection: &Connection, tables: &[TableRows]) -> Resu
     tables.iter().map(add).sum()
 }
 
-/// Writes the rows. One whose key is there already takes its place.
+/// Writes the rows, and tells how many changed. One whose key is there already takes its place.
 pub(crate) fn put(connection: &Connection, rows: &TableRows) -> rusqlite::Result<u64> {
     insert(connection, rows, |columns| {
         let set = columns
             .iter()
             .map(|column| format!("{column} = excluded.{column}"));
         let key = columns.first().map_or("", String::as_str);
-        format!("({key}) DO UPDATE SET {}", set.collect::<Vec<_>>().join(", "))
+        format!(
+            "({key}) DO UPDATE SET {} WHERE ({}) IS NOT (excluded.{})",
+            set.collect::<Vec<_>>().join(", "),
+            columns.join(", "),
+            columns.join(", excluded.")
+        )
     })
 }
 

@@ -1,7 +1,9 @@
 //! Imports of the companion file run again: they add what came since and change nothing else.
 
+use serde::Serialize;
+
 use crate::catalog::Catalog;
-use crate::companion_rows::add_missing;
+use crate::companion_rows::{add_missing, put};
 use crate::connection;
 use crate::database_file::resolved;
 use crate::drift;
@@ -12,19 +14,38 @@ use crate::history::History;
 use crate::lock::MigrationLock;
 use crate::plan::{Plan, Start};
 use crate::refusal::refusal;
+use crate::restore::agree;
 use crate::runs::Run;
 use crate::schema::{Difference, ObjectKind};
 use crate::schema_reader::SchemaReader;
 use crate::settings::Settings;
+use crate::sqlite_error::SqliteContext;
 use crate::state::State;
 use crate::step::checks::conserving;
 use crate::transaction::WriteTransaction;
 
-/// Runs the imports of all applied migrations again, and tells how many rows were added.
+/// What running the imports again changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct ImportedAgain {
+    /// Rows that were not there yet.
+    pub added: u64,
+    /// Rows that had other values than the file says.
+    pub overwritten: u64,
+    /// Whether the companion file got what only the database said of its entries: that they are revoked.
+    pub file_written: bool,
+}
+
+/// Runs the imports of all applied migrations again. With `overwrites` the file's values take the place of others, but
+/// for revocations.
 ///
 /// # Errors
 /// When no applied migration imports anything, or the companion file is malformed.
-pub fn import_again(catalog: &Catalog, settings: &Settings, observer: &dyn Observer) -> Result<u64> {
+pub fn import_again(
+    catalog: &Catalog,
+    settings: &Settings,
+    overwrites: bool,
+    observer: &dyn Observer,
+) -> Result<ImportedAgain> {
     let settings = &resolved(catalog, settings)?;
     let _lock = MigrationLock::take(settings, "tokens import", observer)?;
     let writer = connection::open_writer(&settings.database, settings.busy_timeout)?;
@@ -67,7 +88,7 @@ pub fn import_again(catalog: &Catalog, settings: &Settings, observer: &dyn Obser
     let version = history.version();
     let run = Run::begin(settings, "tokens import", version, version);
     run.with_log(settings, observer, |run, _| {
-        let mut added = 0;
+        let (mut added, mut overwritten) = (0, 0);
         for import in imports {
             let rows = import.read(settings)?;
             let transaction = WriteTransaction::begin(&writer, settings.busy_timeout)?;
@@ -75,17 +96,38 @@ pub fn import_again(catalog: &Catalog, settings: &Settings, observer: &dyn Obser
                 sql: "",
                 fills: import.tables(),
             };
-            let new = conserving(&writer, &SchemaReader::new(&writer), "the import", writes, || {
-                add_missing(&writer, &rows)
-            })?;
+            let (new, other) =
+                conserving(&writer, &SchemaReader::new(&writer), "the import", writes, || {
+                    let new = add_missing(&writer, &rows)?;
+                    let revocations = settings.companion_format.revocations();
+                    let mut other = 0;
+                    for rows in rows
+                        .iter()
+                        .filter(|rows| overwrites && !revocations.contains(&rows.table.name))
+                    {
+                        other += put(&writer, rows).while_doing("overwrite what the file says otherwise")?;
+                    }
+                    Ok((new, other))
+                })?;
             // Where nothing was missing, the database stays as it is; the log has the run.
-            if new > 0 {
+            if new + other > 0 {
                 run.record(&writer, settings, version)?;
                 transaction.commit()?;
             }
             added += new;
+            overwritten += other;
         }
-        Ok(added)
+        let file_written = agree(settings, &writer)?;
+        if file_written && added + overwritten == 0 {
+            let transaction = WriteTransaction::begin(&writer, settings.busy_timeout)?;
+            run.record(&writer, settings, version)?;
+            transaction.commit()?;
+        }
+        Ok(ImportedAgain {
+            added,
+            overwritten,
+            file_written,
+        })
     })
 }
 

@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 pub use companion::CompanionChange;
-pub(crate) use companion::CompanionPart;
+pub(crate) use companion::{CompanionPart, agree};
 use in_doubt::in_doubt;
 pub(crate) use in_place::Decision;
 use in_place::Put;

@@ -24,6 +24,13 @@ pub struct Comparison {
 }
 
 impl Comparison {
+    /// Whether file and database contradict each other: an import mends it. Tokens that only the database has are no
+    /// contradiction, since servers from 1.1.0 on need no file.
+    pub fn is_contradiction(&self) -> bool {
+        let revoked = self.revoked.only_in_file + self.revoked.only_in_database;
+        self.tokens.differing + self.tokens.only_in_file + revoked > 0
+    }
+
     /// Whether file and database say the same.
     pub fn is_equal(&self) -> bool {
         self.tokens.is_equal() && self.revoked.is_equal()
@@ -39,9 +46,10 @@ pub struct Agreement {
     pub differing: u64,
     /// In the file only: an import would add them.
     pub only_in_file: u64,
-    /// In the database only.
+    /// In the database only. An import adds the revocations to the file; a token itself is in no database.
     pub only_in_database: u64,
-    /// On one side only, and no longer good for anything: expired, or revoked. Servers remove them when they like.
+    /// On one side only, and no longer good for anything: expired or revoked, or, of revocations, of a token that the
+    /// other side does not know. Servers remove them when they like.
     pub ended: u64,
 }
 
@@ -128,7 +136,9 @@ fn compare_revoked(
             None => {
                 let token = stored_tokens.get(key);
                 let expires_at = token.and_then(|[.., expires_at]| expires_at.as_text());
-                agreement.one_sided(is_over(expires_at, now), Side::Database);
+                // Of a token that the file does not know, it says the same.
+                let is_unknown = key.as_text().is_none_or(|hash| !tokens.contains_key(hash));
+                agreement.one_sided(is_unknown || is_over(expires_at, now), Side::Database);
             }
         }
     }

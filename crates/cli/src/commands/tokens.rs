@@ -3,7 +3,7 @@
 use bridge_migrate::tokens::{TokenFile, compare};
 use bridge_migrate_core::catalog::Companion;
 use bridge_migrate_core::companion_rows;
-use bridge_migrate_core::error::{Error, ErrorKind, Hint, shell_quote};
+use bridge_migrate_core::error::{Error, ErrorKind, Hint};
 use bridge_migrate_core::import::import_again;
 
 use crate::context::Context;
@@ -14,9 +14,15 @@ use crate::render::tokens::{ComparedReport, ImportedReport};
 /// The token file into the database again, or compares both
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Action {
-    /// Adds the tokens that came since; changes nothing else, so it can be run at any time
-    Import,
-    /// Compares the token file with the database, in numbers; ends with 6 when they differ
+    /// Adds the tokens that came since, and to the file what the database alone knows to be revoked
+    ///
+    /// Nothing else is changed, so it can be run at any time.
+    Import {
+        /// Also takes the file's client and times for tokens of which the database has others
+        #[arg(long)]
+        overwrite: bool,
+    },
+    /// Compares the token file with the database, in numbers; ends with 6 when they contradict each other
     Verify,
 }
 
@@ -24,7 +30,7 @@ impl Action {
     /// The command's name.
     pub(crate) fn name(&self) -> &'static str {
         match self {
-            Self::Import => "tokens import",
+            Self::Import { .. } => "tokens import",
             Self::Verify => "tokens verify",
         }
     }
@@ -32,13 +38,15 @@ impl Action {
 
 pub(crate) fn run(context: &Context, action: &Action) -> Result<u8, Failure> {
     match action {
-        Action::Import => {
+        Action::Import { overwrite } => {
             let console = context.console();
-            let added = import_again(&context.catalog()?, &context.settings, &console)?;
+            let outcome = import_again(&context.catalog()?, &context.settings, *overwrite, &console)?;
+            drop(console);
+            let changed = outcome.added + outcome.overwritten > 0 || outcome.file_written;
             context
                 .output
-                .report_done(&ImportedReport { added })
-                .map_err(super::after_change(context, added > 0, "The import"))?;
+                .report_done(&ImportedReport { outcome })
+                .map_err(super::after_change(context, changed, "The import"))?;
         }
         Action::Verify => {
             let tables = TokenFile.tables();
@@ -48,26 +56,24 @@ pub(crate) fn run(context: &Context, action: &Action) -> Result<u8, Failure> {
                 equal: comparison.is_equal(),
                 comparison,
             };
-            if !report.equal {
+            if comparison.is_contradiction() {
                 let error = Error::new(
                     ErrorKind::VerificationFailed,
-                    "the token file and the database differ",
-                )
-                .with_hint(Hint::tool(["tokens", "import"]));
-                let comparison = &report.comparison;
-                let error = if comparison.tokens.only_in_file + comparison.revoked.only_in_file > 0 {
-                    error.with_truth("Nothing was changed. The import adds what is only in the file.")
-                } else {
-                    let path = context.settings.companion.display();
-                    error
-                        .with_truth(format!(
-                            "Nothing was changed. Servers from 1.1.0 on wrote what only the database has, or \
-                             {path} is an old file, or another database's."
-                        ))
-                        .with_hint(Hint::shell(format!(
-                            "ls -l {}",
-                            shell_quote(&context.settings.companion)
-                        )))
+                    "the token file and the database contradict each other",
+                );
+                let revoked = comparison.revoked;
+                let missing =
+                    comparison.tokens.only_in_file + revoked.only_in_file + revoked.only_in_database;
+                let error = match missing {
+                    0 => error
+                        .with_truth(
+                            "Nothing was changed. Of some tokens they have another client or expiry. If the file is \
+                             right, the import takes what it says; if not, correct the file.",
+                        )
+                        .with_hint(Hint::tool(["tokens", "import", "--overwrite"])),
+                    _ => error
+                        .with_truth("Nothing was changed. The import adds what one of them lacks.")
+                        .with_hint(Hint::tool(["tokens", "import"])),
                 };
                 return Err(context.output.findings(&report, error));
             }

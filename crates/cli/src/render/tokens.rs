@@ -1,6 +1,7 @@
 //! The token file and the database, in numbers: a token itself is never shown.
 
 use bridge_migrate::tokens::{Agreement, Comparison};
+use bridge_migrate_core::import::ImportedAgain;
 use serde::Serialize;
 
 use super::table::{Column, table};
@@ -10,16 +11,27 @@ use crate::output::Report;
 /// The answer of `tokens import`.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct ImportedReport {
-    /// Rows that were not there yet.
-    pub(crate) added: u64,
+    #[serde(flatten)]
+    pub(crate) outcome: ImportedAgain,
 }
 
 impl Report for ImportedReport {
     fn render(&self) -> String {
-        match self.added {
-            0 => "nothing to add: every token is in the database\n".to_owned(),
-            added => format!("added {}\n", counted(added, "row")),
+        let outcome = &self.outcome;
+        let mut page = String::new();
+        if outcome.added > 0 {
+            page.push_str(&format!("added {}\n", counted(outcome.added, "row")));
         }
+        if outcome.overwritten > 0 {
+            page.push_str(&format!("overwrote {}\n", counted(outcome.overwritten, "row")));
+        }
+        if outcome.file_written {
+            page.push_str("the token file says now which of its tokens are revoked\n");
+        }
+        if page.is_empty() {
+            page.push_str("nothing to add: every token is in the database\n");
+        }
+        page
     }
 }
 
@@ -69,6 +81,14 @@ impl Report for ComparedReport {
                 row("revoked", &self.comparison.revoked),
             ],
         ));
+        let only = self.comparison.tokens.only_in_database;
+        if only > 0 {
+            page.push_str(&format!(
+                "servers of 1.0.0 read the file only and do not know {}: their clients\n\
+                 sign in again there, or a newer token file is put in its place\n",
+                counted(only, "token")
+            ));
+        }
         page
     }
 }

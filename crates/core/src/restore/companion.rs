@@ -172,39 +172,18 @@ impl<'a> CompanionPart<'a> {
     pub(super) fn publish(&self, before: Option<&Path>) -> Result<(CompanionChange, EntryCounts)> {
         let before = before.map(|before| self.read(&open_still(before)?)).transpose()?;
         let before = before.as_deref();
-        let mut old: Option<File> = regular_file::open(&self.settings.companion).ok();
+        let old = regular_file::open(&self.settings.companion).ok();
         let today = self.today()?;
         let merged = self.merge(self.then.as_deref(), before, today.as_deref())?;
-        // One that is not whole is there and counts as none.
-        let replaces = self.keep == Keep::Backup;
         let outcome = (
             self.change(today.as_deref(), merged.file.as_deref()),
             merged.counts,
         );
-        let (mut seen, mut last) = (today, merged);
-        for _ in 0..ROUNDS {
-            let Some(file) = last.file.clone() else { break };
-            if seen.as_ref() == Some(&file) {
-                break;
-            }
-            if !self.put(&file, replaces || seen.is_some())? {
-                // Its owner made one in the meantime.
-                old = regular_file::open(&self.settings.companion).ok();
-                seen = self.today()?;
-                last = self.merge(self.then.as_deref(), before, seen.as_deref())?;
-                continue;
-            }
-            let written = match &old {
-                Some(old) if self.keep == Keep::Merge => self.last_words(old)?,
-                _ => break,
-            };
-            if written.is_none() || written == seen {
-                break;
-            }
-            last = self.merge(Some(&file), before, written.as_deref())?;
-            seen = Some(file);
-            old = regular_file::open(&self.settings.companion).ok();
-        }
+        let look = || self.today();
+        let merge = |then: Option<&[u8]>, file: Option<&[u8]>| {
+            self.merge(then.or(self.then.as_deref()), before, file)
+        };
+        let last = rewrite(self.settings, self.keep, (old, today, merged), look, merge)?;
         let is_settled = |settled: &Merged| (&settled.put, &settled.taken) == (&last.put, &last.taken);
         if self
             .settled
@@ -220,69 +199,130 @@ impl<'a> CompanionPart<'a> {
         }
         Ok(outcome)
     }
+}
 
-    /// What is in the file that lost its name: whoever had opened it may have written into it until then, and may
-    /// still be writing. `None` when it does not become whole.
-    fn last_words(&self, mut old: &File) -> Result<Option<Vec<u8>>> {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let mut bytes = Vec::new();
-            old.rewind()
-                .and_then(|()| old.take(COMPANION_LIMIT).read_to_end(&mut bytes))
-                .on_file("read", &self.settings.companion)?;
-            if self.settings.companion_format.check(&bytes).is_ok() {
-                return Ok(Some(bytes));
+/// Writes into the companion file what only the tables say and it can hold, such as that an entry of it was revoked.
+/// Says whether there was anything.
+pub(crate) fn agree(settings: &Settings, database: &Connection) -> Result<bool> {
+    let format = settings.companion_format;
+    let rows = companion_rows::read(database, format.tables())?;
+    let look = || read_companion(format, &settings.companion);
+    let merge = |then: Option<&[u8]>, file: Option<&[u8]>| {
+        let side = |file| Side {
+            file,
+            database: Some(&rows),
+        };
+        format.merge(settings, Keep::Merge, &side(then.or(file)), &side(file))
+    };
+    let old = regular_file::open(&settings.companion).ok();
+    let file = look()?;
+    let merged = merge(None, file.as_deref())?;
+    if merged.file == file {
+        return Ok(false);
+    }
+    rewrite(settings, Keep::Merge, (old, file, merged), look, merge)?;
+    Ok(true)
+}
+
+/// Puts what is left of the file in its place, and says what that was in the end. `from` is the open file, what was in
+/// it and what is left of that. Its owner may rewrite it meanwhile: what `look` then finds, or what went into the file
+/// that lost its name, is merged, too; with what was put there, if anything was.
+fn rewrite(
+    settings: &Settings,
+    keep: Keep,
+    from: (Option<File>, Option<Vec<u8>>, Merged),
+    look: impl Fn() -> Result<Option<Vec<u8>>>,
+    merge: impl Fn(Option<&[u8]>, Option<&[u8]>) -> Result<Merged>,
+) -> Result<Merged> {
+    let (mut old, mut seen, mut last) = from;
+    // One that is not whole is there and counts as none.
+    let replaces = keep == Keep::Backup;
+    for _ in 0..ROUNDS {
+        let Some(file) = last.file.clone() else { break };
+        if seen.as_ref() == Some(&file) {
+            break;
+        }
+        if !put_file(settings, &file, replaces || seen.is_some())? {
+            // Its owner made one in the meantime.
+            old = regular_file::open(&settings.companion).ok();
+            seen = look()?;
+            last = merge(None, seen.as_deref())?;
+            continue;
+        }
+        let written = match &old {
+            Some(old) if keep == Keep::Merge => last_words(settings, old)?,
+            _ => break,
+        };
+        if written.is_none() || written == seen {
+            break;
+        }
+        last = merge(Some(&file), written.as_deref())?;
+        seen = Some(file);
+        old = regular_file::open(&settings.companion).ok();
+    }
+    Ok(last)
+}
+
+/// What is in the file that lost its name: whoever had opened it may have written into it until then, and may
+/// still be writing. `None` when it does not become whole.
+fn last_words(settings: &Settings, mut old: &File) -> Result<Option<Vec<u8>>> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let mut bytes = Vec::new();
+        old.rewind()
+            .and_then(|()| old.take(COMPANION_LIMIT).read_to_end(&mut bytes))
+            .on_file("read", &settings.companion)?;
+        if settings.companion_format.check(&bytes).is_ok() {
+            return Ok(Some(bytes));
+        }
+        if Instant::now() >= deadline {
+            return Ok(None);
+        }
+        std::thread::sleep(PAUSE);
+    }
+}
+
+/// False when there is a file where none was.
+fn put_file(settings: &Settings, bytes: &[u8], replaces: bool) -> Result<bool> {
+    // The file that a link leads to is replaced, not the link.
+    let target: PathBuf = settings
+        .companion
+        .canonicalize()
+        .unwrap_or_else(|_| settings.companion.clone());
+    let whole = WholeFile::create_in(&folder_of(&target))?;
+    whole.file().write_all(bytes).on_file("write", whole.path())?;
+    let (file, ()) = whole.verified(|whole| {
+        let written = regular_file::read(whole.path(), COMPANION_LIMIT).on_file("read", whole.path())?;
+        match settings.companion_format.check(&written) {
+            Ok(()) if written == bytes => Ok(()),
+            _ => Err(Error::new(
+                ErrorKind::Io,
+                format!("{} does not read as it was written", whole.path().display()),
+            )),
+        }
+    })?;
+    match target.metadata() {
+        Ok(old) => {
+            file.take_owner(&old);
+            file.take_mode(&old)?;
+        }
+        // It holds secrets: for its owner only, who is the database's.
+        Err(_) => {
+            if let Ok(database) = settings.database.metadata() {
+                file.take_owner(&database);
             }
-            if Instant::now() >= deadline {
-                return Ok(None);
-            }
-            std::thread::sleep(PAUSE);
         }
     }
-
-    /// False when there is a file where none was.
-    fn put(&self, bytes: &[u8], replaces: bool) -> Result<bool> {
-        // The file that a link leads to is replaced, not the link.
-        let target: PathBuf = self
-            .settings
-            .companion
-            .canonicalize()
-            .unwrap_or_else(|_| self.settings.companion.clone());
-        let whole = WholeFile::create_in(&folder_of(&target))?;
-        whole.file().write_all(bytes).on_file("write", whole.path())?;
-        let (file, ()) = whole.verified(|whole| {
-            let written = regular_file::read(whole.path(), COMPANION_LIMIT).on_file("read", whole.path())?;
-            match self.settings.companion_format.check(&written) {
-                Ok(()) if written == bytes => Ok(()),
-                _ => Err(Error::new(
-                    ErrorKind::Io,
-                    format!("{} does not read as it was written", whole.path().display()),
-                )),
-            }
-        })?;
-        match target.metadata() {
-            Ok(old) => {
-                file.take_owner(&old);
-                file.take_mode(&old)?;
-            }
-            // It holds secrets: for its owner only, who is the database's.
-            Err(_) => {
-                if let Ok(database) = self.settings.database.metadata() {
-                    file.take_owner(&database);
-                }
-            }
+    if replaces {
+        file.publish_over(&target)?;
+        return Ok(true);
+    }
+    match file.publish_new(file_name(&target)?)? {
+        Publication::Done(published) => {
+            published.keep();
+            Ok(true)
         }
-        if replaces {
-            file.publish_over(&target)?;
-            return Ok(true);
-        }
-        match file.publish_new(file_name(&target)?)? {
-            Publication::Done(published) => {
-                published.keep();
-                Ok(true)
-            }
-            Publication::Taken(_) => Ok(false),
-        }
+        Publication::Taken(_) => Ok(false),
     }
 }
 
