@@ -153,6 +153,12 @@ fn what_killed_runs_left_is_removed_and_work_to_go_on_with_is_named() {
         .unwrap()
         .set_modified(old)
         .unwrap();
+    // A copy that was read from, or rehearsed on.
+    let copies = database.folder().join(".bridge-migrate-3d4e5f");
+    fs::create_dir(&copies).unwrap();
+    fs::write(copies.join("owner.lock"), "").unwrap();
+    fs::write(copies.join("copy.db"), "secrets").unwrap();
+    fs::File::open(&copies).unwrap().set_modified(old).unwrap();
     let note = database.folder().join("collab.db.rollback.json");
     fs::write(
         &note,
@@ -163,7 +169,7 @@ fn what_killed_runs_left_is_removed_and_work_to_go_on_with_is_named() {
         follow(&database, &["migrate"]),
         ["rollback --to 1", "repair", "repair --yes"]
     );
-    assert!(!note.exists());
+    assert!(!note.exists() && !half.exists() && !copies.exists());
     assert_eq!(database.count("migration_progress"), 0);
     assert_eq!(json(&database, &["repair"])["repairs"], serde_json::json!([]));
 

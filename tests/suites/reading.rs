@@ -196,6 +196,22 @@ fn a_journal_of_several_databases_is_rolled_back_only_where_its_super_journal_is
     assert_eq!(crash.database.query_string(lost), "0");
 }
 
+/// The system's folder for temporary files is often a small one in memory, which the whole database would fill.
+#[test]
+fn a_private_copy_is_made_beside_the_database() {
+    let (crash, _) = half_done(85);
+    let before = tree(crash.database.folder());
+    let nowhere = crash.database.root().join("nowhere");
+    for arguments in [["status"], ["verify"], ["plan"]] {
+        BridgeMigrate::new(&crash.database)
+            .env("TMPDIR", &nowhere)
+            .args(arguments)
+            .run()
+            .assert_code(0);
+        assert_eq!(tree(crash.database.folder()), before);
+    }
+}
+
 #[test]
 fn a_log_without_its_index_is_read_with_all_that_it_holds() {
     let database = TestDatabase::populated(83);

@@ -7,15 +7,17 @@ use std::time::{Duration, Instant};
 use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, OpenFlags, Transaction};
-use tempfile::TempDir;
 
 use crate::database_file::{
-    FileState, HEADER_BYTES, has_bytes, has_hot_journal, inspect, inspect_with, with_suffix,
+    FileState, HEADER_BYTES, bytes_with_sidecars, has_bytes, has_hot_journal, inspect, inspect_with,
+    with_suffix,
 };
 use crate::error::{Error, ErrorKind, Hint, IoContext, Result, shell_quote};
 use crate::kernel_locks as kernel;
+use crate::private_folder::PrivateFolder;
 use crate::raw_file::{RawFile, Standing, read_at};
 use crate::regular_file;
+use crate::settings::folder_of;
 use crate::sqlite_error::{SqliteContext, sqlite_error};
 
 /// The page cache in KiB. A larger one makes rebuilds slower, and memory is promised to stay flat.
@@ -127,7 +129,7 @@ fn cannot_open(path: &Path, source: rusqlite::Error) -> Error {
     }
     error.with_hint(Hint::shell(format!(
         "ls -ld {} {}",
-        shell_quote(crate::settings::folder_of(path)),
+        shell_quote(folder_of(path)),
         shell_quote(path)
     )))
 }
@@ -149,7 +151,7 @@ pub struct Reader {
     /// The file as it was before it was opened without locks; `None` where SQLite's locks make it stand still.
     unlocked: Option<Standing>,
     // Dropped after the connection: fields are dropped in the order of their declaration.
-    private_copy: Option<TempDir>,
+    private_copy: Option<PrivateFolder>,
 }
 
 impl Reader {
@@ -188,8 +190,8 @@ impl std::ops::Deref for Reader {
 ///
 /// A database in write-ahead mode that nobody has open is read as it stands, without locks, since SQLite would
 /// otherwise make files beside it; when it was changed in the meantime, `look` is called again. A database that a crash
-/// left with a journal to roll back, or with a log but no index of it, is read from a private copy; in a process of
-/// several threads, so is every log that nobody has open.
+/// left with a journal to roll back, or with a log but no index of it, is read from a private copy beside it, which is
+/// gone afterwards; in a process of several threads, so is every log that nobody has open.
 ///
 /// # Errors
 /// Those of `look`; when the file cannot be opened, or is no database; [`ErrorKind::Busy`] when others change it
@@ -485,10 +487,11 @@ fn open_private_copy(path: &Path, busy_timeout: Duration) -> Result<Option<Reade
     if !standing.is_settled() {
         return Ok(None);
     }
-    let folder = tempfile::Builder::new()
-        .prefix("bridge-migrate-")
-        .tempdir()
-        .map_err(|source| Error::io("make a temporary folder in", &std::env::temp_dir(), source))?;
+    let folder = PrivateFolder::make(
+        &[&folder_of(path)],
+        bytes_with_sidecars(path),
+        "a copy to read from",
+    )?;
     let copy = folder.path().join("copy.db");
     let copied = copy_with_sidecars(path, &copy, sidecars);
     if !standing.still_stands() {

@@ -116,9 +116,17 @@ pub(crate) fn inspect_with(
 }
 
 pub(crate) fn has_bytes(path: &Path, suffix: &str) -> bool {
-    with_suffix(path, suffix)
-        .metadata()
-        .is_ok_and(|metadata| metadata.len() > 0)
+    bytes(&with_suffix(path, suffix)) > 0
+}
+
+fn bytes(path: &Path) -> u64 {
+    path.metadata().map_or(0, |metadata| metadata.len())
+}
+
+/// Length of the database and of what stands beside it.
+pub(crate) fn bytes_with_sidecars(path: &Path) -> u64 {
+    let sidecars = SIDECARS.map(|suffix| bytes(&with_suffix(path, suffix)));
+    bytes(path) + sidecars.iter().sum::<u64>()
 }
 
 /// Whether a rollback journal lies there that is not ended: SQLite ends one by removing, emptying or zeroing it. One

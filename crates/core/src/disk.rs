@@ -37,22 +37,38 @@ pub fn require_space(folder: &Path, bytes: u64, what_for: &str) -> Result<()> {
     .with_hint(Hint::shell(format!("df -h {}", shell_quote(folder)))))
 }
 
-/// A folder with room for a copy of `bytes`: that of the backups, because copies of the data lie there anyway; else the
-/// system's temporary folder.
+/// A folder with room for a copy of `bytes`: the first of `folders`, where the data lies anyway, that can be written
+/// and has it; else the one for temporary files, which may be memory.
 ///
 /// # Errors
-/// As [`require_space`], when neither has room.
-pub(crate) fn place_for_copy(backups: &Path, bytes: u64, what_for: &str) -> Result<PathBuf> {
-    let writable = tempfile::tempfile_in(backups).is_ok();
-    if writable && available(backups).is_ok_and(|free| free >= bytes) {
-        return Ok(backups.to_owned());
+/// As [`require_space`], when none has room.
+pub(crate) fn place_for_copy(folders: &[&Path], bytes: u64, what_for: &str) -> Result<PathBuf> {
+    let temporary = temporary_folder();
+    let mut writable = folders.iter().copied().filter(|folder| is_writable(folder));
+    let has_room = |folder: &&Path| available(folder).is_ok_and(|free| free >= bytes);
+    let place = writable.clone().chain([&*temporary]).find(has_room);
+    let place = place.or(writable.next()).unwrap_or(&temporary);
+    require_space(place, bytes, what_for)?;
+    Ok(place.to_owned())
+}
+
+/// Where SQLite makes its temporary files (<https://sqlite.org/tempfiles.html>, 5).
+pub(crate) fn temporary_folder() -> PathBuf {
+    if !cfg!(unix) {
+        return std::env::temp_dir();
     }
-    let temporary = std::env::temp_dir();
-    if available(&temporary).is_ok_and(|free| free >= bytes) {
-        return Ok(temporary);
-    }
-    require_space(if writable { backups } else { &temporary }, bytes, what_for)?;
-    Ok(temporary)
+    let named = ["SQLITE_TMPDIR", "TMPDIR"]
+        .into_iter()
+        .filter_map(std::env::var_os);
+    let usual = ["/var/tmp", "/usr/tmp", "/tmp"].map(Into::into);
+    let mut folders = named.chain(usual).map(PathBuf::from);
+    folders
+        .find(|folder| is_writable(folder))
+        .unwrap_or_else(|| ".".into())
+}
+
+fn is_writable(folder: &Path) -> bool {
+    tempfile::tempfile_in(folder).is_ok()
 }
 
 /// Whether both folders are on one file system, so that what they need adds up. Yes when in doubt.

@@ -41,6 +41,7 @@ mod pace;
 pub mod plan;
 pub mod position;
 mod preconditions;
+mod private_folder;
 pub mod quote;
 mod raw_file;
 pub mod receipt;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 
 use crate::database_file::{FileState, inspect};
-use crate::disk::{require_space, same_file_system};
+use crate::disk::{require_space, same_file_system, temporary_folder};
 use crate::error::Result;
 use crate::settings::{Settings, folder_of};
 use crate::sqlite_error::SqliteContext;
@@ -198,16 +198,6 @@ impl Room {
         }
         Ok(())
     }
-}
-
-/// Where SQLite makes its temporary files (<https://sqlite.org/tempfiles.html>, 5).
-fn temporary_folder() -> PathBuf {
-    let folder = std::env::temp_dir();
-    let of_sqlite = Path::new("/var/tmp");
-    if folder == Path::new("/tmp") && of_sqlite.is_dir() {
-        return of_sqlite.to_owned();
-    }
-    folder
 }
 
 #[cfg(test)]

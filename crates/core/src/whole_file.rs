@@ -11,13 +11,15 @@ use std::time::Duration;
 use tempfile::{NamedTempFile, TempPath};
 
 use crate::error::{Error, IoContext, Result};
-use crate::regular_file::{give_to_owner_of_folder, refuse_to_replace};
+use crate::regular_file::{self, give_to_owner_of_folder, refuse_to_replace};
 use crate::settings::folder_of;
 
 /// How the temporary names begin.
-const PREFIX: &str = ".bridge-migrate-";
+pub(crate) const PREFIX: &str = ".bridge-migrate-";
 /// How the temporary names end.
 const SUFFIX: &str = ".tmp";
+/// The file that the process holds locked which made a folder of copies.
+pub(crate) const OWNER: &str = "owner.lock";
 /// Younger temporary files may belong to a process that has not locked them yet.
 const MIN_ABANDONED_AGE: Duration = if cfg!(unix) {
     Duration::from_secs(60)
@@ -240,11 +242,13 @@ pub fn sync_folder_of(path: &Path) -> Result<()> {
 /// Removes what killed runs left in `folder`, and says how many files that were.
 ///
 /// A file whose owner lives is locked by it; one that is younger than a minute is left in any case. Files
-/// that cannot be looked at or removed are left for another time.
+/// that cannot be looked at or removed are left for another time. The same holds for folders of copies.
 pub fn remove_abandoned(folder: &Path) -> usize {
-    abandoned(folder)
-        .filter(|path| std::fs::remove_file(path).is_ok())
-        .count()
+    let remove = |path: &PathBuf| match path.is_dir() {
+        true => std::fs::remove_dir_all(path).is_ok(),
+        false => std::fs::remove_file(path).is_ok(),
+    };
+    abandoned(folder).filter(remove).count()
 }
 
 /// What killed runs left in `folder`: nothing in a folder that cannot be read.
@@ -255,8 +259,7 @@ pub(crate) fn abandoned(folder: &Path) -> impl Iterator<Item = PathBuf> {
         .flatten()
         .filter(|entry| {
             let name = entry.file_name();
-            let name = name.to_string_lossy();
-            name.starts_with(PREFIX) && name.ends_with(SUFFIX)
+            name.to_string_lossy().starts_with(PREFIX)
         })
         .map(|entry| entry.path())
         .filter(|path| is_abandoned(path))
@@ -271,8 +274,14 @@ fn is_abandoned(path: &Path) -> bool {
         .ok()
         .and_then(|modified| modified.elapsed().ok())
         .is_some_and(|age| age >= MIN_ABANDONED_AGE);
-    let free = || !cfg!(unix) || File::open(path).is_ok_and(|file| file.try_lock().is_ok());
-    metadata.is_file() && old && free()
+    let is_free = |path: &Path| regular_file::open(path).is_ok_and(|file| file.try_lock().is_ok());
+    let is_left = if metadata.is_dir() {
+        // One without the file was left on purpose.
+        is_free(&path.join(OWNER))
+    } else {
+        metadata.is_file() && path.to_string_lossy().ends_with(SUFFIX) && (!cfg!(unix) || is_free(path))
+    };
+    old && is_left
 }
 
 #[cfg(test)]
@@ -392,9 +401,24 @@ mod tests {
         File::create(&young).unwrap();
         let other = folder.path().join("collab.db");
         File::create(&other).unwrap().set_modified(old).unwrap();
+        let copies = |name: &str, has_owner: bool| {
+            let copies = folder.path().join(name);
+            std::fs::create_dir(&copies).unwrap();
+            if has_owner {
+                File::create(copies.join(OWNER)).unwrap();
+            }
+            File::open(&copies).unwrap().set_modified(old).unwrap();
+            copies
+        };
+        let of_dead = copies(".bridge-migrate-dead", true);
+        let of_living = copies(".bridge-migrate-living", true);
+        let owner = File::open(of_living.join(OWNER)).unwrap();
+        owner.try_lock().unwrap();
+        let on_purpose = copies(".bridge-migrate-kept", false);
 
-        assert_eq!(remove_abandoned(folder.path()), 1);
-        assert!(!orphan.exists());
+        assert_eq!(remove_abandoned(folder.path()), 2);
+        assert!(!orphan.exists() && !of_dead.exists());
         assert!(alive.path().exists() && young.exists() && other.exists());
+        assert!(of_living.exists() && on_purpose.exists());
     }
 }

@@ -25,7 +25,7 @@ use crate::event::{Activity, Event, Observer, Silent};
 use crate::raw_file::{RawFile, read_at};
 use crate::settings::Settings;
 use crate::sqlite_error::{SqliteContext, sqlite_error};
-use crate::whole_file::WholeFile;
+use crate::whole_file::{WholeFile, remove_abandoned};
 
 /// Copied between two looks at the clock.
 const CHUNK_BYTES: u64 = 16 * 1024 * 1024;
@@ -63,6 +63,7 @@ impl Default for Limits {
 /// # Errors
 /// When the database cannot be read or `folder` cannot be written.
 pub(crate) fn copy_into(settings: &Settings, folder: &Path, observer: &dyn Observer) -> Result<WholeFile> {
+    remove_abandoned(folder);
     let target = WholeFile::create_in(folder)?;
     copy_database(settings, &target, Limits::default(), observer)?;
     Ok(target)

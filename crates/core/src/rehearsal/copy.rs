@@ -1,27 +1,18 @@
 //! The private copy that a rehearsal works on: database and companion in a folder of their own.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use tempfile::TempDir;
 
 use crate::backup::{self, BackupFacts, file_name};
 use crate::clock::Clock;
-use crate::disk::place_for_copy;
-use crate::error::{Error, IoContext, Result};
+use crate::error::{IoContext, Result};
 use crate::event::Observer;
-use crate::regular_file::{self, make_folder};
-use crate::settings::Settings;
-
-/// How the folders' names begin.
-const PREFIX: &str = ".bridge-migrate-rehearsal-";
-/// The file in the folder that the rehearsal's process holds locked.
-const OWNER: &str = "owner.lock";
-/// A younger folder may belong to a process that has not locked it yet.
-const MIN_ABANDONED_AGE: Duration = Duration::from_secs(60);
+use crate::private_folder::PrivateFolder;
+use crate::regular_file::make_folder;
+use crate::settings::{Settings, folder_of};
 
 /// A copy of the database and its companion. Dropping it removes it.
 #[derive(Debug)]
@@ -32,29 +23,15 @@ pub(super) struct Copy {
     pub(super) source_lock: Duration,
     /// Length of the copied database in bytes.
     pub(super) bytes: u64,
-    folder: TempDir,
-    _owner: File,
+    folder: PrivateFolder,
 }
 
 impl Copy {
     /// Copies the database that `settings` name; the copy and what is done to it may need `bytes`.
     pub(super) fn make(settings: &Settings, bytes: u64, observer: &dyn Observer) -> Result<Self> {
         let _ = make_folder(&settings.backup_dir);
-        let parent = place_for_copy(&settings.backup_dir, bytes, "the rehearsal")?;
-        remove_abandoned(&parent);
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(PREFIX);
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
-        let folder = builder
-            .tempdir_in(&parent)
-            .map_err(|source| Error::io("make a folder in", &parent, source))?;
-        let owner_path = folder.path().join(OWNER);
-        let owner = regular_file::create_new(&owner_path, 0o600).on_file("make", &owner_path)?;
-        owner
-            .try_lock()
-            .map_err(|_| Error::io("lock", &owner_path, std::io::ErrorKind::WouldBlock.into()))?;
-
+        let folders = [&*settings.backup_dir, &folder_of(&settings.database)];
+        let folder = PrivateFolder::make(&folders, bytes, "the rehearsal")?;
         let of_copy = Settings {
             database: folder.path().join(file_name(&settings.database)?),
             companion: folder.path().join(file_name(&settings.companion)?),
@@ -86,7 +63,6 @@ impl Copy {
             source_lock: made.lock_held,
             bytes: made.manifest.database.digest.bytes,
             folder,
-            _owner: owner,
         })
     }
 
@@ -105,8 +81,7 @@ impl Copy {
 
     /// Leaves the folder for good, and says where the copy is.
     pub(super) fn keep(self) -> PathBuf {
-        let _ = std::fs::remove_file(self.folder.path().join(OWNER));
-        let _kept = self.folder.keep();
+        self.folder.keep();
         self.settings.database
     }
 }
@@ -126,63 +101,5 @@ impl Clock for StandingClock {
 
     fn nonce(&self) -> u32 {
         self.chance.nonce()
-    }
-}
-
-/// Removes the copies that killed rehearsals left: they hold a database's content.
-fn remove_abandoned(parent: &Path) {
-    let Ok(entries) = std::fs::read_dir(parent) else {
-        return;
-    };
-    for entry in entries.flatten() {
-        if entry.file_name().to_string_lossy().starts_with(PREFIX) && is_abandoned(&entry.path()) {
-            let _ = std::fs::remove_dir_all(entry.path());
-        }
-    }
-}
-
-fn is_abandoned(folder: &Path) -> bool {
-    let is_old = folder
-        .symlink_metadata()
-        .ok()
-        .filter(std::fs::Metadata::is_dir)
-        .and_then(|metadata| metadata.modified().ok())
-        .and_then(|modified| SystemTime::now().duration_since(modified).ok())
-        .is_some_and(|age| age >= MIN_ABANDONED_AGE);
-    // A folder without the file was left on purpose.
-    is_old && regular_file::open(&folder.join(OWNER)).is_ok_and(|owner| owner.try_lock().is_ok())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_old_folders_whose_process_is_gone_are_removed() {
-        let parent = tempfile::tempdir().unwrap();
-        let make = |name: &str, with_owner: bool| {
-            let folder = parent.path().join(format!("{PREFIX}{name}"));
-            std::fs::create_dir(&folder).unwrap();
-            if with_owner {
-                File::create(folder.join(OWNER)).unwrap();
-            }
-            folder
-        };
-        let old = |folder: &Path| {
-            let then = SystemTime::now() - MIN_ABANDONED_AGE - Duration::from_secs(1);
-            File::open(folder).unwrap().set_modified(then).unwrap();
-        };
-        let dead = make("dead", true);
-        let alive = make("alive", true);
-        let kept = make("kept", false);
-        let young = make("young", true);
-        let owner = File::open(alive.join(OWNER)).unwrap();
-        owner.try_lock().unwrap();
-        for folder in [&dead, &alive, &kept] {
-            old(folder);
-        }
-        remove_abandoned(parent.path());
-        assert!(!dead.exists());
-        assert!(alive.exists() && kept.exists() && young.exists());
     }
 }

@@ -6,10 +6,11 @@ use crate::sqlite_error::is_damage;
 use rusqlite::Connection;
 
 use crate::connection::open_still;
+use crate::database_file::bytes_with_sidecars;
 use crate::disk::place_for_copy;
-use crate::error::{ErrorKind, IoContext, Result};
+use crate::error::{ErrorKind, Result};
 use crate::event::{Event, Observer};
-use crate::settings::Settings;
+use crate::settings::{Settings, folder_of};
 use crate::whole_file::WholeFile;
 
 /// Bytes whose pages even a slow disk gives within a second.
@@ -33,11 +34,12 @@ pub(super) fn copy_if_large(
     observer: &dyn Observer,
 ) -> Result<Option<StillCopy>> {
     let database = &settings.database;
-    let bytes = database.metadata().on_file("look at", database)?.len();
+    let bytes = bytes_with_sidecars(database);
     if bytes <= limit {
         return Ok(None);
     }
-    let folder = match place_for_copy(&settings.backup_dir, bytes, "a copy to check") {
+    let folders = [&*settings.backup_dir, &folder_of(database)];
+    let folder = match place_for_copy(&folders, bytes, "a copy to check") {
         Ok(folder) => folder,
         Err(error) if error.kind() == ErrorKind::DiskFull => {
             let message = format!(
