@@ -127,15 +127,8 @@ struct Stamp {
 impl Stamp {
     fn of(path: &Path) -> Option<Self> {
         let metadata = path.metadata().ok()?;
-        #[cfg(unix)]
-        let file = {
-            use std::os::unix::fs::MetadataExt;
-            (metadata.dev(), metadata.ino())
-        };
-        #[cfg(not(unix))]
-        let file = (0, 0);
         Some(Self {
-            file,
+            file: identity(&metadata),
             bytes: metadata.len(),
             written: metadata.modified().ok(),
         })
@@ -151,6 +144,25 @@ impl Stamp {
             written.elapsed().map_or(true, |age| age >= step)
         })
     }
+}
+
+/// By what one tells a file from another that has its name. Windows keeps the name of an open file.
+fn identity(metadata: &Metadata) -> (u64, u64) {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        (metadata.dev(), metadata.ino())
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = metadata;
+        (0, 0)
+    }
+}
+
+/// Which file has the name, if any.
+pub(crate) fn file_at(path: &Path) -> Option<(u64, u64)> {
+    path.metadata().ok().as_ref().map(identity)
 }
 
 #[cfg(unix)]

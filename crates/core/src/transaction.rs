@@ -1,10 +1,12 @@
 //! Write transactions: begun at once, measured while they hold the lock.
 
+use std::ffi::c_int;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::{Connection, ErrorCode, ffi};
 
-use crate::error::{ErrorKind, Hint, Result};
+use crate::error::{Error, ErrorKind, Hint, Result};
 use crate::sqlite_error::{SqliteContext, sqlite_error};
 use crate::tool_tables;
 
@@ -68,7 +70,13 @@ impl<'a> WriteTransaction<'a> {
     }
 
     /// Makes everything durable and tells how long the write lock was held.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ForeignFile`] when another file has the database's name by now: nothing is written then.
     pub(crate) fn commit(mut self) -> Result<Duration> {
+        if has_lost_its_name(self.connection) {
+            return Err(moved(self.connection.path().unwrap_or_default().as_ref()));
+        }
         let started = Instant::now();
         loop {
             match self.connection.execute_batch("COMMIT") {
@@ -86,6 +94,38 @@ impl<'a> WriteTransaction<'a> {
         self.open = false;
         Ok(self.locked_at.elapsed())
     }
+}
+
+/// Whether the file that is open was removed, or another one has its name. In write-ahead mode SQLite would write to it
+/// all the same, and its log would lie beside the other one.
+fn has_lost_its_name(connection: &Connection) -> bool {
+    let mut is_moved: c_int = 0;
+    // SAFETY: the handle is open while the connection is borrowed, the name ends with a zero, and SQLite writes one `int`
+    // to where the last argument leads (https://sqlite.org/c3ref/c_fcntl_begin_atomic_write.html), before it returns.
+    #[allow(unsafe_code, reason = "there is no statement that asks this")]
+    let asked = unsafe {
+        ffi::sqlite3_file_control(
+            connection.handle(),
+            c"main".as_ptr(),
+            ffi::SQLITE_FCNTL_HAS_MOVED,
+            (&raw mut is_moved).cast(),
+        )
+    };
+    // What is in memory has no name to lose.
+    asked == ffi::SQLITE_OK && is_moved != 0
+}
+
+/// A refusal to write to a file that is not the one at the database's path any more.
+pub(crate) fn moved(database: &Path) -> Error {
+    Error::new(
+        ErrorKind::ForeignFile,
+        format!(
+            "{} was moved or removed, or another file took its place, while it was written to",
+            database.display()
+        ),
+    )
+    .with_truth("What was not committed until then was not written.")
+    .with_hint(Hint::tool(["status"]))
 }
 
 impl Drop for WriteTransaction<'_> {

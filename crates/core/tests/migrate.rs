@@ -46,6 +46,43 @@ fn a_second_run_changes_no_byte() {
     assert_eq!(before, std::fs::read(place.database()).unwrap());
 }
 
+/// Puts a copy with one more note in the database's place when the backup is made.
+struct Replaces<'a>(&'a Place);
+
+impl Observer for Replaces<'_> {
+    fn observe(&self, event: &Event) {
+        if matches!(event, Event::BackedUp { .. }) {
+            let newcomer = self.0.database().with_extension("new");
+            self.0
+                .open()
+                .execute("VACUUM INTO ?1", [newcomer.to_str()])
+                .unwrap();
+            std::fs::rename(newcomer, self.0.database()).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_database_whose_file_was_replaced_meanwhile_is_not_called_migrated() {
+    let place = Place::new();
+    migrate(&catalog(), &place.settings, to(Target::Version(1)), &Silent).unwrap();
+    place.open().pragma_update(None, "journal_mode", "wal").unwrap();
+    let error = migrate(
+        &catalog(),
+        &place.settings,
+        MigrateOptions::default(),
+        &Replaces(&place),
+    )
+    .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ForeignFile, "{error:?}");
+    assert_eq!(error.reached(), None);
+    assert_eq!(
+        place.strings("SELECT name FROM refinery_schema_history"),
+        ["notes"]
+    );
+    assert_eq!(place.strings("PRAGMA integrity_check"), ["ok"]);
+}
+
 #[test]
 fn a_backup_made_while_another_process_migrates_is_of_the_version_that_it_holds() {
     let place = Place::new();

@@ -288,6 +288,98 @@ fn whatever_is_committed_until_the_lock_is_taken_is_in_the_backup_that_secures_i
     }
 }
 
+/// A server that takes the lock as soon as the content is back, and keeps it for a while.
+struct Keeps<'a> {
+    database: &'a Path,
+    is_secured: Cell<bool>,
+    kept: RefCell<Option<std::thread::JoinHandle<()>>>,
+}
+
+impl Observer for Keeps<'_> {
+    fn observe(&self, event: &Event) {
+        match event {
+            Event::BackedUp { .. } => self.is_secured.set(true),
+            Event::ProgressFinished { .. } if self.is_secured.take() => {
+                let server = open_writer(self.database, SERVER_TIMEOUT).unwrap();
+                server.execute_batch("BEGIN EXCLUSIVE").unwrap();
+                *self.kept.borrow_mut() = Some(std::thread::spawn(move || {
+                    std::thread::sleep(Duration::from_millis(700));
+                    server
+                        .execute_batch("INSERT INTO notes VALUES ('after', 'by a server'); COMMIT")
+                        .unwrap();
+                }));
+            }
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn a_server_that_writes_right_after_a_restore_is_waited_for() {
+    let site = Site::new(300, "");
+    let backup = site.backup();
+    grow(&site);
+    let keeps = Keeps {
+        database: &site.settings.database,
+        is_secured: Cell::default(),
+        kept: RefCell::default(),
+    };
+    let outcome = restore(&site.settings, &backup, &RestoreOptions::default(), &keeps);
+    keeps.kept.take().unwrap().join().unwrap();
+    let outcome = outcome.unwrap_or_else(|error| panic!("{error:?}"));
+    assert!(outcome.written_since);
+    assert_eq!(outcome.companion, CompanionChange::Replaced);
+    assert_eq!(counts(&site.open()), (301, 300));
+}
+
+/// Puts another file in the database's place, or removes it, when the state before is secured.
+struct Moves<'a> {
+    database: &'a Path,
+    newcomer: Option<&'a Path>,
+}
+
+impl Observer for Moves<'_> {
+    fn observe(&self, event: &Event) {
+        if matches!(event, Event::BackedUp { .. }) {
+            match self.newcomer {
+                Some(newcomer) => std::fs::rename(newcomer, self.database).unwrap(),
+                None => std::fs::remove_file(self.database).unwrap(),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_database_that_was_replaced_or_removed_meanwhile_is_not_called_restored() {
+    for setup in ["PRAGMA journal_mode = delete;", "PRAGMA journal_mode = wal;"] {
+        for is_replaced in [true, false] {
+            let case = format!("{setup} replaced: {is_replaced}");
+            let (site, other) = (Site::new(300, setup), Site::new(100, setup));
+            let backup = site.backup();
+            grow(&site);
+            let companion = std::fs::read(&site.settings.companion).unwrap();
+            let newcomer = other.settings.database.as_path();
+            let bytes = std::fs::read(newcomer).unwrap();
+            let moves = Moves {
+                database: &site.settings.database,
+                newcomer: is_replaced.then_some(newcomer),
+            };
+            let error = restore(&site.settings, &backup, &RestoreOptions::default(), &moves).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::ForeignFile, "{case}: {error:?}");
+            assert_eq!(error.reached(), None, "{case}");
+            match is_replaced {
+                true => assert!(std::fs::read(&site.settings.database).unwrap() == bytes, "{case}"),
+                false => assert!(!site.settings.database.exists(), "{case}"),
+            }
+            assert_eq!(
+                std::fs::read(&site.settings.companion).unwrap(),
+                companion,
+                "{case}"
+            );
+        }
+    }
+}
+
 #[test]
 fn what_servers_write_to_a_damaged_database_is_in_its_copy() {
     for mode in ["delete", "wal"] {

@@ -28,11 +28,12 @@ use crate::disk::{require_space, size};
 use crate::error::{Error, ErrorKind, Hint, IoContext, Result};
 use crate::event::{Activity, Event, Observer, Silent};
 use crate::failed_run::after_replacing;
-use crate::raw_file::read_at;
+use crate::raw_file::{file_at, read_at};
 use crate::regular_file;
 use crate::settings::{Settings, folder_of};
 use crate::sqlite_error::is_damage;
 use crate::sqlite_error::{SqliteContext, sqlite_error};
+use crate::transaction::moved;
 use crate::whole_file::WholeFile;
 
 /// The page cache in KiB: as large as flat memory allows.
@@ -211,6 +212,8 @@ struct Pages<'a> {
     wanted: &'a Contents,
     observer: &'a dyn Observer,
     live: Connection,
+    /// Which file that is.
+    file: Option<(u64, u64)>,
     version_before: i64,
     /// How much longer the lock may be waited for.
     patience: Duration,
@@ -230,6 +233,7 @@ impl<'a> Pages<'a> {
         live: Connection,
         observer: &'a dyn Observer,
     ) -> Result<Self> {
+        let file = file_at(&settings.database);
         let folder = folder_of(&settings.database);
         let doing = || format!("restore {}", settings.database.display());
         // Each time the cache is full, the journal is put on disk while everybody waits.
@@ -259,6 +263,7 @@ impl<'a> Pages<'a> {
             wanted,
             observer,
             live,
+            file,
             version_before,
             patience,
             substitute,
@@ -297,7 +302,11 @@ impl<'a> Pages<'a> {
         };
         let secured = write
             .lock(self.patience)
-            .and_then(|locked_at| Ok((locked_at, secure(&write)?)));
+            .and_then(|locked_at| Ok((locked_at, secure(&write)?)))
+            .and_then(|secured| match file_at(&settings.database) == self.file {
+                true => Ok(secured),
+                false => Err(moved(&settings.database)),
+            });
         let (locked_at, before) = secured.map_err(|error| match error.truth() {
             Some(_) => error,
             None => error.with_truth("The database is as it was."),
@@ -313,7 +322,7 @@ impl<'a> Pages<'a> {
     fn finish(&self, written: Written) -> Result<Put> {
         let checked = see_content(&self.live)
             .while_doing("look at the restored database")
-            .and_then(|()| settle(&self.live, journal_mode_in_header(self.backup)?))
+            .and_then(|()| settle(&self.live, journal_mode_in_header(self.backup)?, self.settings))
             .and_then(|()| self.check());
         let written_since = checked.map_err(|error| match error.kind() {
             // Then it is not the content of the backup that is there.
@@ -438,22 +447,27 @@ impl Write<'_, '_> {
 }
 
 /// Brings the log into the file and the journal mode back to the backup's, if nobody else has it open.
-fn settle(live: &Connection, wanted: &str) -> Result<()> {
-    let doing = "settle the restored database";
+fn settle(live: &Connection, wanted: &str, settings: &Settings) -> Result<()> {
+    let wait = |time| {
+        live.busy_timeout(time)
+            .while_doing("settle the restored database")
+    };
+    let mut mode = journal_mode(live)?;
     // The content is in place; whether others let it settle must not take long.
-    live.busy_timeout(Duration::from_millis(100)).while_doing(doing)?;
+    wait(Duration::from_millis(100))?;
     if wanted == "wal" {
         // What was put may have been a copy that is not in this mode.
-        let _ = live.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()));
+        let changed = live.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0));
+        mode = changed.unwrap_or(mode);
     }
-    if journal_mode(live)? == "wal" {
+    if mode == "wal" {
         // Blocked by readers, this is done by whoever closes the database last.
         let _ = live.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
         if wanted != "wal" {
             let _ = live.query_row("PRAGMA journal_mode = DELETE", [], |_| Ok(()));
         }
     }
-    Ok(())
+    wait(settings.busy_timeout)
 }
 
 /// A copy of the backup with what the companion's tables are to hold; `None` where they are to be as they are.
