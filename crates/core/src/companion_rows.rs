@@ -3,9 +3,9 @@
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, params_from_iter};
 
+use crate::borrowed::Borrowed;
 use crate::catalog::{CompanionTable, TableRows, Value};
 use crate::error::Result;
-use crate::kept::Borrowed;
 use crate::quote::identifier;
 use crate::sqlite_error::SqliteContext;
 

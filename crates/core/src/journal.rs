@@ -6,22 +6,6 @@ use crate::error::Result;
 use crate::quote::identifier;
 use crate::sqlite_error::SqliteContext;
 
-/// Creates the journal. `id` is the record's key, so that the strategy's
-/// `WHERE id IN (SELECT id FROM migration_affected_records)` works as it stands.
-pub(crate) const CREATE: &str = "\
-CREATE TABLE IF NOT EXISTS migration_affected_records (
-    seq INTEGER PRIMARY KEY,
-    migration INTEGER NOT NULL,
-    table_name TEXT NOT NULL,
-    column_name TEXT NOT NULL,
-    row_id INTEGER NOT NULL,
-    id,
-    old_value,
-    new_value,
-    undone_by TEXT
-);
-";
-
 /// Writes the old values of one data step.
 #[derive(Debug)]
 pub(crate) struct Journal<'a> {

@@ -73,6 +73,7 @@ pub mod whole_file;
 
 pub use naming::{Phase, Release, Target};
 pub use rusqlite;
+mod borrowed;
 mod cause_of;
 pub mod count;
 pub mod database_file;

@@ -8,7 +8,6 @@ use rusqlite::Connection;
 use crate::error::Result;
 use crate::open_watch::OpenWatch;
 use crate::sqlite_error::SqliteContext;
-use crate::transaction::let_writers_in;
 
 /// Rows of the first batch, before anything is known about the machine.
 const FIRST_BATCH: u64 = 256;
@@ -127,6 +126,20 @@ impl Pace {
             Others::None
         })
     }
+}
+
+/// Lets writers in that wait for the lock, after it was held for so long.
+///
+/// SQLite's busy handler tries again after 1, 2, 5, 10, 15, 20, 25, 25, 25, 50, 50 and then every 100 ms. A
+/// writer that has waited for up to 100 ms tries at least every 25 ms; one that has waited for longer, every
+/// 100 ms. A lock that is free for less than that may be missed, again and again, until the writer gives up.
+pub(crate) fn let_writers_in(held: Duration) {
+    let pause = if held <= Duration::from_millis(100) {
+        25
+    } else {
+        105
+    };
+    std::thread::sleep(Duration::from_millis(pause));
 }
 
 #[cfg(test)]

@@ -10,10 +10,10 @@ use crate::data::{self, SkippedRow};
 use crate::error::{Error, ErrorKind, Hint, Result};
 use crate::event::{Event, Observer};
 use crate::pace;
+use crate::pace::let_writers_in;
 use crate::plan::Plan;
 use crate::settings::Settings;
 use crate::sqlite_error::SqliteContext;
-use crate::transaction::let_writers_in;
 
 /// Steps of SQLite between two looks at the clock.
 const STEPS_BETWEEN_LOOKS: i32 = 1000;

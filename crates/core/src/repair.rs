@@ -210,7 +210,7 @@ fn find(catalog: &Catalog, settings: &Settings, reader: &Connection) -> Result<R
         Ok(Some((note, false))) => found.elsewhere.push(Elsewhere {
             subject: Unfinished::path(settings).display().to_string(),
             why: format!("a rollback to V{:03} was interrupted", note.to),
-            hint: if note.backup_is_there(settings) {
+            hint: if backup_is_there(&note, settings) {
                 note.completed_by()
             } else {
                 Hint::tool(["backup", "list"])
@@ -235,7 +235,7 @@ fn set_aside(path: &Path) -> Hint {
 /// was to replace it is gone.
 fn note(settings: &Settings, version: u32) -> Result<Option<(Unfinished, bool)>> {
     Ok(Unfinished::read(settings)?.map(|note| {
-        let is_void = note.from == version && !note.backup_is_there(settings);
+        let is_void = note.from == version && !backup_is_there(&note, settings);
         (note, is_void)
     }))
 }
@@ -368,4 +368,9 @@ fn interrupted(connection: &Connection, version: u32, found: &mut Repaired) -> R
         hint,
     });
     Ok(())
+}
+
+/// Whether the copy that was to be put back is there.
+fn backup_is_there(note: &Unfinished, settings: &Settings) -> bool {
+    backup::find(settings, note.backup.as_os_str()).is_ok()
 }

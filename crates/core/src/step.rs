@@ -14,12 +14,13 @@ use crate::companion_rows::add_missing;
 use crate::error::{Error, ErrorKind, Hint, Result};
 use crate::event::{Event, Observer};
 use crate::history::History;
+use crate::pace::let_writers_in;
 use crate::plan::{Plan, Step};
 use crate::refinery_step::{self, Mode};
 use crate::runs::{self, Run, StepMeasures, StepOutcome};
 use crate::schema_reader::SchemaReader;
 use crate::settings::Settings;
-use crate::transaction::{WriteTransaction, let_writers_in};
+use crate::transaction::WriteTransaction;
 use crate::{drift, kept, schema_version, tool_tables};
 use checks::{Before, Change};
 

@@ -116,6 +116,45 @@ CREATE TABLE IF NOT EXISTS migration_allowed_drift (
 );
 ";
 
+/// Creates the journal. `id` is the record's key, so that the strategy's
+/// `WHERE id IN (SELECT id FROM migration_affected_records)` works as it stands.
+const CREATE_JOURNAL: &str = "\
+CREATE TABLE IF NOT EXISTS migration_affected_records (
+    seq INTEGER PRIMARY KEY,
+    migration INTEGER NOT NULL,
+    table_name TEXT NOT NULL,
+    column_name TEXT NOT NULL,
+    row_id INTEGER NOT NULL,
+    id,
+    old_value,
+    new_value,
+    undone_by TEXT
+);
+";
+
+/// Made by the first rollback that keeps something.
+pub(crate) const CREATE_KEPT: &str = "\
+CREATE TABLE IF NOT EXISTS migration_kept (
+    file TEXT NOT NULL,
+    data TEXT NOT NULL,
+    run TEXT NOT NULL,
+    kept_at TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    table_name TEXT NOT NULL,
+    column_name TEXT,
+    rows INTEGER NOT NULL,
+    PRIMARY KEY (file, data)
+);
+CREATE TABLE IF NOT EXISTS migration_kept_back (
+    file TEXT NOT NULL,
+    data TEXT NOT NULL,
+    first INTEGER NOT NULL,
+    last INTEGER NOT NULL,
+    PRIMARY KEY (file, data, first)
+);
+";
+
 /// As refinery makes it; only what it is compared with is made from this.
 const CREATE_HISTORY: &str = "CREATE TABLE IF NOT EXISTS refinery_schema_history(
              version int4 PRIMARY KEY,
@@ -127,8 +166,8 @@ const CREATE_HISTORY: &str = "CREATE TABLE IF NOT EXISTS refinery_schema_history
 static AS_MADE: LazyLock<Snapshot> = LazyLock::new(|| {
     let scripts = [
         CREATE,
-        crate::journal::CREATE,
-        crate::kept::CREATE,
+        CREATE_JOURNAL,
+        CREATE_KEPT,
         CREATE_ALLOWED,
         CREATE_HISTORY,
     ];
@@ -156,7 +195,7 @@ static AS_MADE: LazyLock<Snapshot> = LazyLock::new(|| {
 pub(crate) fn create(connection: &Connection) -> Result<()> {
     connection
         .execute_batch(CREATE)
-        .and_then(|()| connection.execute_batch(crate::journal::CREATE))
+        .and_then(|()| connection.execute_batch(CREATE_JOURNAL))
         .while_doing("create the tool's own tables")
 }
 
@@ -183,7 +222,7 @@ pub(crate) fn create_all(scratch: &Connection) -> Result<()> {
     create_allowed(scratch)?;
     scratch
         .execute_batch(CREATE_HISTORY)
-        .and_then(|()| scratch.execute_batch(crate::kept::CREATE))
+        .and_then(|()| scratch.execute_batch(CREATE_KEPT))
         .while_doing("create the tool's own tables")
 }
 

@@ -136,17 +136,3 @@ impl Drop for WriteTransaction<'_> {
         }
     }
 }
-
-/// Lets writers in that wait for the lock, after it was held for so long.
-///
-/// SQLite's busy handler tries again after 1, 2, 5, 10, 15, 20, 25, 25, 25, 50, 50 and then every 100 ms. A
-/// writer that has waited for up to 100 ms tries at least every 25 ms; one that has waited for longer, every
-/// 100 ms. A lock that is free for less than that may be missed, again and again, until the writer gives up.
-pub(crate) fn let_writers_in(held: Duration) {
-    let pause = if held <= Duration::from_millis(100) {
-        25
-    } else {
-        105
-    };
-    std::thread::sleep(Duration::from_millis(pause));
-}

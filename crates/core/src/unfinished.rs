@@ -38,11 +38,6 @@ impl Unfinished {
         with_suffix(&settings.database, ".rollback.json")
     }
 
-    /// Whether the copy that was to be put back is there.
-    pub(crate) fn backup_is_there(&self, settings: &Settings) -> bool {
-        crate::backup::find(settings, self.backup.as_os_str()).is_ok()
-    }
-
     /// What an interrupted rollback left; `None` nearly always.
     pub(crate) fn read(settings: &Settings) -> Result<Option<Self>> {
         let path = Self::path(settings);

@@ -4,11 +4,12 @@ use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
+use crate::borrowed::Borrowed;
 use crate::connection::open_still;
 use crate::quote::identifier;
 use crate::settings::Settings;
 
-use super::{Borrowed, Kept, path_of};
+use super::{Kept, path_of};
 
 /// The rows that a rollback kept of one table or column.
 pub(super) struct KeptFile {

@@ -11,7 +11,6 @@ mod reclaim;
 
 use std::path::PathBuf;
 
-use rusqlite::types::ValueRef;
 use rusqlite::{Connection, params};
 use serde::Serialize;
 
@@ -22,33 +21,11 @@ use crate::history::History;
 use crate::settings::Settings;
 use crate::sqlite_error::SqliteContext;
 use crate::tool_tables;
+use crate::tool_tables::CREATE_KEPT;
 
 pub use prune::{PruneOptions, Pruned, prune};
 pub use reclaim::{Back, Reclaimed, Stays, reclaim};
 pub(crate) use reclaim::{room, take_back, take_back_at_once};
-
-/// Made by the first rollback that keeps something.
-pub(crate) const CREATE: &str = "\
-CREATE TABLE IF NOT EXISTS migration_kept (
-    file TEXT NOT NULL,
-    data TEXT NOT NULL,
-    run TEXT NOT NULL,
-    kept_at TEXT NOT NULL,
-    version INTEGER NOT NULL,
-    name TEXT NOT NULL,
-    table_name TEXT NOT NULL,
-    column_name TEXT,
-    rows INTEGER NOT NULL,
-    PRIMARY KEY (file, data)
-);
-CREATE TABLE IF NOT EXISTS migration_kept_back (
-    file TEXT NOT NULL,
-    data TEXT NOT NULL,
-    first INTEGER NOT NULL,
-    last INTEGER NOT NULL,
-    PRIMARY KEY (file, data, first)
-);
-";
 
 /// Rows of a table, or values of a column, that one rollback dropped and kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -85,15 +62,6 @@ impl Kept {
             Some(column) => format!("{}.{column}", self.table),
             None => self.table.clone(),
         }
-    }
-}
-
-/// A value as it stands in a row, bound again without a change, valid UTF-8 or not.
-pub(crate) struct Borrowed<'a>(pub(crate) ValueRef<'a>);
-
-impl rusqlite::ToSql for Borrowed<'_> {
-    fn to_sql(&self) -> rusqlite::Result<rusqlite::types::ToSqlOutput<'_>> {
-        Ok(rusqlite::types::ToSqlOutput::Borrowed(self.0))
     }
 }
 
@@ -218,7 +186,7 @@ fn files(settings: &Settings) -> Result<Vec<String>> {
 /// Puts on record what a file holds. Runs in the transaction that drops it.
 pub(crate) fn record(connection: &Connection, kept: &Kept) -> Result<()> {
     connection
-        .execute_batch(CREATE)
+        .execute_batch(CREATE_KEPT)
         .and_then(|()| {
             connection.execute(
                 "INSERT OR IGNORE INTO migration_kept \

@@ -3,12 +3,13 @@
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params_from_iter};
 
+use crate::borrowed::Borrowed;
 use crate::own_values::is_not_default;
 use crate::quote::identifier;
 use crate::schema::{Hidden, TableDetail};
 
+use super::Kept;
 use super::file::KeptFile;
-use super::{Borrowed, Kept};
 
 /// What became of a row.
 pub(super) enum Fate {

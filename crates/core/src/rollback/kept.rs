@@ -7,10 +7,11 @@ use std::path::PathBuf;
 
 use rusqlite::{Connection, params, params_from_iter};
 
+use crate::borrowed::Borrowed;
 use crate::clock::{file_stamp, timestamp};
 use crate::connection::{create_writer, open_still};
 use crate::error::{Error, ErrorKind, Result};
-use crate::kept::{Borrowed, Kept};
+use crate::kept::Kept;
 use crate::quote::identifier;
 use crate::runs::Run;
 use crate::schema::{Hidden, TableDetail};
