@@ -10,6 +10,8 @@ use crate::failure::Failure;
 use crate::render::history::HistoryReport;
 
 /// Shows what was applied: when, by which run, how long it took, with which tool
+///
+/// Why a run failed is in its log only: it is shown where --log-dir is the one that the run had, and the log still there.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// Shows how each migration goes back, and what that loses

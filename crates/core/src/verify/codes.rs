@@ -43,6 +43,12 @@ pub const FOREIGN_KEY_MISMATCH: Code = code(
     Warning,
     "the parent columns need a primary key or a unique index",
 );
+/// A key through which rows are replaced without the triggers on DELETE, which see to it that nothing of them is lost.
+pub const REPLACES_UNSEEN: Code = code(
+    "BV107",
+    Warning,
+    "make it an index that is not unique, or let no program write to the table with OR REPLACE",
+);
 /// The schema differs from what the history implies.
 pub const DRIFT: Code = code(
     "BV110",
@@ -163,12 +169,13 @@ pub const BACKUP_UNREADABLE: Code = code(
 );
 
 /// All kinds, by code.
-pub const ALL: [&Code; 31] = [
+pub const ALL: [&Code; 32] = [
     &DAMAGED,
     &UNREADABLE,
     &CONSTRAINT,
     &ORPHANS,
     &FOREIGN_KEY_MISMATCH,
+    &REPLACES_UNSEEN,
     &DRIFT,
     &NOT_MANAGED,
     &UNRECOGNIZED,

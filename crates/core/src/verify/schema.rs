@@ -5,7 +5,7 @@ use crate::drift;
 use crate::error::{ErrorKind, Result};
 use crate::expected;
 use crate::position::Position;
-use crate::schema::render_diff;
+use crate::schema::{Object, ObjectKind, render_diff};
 use crate::state::State;
 use crate::tool_tables;
 
@@ -35,6 +35,42 @@ pub(super) fn check(subject: &Subject<'_>, report: &mut Report) -> Result<()> {
             _ => code.fix.to_owned(),
         };
         report.add_with_fix(code, difference.subject(), text.trim_end(), fix);
+    }
+    replacing_keys(subject, &state, report)
+}
+
+/// SQLite runs no trigger on DELETE for a row that OR REPLACE takes away, unless a connection asks for recursive ones,
+/// and the triggers of a migration know the keys of their time only.
+fn replacing_keys(subject: &Subject<'_>, state: &State, report: &mut Report) -> Result<()> {
+    let words =
+        |sql: &str| -> Vec<String> { sql.to_lowercase().split_whitespace().map(str::to_owned).collect() };
+    let runs_on_delete = |table: &str| {
+        let on_table = |trigger: &&Object| trigger.table.eq_ignore_ascii_case(table);
+        let mut triggers = state.schema.of_kind(ObjectKind::Trigger).filter(on_table);
+        triggers.any(|trigger| {
+            words(&trigger.sql)
+                .windows(2)
+                .any(|pair| pair == ["delete", "on"])
+        })
+    };
+    let is_unique = |index: &&Object| words(&index.sql).get(1).is_some_and(|word| word == "unique");
+    let mut keys = state
+        .schema
+        .of_kind(ObjectKind::Index)
+        .filter(is_unique)
+        .peekable();
+    if keys.peek().is_none() {
+        return Ok(());
+    }
+    let expected = expected::schema_at(subject.catalog, state.version())?;
+    for key in keys {
+        if expected.get(ObjectKind::Index, &key.name).is_none() && runs_on_delete(&key.table) {
+            let text = format!(
+                "OR REPLACE takes rows of {} away by it, unseen by triggers on DELETE",
+                key.table
+            );
+            report.add(&codes::REPLACES_UNSEEN, &key.name, text);
+        }
     }
     Ok(())
 }
