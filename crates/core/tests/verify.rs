@@ -15,11 +15,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use bridge_migrate_core::apply::{MigrateOptions, migrate};
+use bridge_migrate_core::backup::{self, BackupFacts};
 use bridge_migrate_core::catalog::Catalog;
 use bridge_migrate_core::error::ErrorKind;
 use bridge_migrate_core::event::Silent;
 use bridge_migrate_core::finding::{Finding, Severity};
 use bridge_migrate_core::plan::PlanOptions;
+use bridge_migrate_core::restore::{RestoreOptions, restore};
 use bridge_migrate_core::rollback::{RollbackOptions, Strategy, rollback};
 use bridge_migrate_core::rusqlite::Connection;
 use bridge_migrate_core::undo::{UndoOptions, undo};
@@ -90,6 +92,36 @@ fn after(sql: &str) -> String {
 #[test]
 fn a_migrated_database_has_no_finding() {
     assert_eq!(lines(&look(&used())), "");
+}
+
+#[test]
+fn an_index_that_only_the_application_can_order_is_no_damage() {
+    let place = used();
+    let server = place.open();
+    server
+        .create_collation("ICU", |one: &str, other: &str| other.cmp(one))
+        .unwrap();
+    server
+        .execute_batch(
+            "CREATE TABLE words (word TEXT COLLATE ICU); CREATE INDEX by_word ON words (word);
+             INSERT INTO words VALUES ('a'), ('b'), ('c');",
+        )
+        .unwrap();
+    drop(server);
+    let settings = &place.settings;
+    for (full, expected) in [(false, &[][..]), (true, &["BV104"][..])] {
+        let found = verify(&catalog(), settings, VerifyOptions { full }, &Silent).unwrap();
+        let of_index: Vec<&str> = codes(&found)
+            .into_iter()
+            .filter(|code| code.starts_with("BV10"))
+            .collect();
+        assert_eq!(of_index, expected, "{}", lines(&found));
+    }
+    let made = backup::create(settings, &BackupFacts::default(), &Silent).unwrap();
+    assert_eq!(made.manifest.database.contents.tables.get("words"), Some(&3));
+    place.open().execute_batch("DELETE FROM notes").unwrap();
+    restore(settings, &made.backup, &RestoreOptions::default(), &Silent).unwrap();
+    assert_ne!(place.strings("SELECT CAST(count(*) AS TEXT) FROM notes"), ["0"]);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::contents::{Contents, read_contents};
 use super::names::lossy_name;
 use crate::beside::Beside;
-use crate::connection::open_still;
+use crate::connection::{open_still, stand_in_for_collations};
 use crate::digest::{FileDigest, digest_file};
 use crate::error::{Error, ErrorKind, Hint, IoContext, Result, shell_quote};
 use crate::event::{Activity, Event, Observer};
@@ -111,8 +111,12 @@ fn look_for_damage(path: &Path, depth: Depth) -> Result<Vec<String>> {
     };
     let look = || -> Result<Vec<String>> {
         let copy = open_still(path)?;
-        let lines: rusqlite::Result<Vec<String>> = copy
-            .prepare(&format!("PRAGMA {pragma}({MAX_DAMAGE_LINES})"))
+        let made_ready = match depth {
+            Depth::Quick => stand_in_for_collations(&copy),
+            Depth::Full => Ok(()),
+        };
+        let lines: rusqlite::Result<Vec<String>> = made_ready
+            .and_then(|()| copy.prepare(&format!("PRAGMA {pragma}({MAX_DAMAGE_LINES})")))
             .and_then(|mut check| check.query_map([], |row| row.get(0))?.collect());
         lines.map_err(|source| sqlite_error(format_args!("check {}", path.display()), source))
     };

@@ -14,7 +14,7 @@ use super::meter::{Measured, Meter};
 use super::outcome::{SmokeTest, TableShape, shapes};
 use crate::apply::{MigrateOptions, migrate};
 use crate::catalog::Catalog;
-use crate::connection::open_writer;
+use crate::connection::{open_writer, stand_in_for_collations};
 use crate::contracts;
 use crate::error::{Error, Result};
 use crate::event::{Event, Observer, Stage};
@@ -259,6 +259,7 @@ impl<'a> Stages<'a> {
     fn integrity(&self) -> Result<Check> {
         let doing = "check the copy";
         let reader = self.reader()?;
+        stand_in_for_collations(&reader).while_doing(doing)?;
         let mut check = reader.prepare("PRAGMA quick_check(10)").while_doing(doing)?;
         let lines: Vec<String> = check
             .query_map([], |row| row.get(0))

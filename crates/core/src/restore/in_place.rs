@@ -23,6 +23,7 @@ use crate::backup::{
 use crate::beside::Beside;
 use crate::connection::{
     begin_reading, open_over_damage, open_still, open_writer, percent_encoded, see_content,
+    stand_in_for_collations,
 };
 use crate::disk::{require_space, size};
 use crate::error::{Error, ErrorKind, Hint, IoContext, Result};
@@ -351,6 +352,7 @@ impl<'a> Pages<'a> {
             return Ok(false);
         }
         let written_since = data_version(&snapshot)? != self.version_before;
+        stand_in_for_collations(&snapshot).while_doing(doing())?;
         let damage: String = snapshot
             .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
             .while_doing(doing())?;

@@ -31,6 +31,12 @@ pub const CONSTRAINT: Code = code(
     Error,
     "correct the rows, then run `verify` again; a program wrote them with checks turned off",
 );
+/// Whether indexes agree with their tables cannot be seen where the application brings their order.
+pub const UNORDERED: Code = code(
+    "BV104",
+    Warning,
+    "nothing has to be done: the rest was looked at; the application's own SQLite can run integrity_check",
+);
 /// Rows without their parent.
 pub const ORPHANS: Code = code(
     "BV105",

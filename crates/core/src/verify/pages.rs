@@ -6,6 +6,7 @@ use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 
 use crate::backup::unread_page;
+use crate::connection::stand_in_for_collations;
 use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::sqlite_error::SqliteContext;
 
@@ -21,9 +22,18 @@ pub(super) fn check(connection: &Connection, full: bool, report: &mut Report) ->
     } else {
         ("quick_check", "check the pages of the database")
     };
-    let mut check = connection
-        .prepare(&format!("PRAGMA {pragma}({MAX_LINES})"))
-        .while_doing(doing)?;
+    let prepare = |pragma| connection.prepare(&format!("PRAGMA {pragma}({MAX_LINES})"));
+    let mut check = match prepare(pragma) {
+        Err(error) if lacks_collation(&error) => {
+            if full {
+                report.add(&codes::UNORDERED, "database", error.to_string());
+            }
+            stand_in_for_collations(connection).while_doing(doing)?;
+            prepare("quick_check")
+        }
+        prepared => prepared,
+    }
+    .while_doing(doing)?;
     let mut rows = check.query([]).while_doing(doing)?;
     while let Some(row) = rows.next().while_doing(doing)? {
         let text = match row.get_ref(0).while_doing(doing)? {
@@ -44,6 +54,12 @@ pub(super) fn check(connection: &Connection, full: bool, report: &mut Report) ->
         }
     }
     Ok(())
+}
+
+fn lacks_collation(error: &rusqlite::Error) -> bool {
+    error
+        .sqlite_error()
+        .is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_ERROR_MISSING_COLLSEQ)
 }
 
 /// Compares the file's length with what its header says: SQLite takes what is missing of a last page for zeros.
