@@ -52,8 +52,8 @@ fn a_plan_names_the_clients_of_tokens_that_only_the_database_has_and_no_token() 
     assert_eq!(before, database.bytes_of_folder(), "a dry run changes nothing");
     for text in [
         "auth_tokens, revoked_tokens: 2 entries not in tokens.json, kept in a file",
-        "mallory, issued 2026-03-01T10:00:00+00:00",
-        "mallory, revoked 2026-03-02T10:00:00+00:00",
+        "mallory, issued 2026-03-01 10:00:00 UTC",
+        "mallory, revoked 2026-03-02 10:00:00 UTC",
     ] {
         assert!(output.stdout.contains(text), "{text}\n{output}");
     }

@@ -74,6 +74,15 @@ pub fn timestamp(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Micros, true)
 }
 
+/// `YYYY-MM-DD HH:MM:SS UTC`, the form of every time that people are shown, of one that the tool stored. What is no such
+/// time stays as it is.
+pub fn for_people(stored: &str) -> String {
+    match DateTime::parse_from_rfc3339(stored) {
+        Ok(time) => time.to_utc().format("%Y-%m-%d %H:%M:%S UTC").to_string(),
+        Err(_) => stored.to_owned(),
+    }
+}
+
 /// `YYYYMMDD_HHMMSS`, the form of every time in a file's name.
 pub fn file_stamp(time: DateTime<Utc>) -> String {
     time.format("%Y%m%d_%H%M%S").to_string()
@@ -95,6 +104,18 @@ mod tests {
 
         fn nonce(&self) -> u32 {
             0
+        }
+    }
+
+    #[test]
+    fn people_are_shown_times_without_a_fraction_and_other_text_as_it_is() {
+        assert_eq!(
+            for_people("2026-02-22T15:30:45.123456Z"),
+            "2026-02-22 15:30:45 UTC"
+        );
+        assert_eq!(for_people("2026-02-22T15:30:45+02:00"), "2026-02-22 13:30:45 UTC");
+        for text in ["unknown", "größe größe größe Z", "2026-02-22T15:30:45", ""] {
+            assert_eq!(for_people(text), text);
         }
     }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::ErrorCode;
 
-use crate::clock::{self, timestamp};
+use crate::clock::{self, for_people, timestamp};
 use crate::error::{Error, ErrorKind, Hint, IoContext, Result};
 use crate::event::{Event, Holder, Observer};
 use crate::kernel_locks;
@@ -197,7 +197,9 @@ pub(crate) fn who_is_in_the_way(database: &Path, is_locked: bool) -> String {
     match current_holder(database) {
         Some(holder) => format!(
             "Process {} on {} is migrating since {}.",
-            holder.pid, holder.host, holder.since
+            holder.pid,
+            holder.host,
+            for_people(&holder.since)
         ),
         None => match kernel_locks::holders(database).first().filter(|_| is_locked) {
             Some(pid) => format!("Process {pid} keeps the database locked."),
@@ -212,7 +214,10 @@ fn locked(waited: Duration, holder: Option<Holder>) -> Error {
         ErrorKind::Locked,
         format!(
             "process {} on {} has held the migration lock since {} ({})",
-            holder.pid, holder.host, holder.since, holder.command
+            holder.pid,
+            holder.host,
+            for_people(&holder.since),
+            holder.command
         ),
     )
     .with_truth(format!(

@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 
 use crate::backup::file_name;
 use crate::catalog::Catalog;
+use crate::clock::for_people;
 use crate::connection::with_reader;
 use crate::count::count_rows;
 use crate::digest::hex;
@@ -354,7 +355,8 @@ fn age_problem(created_at: &str, now: DateTime<Utc>) -> Option<String> {
     let age = now.signed_duration_since(created);
     if age > MAX_AGE {
         return Some(format!(
-            "it is from {created_at} and counts for {} days",
+            "it is from {} and counts for {} days",
+            for_people(created_at),
             MAX_AGE.num_days()
         ));
     }
@@ -394,7 +396,7 @@ mod tests {
         assert_eq!(at(TimeDelta::days(7)), None);
         assert_eq!(
             at(TimeDelta::days(7) + TimeDelta::seconds(1)).unwrap(),
-            "it is from 2026-02-22T15:30:45.000000Z and counts for 7 days"
+            "it is from 2026-02-22 15:30:45 UTC and counts for 7 days"
         );
         assert_eq!(at(-TimeDelta::minutes(5)), None);
         assert!(at(-TimeDelta::minutes(6)).unwrap().contains("clock"));

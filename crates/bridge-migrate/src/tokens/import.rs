@@ -97,7 +97,7 @@ pub(super) fn now(settings: &Settings) -> Value {
     to_utc_isoformat(&now, &TimeZone::Utc).unwrap_or(now).into()
 }
 
-/// `alice, issued 2026-02-22T15:30:45+00:00` of each time and client, the oldest first.
+/// `alice, issued 2026-02-22 15:30:45 UTC` of each time and client, the oldest first.
 fn described<'a>(entries: impl Iterator<Item = (&'a Value, Option<&'a Value>)>, what: &str) -> Vec<String> {
     let mut entries: Vec<_> = entries
         .map(|(at, client)| (shown(at), client.and_then(shown)))
@@ -105,6 +105,7 @@ fn described<'a>(entries: impl Iterator<Item = (&'a Value, Option<&'a Value>)>, 
     entries.sort_unstable();
     let lines = entries.into_iter().map(|(when, who)| {
         let who = who.as_deref().unwrap_or("unknown client");
+        let when = when.as_deref().map(clock::for_people);
         let when = when.as_deref().unwrap_or("at an unknown time");
         format!("{who}, {what} {when}")
     });

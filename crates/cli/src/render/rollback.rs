@@ -315,7 +315,7 @@ mod tests {
                 1,
                 "entries not in tokens.json",
                 true,
-                &["alice\u{1b}, issued 2026-02-22T15:30:45+00:00"],
+                &["alice\u{1b}, issued 2026-02-22 15:30:45 UTC"],
             ),
         ];
         RollbackPlanReport {
@@ -371,7 +371,7 @@ mod tests {
         down         loses (chosen):
                        rooms.preferences: 2 values other than the default, kept in a file
                        auth_tokens, revoked_tokens: 1 entry not in tokens.json, kept in a file
-                         alice\u{1b}, issued 2026-02-22T15:30:45+00:00
+                         alice\u{1b}, issued 2026-02-22 15:30:45 UTC
         undo         closed: a migration on the way changes the schema
         restore      loses:
                        messages: 12 rows written since the restore point

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use crate::clock::{for_people, timestamp};
 use crate::disk;
 use crate::error::{ErrorKind, Result};
 use crate::lock;
@@ -92,7 +93,7 @@ pub(super) fn contracts(look: &Look<'_>) -> Item {
 }
 
 fn named(receipt: &Receipt) -> String {
-    format!("receipt {} of {}", receipt.id, receipt.created_at)
+    format!("receipt {} of {}", receipt.id, for_people(&receipt.created_at))
 }
 
 /// What a rehearsal's receipt says: the evidence, or what is missing.
@@ -259,7 +260,10 @@ pub(super) fn lock(look: &Look<'_>) -> Item {
         Some(holder) => asked.failed(
             format!(
                 "process {} on {} holds it since {} ({})",
-                holder.pid, holder.host, holder.since, holder.command
+                holder.pid,
+                holder.host,
+                for_people(&holder.since),
+                holder.command
             ),
             "`wait --for latest`",
         ),
@@ -312,15 +316,15 @@ pub(super) fn clock(look: &Look<'_>) -> Item {
     if let Ok(status) = &look.status
         && let Some(stamp) = status.last_backup.as_ref().and_then(|backup| backup.stamp)
     {
-        let time = crate::clock::timestamp(stamp.time());
+        let time = timestamp(stamp.time());
         consider(&time, "the last backup");
     }
     match latest {
         Some((time, what)) if is_future(&time) => asked.warning(
             format!(
-                "it is {now:.0?}, and {what} was at {time:.0?}: the clock went back",
-                now = now.naive_utc(),
-                time = time.naive_utc()
+                "it is {}, and {what} was at {}: the clock went back",
+                for_people(&timestamp(now)),
+                for_people(&timestamp(time))
             ),
             "set the clock; times of records would lie before those of earlier ones",
         ),
