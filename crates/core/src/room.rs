@@ -122,7 +122,8 @@ impl Room {
     /// What steps need that follow each other.
     ///
     /// In rollback-journal mode the journal of a transaction takes the place of the one before. A log begins anew when
-    /// no reader needs what is in it: where readers come and go, perhaps not before the end.
+    /// no reader needs what is in it: where readers come and go, perhaps not before the end. So of a log more is asked
+    /// for than it takes where nobody reads.
     ///
     /// # Errors
     /// When the database cannot be looked at.
