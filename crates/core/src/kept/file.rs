@@ -109,25 +109,11 @@ pub(super) fn contents(settings: &Settings, file: &str) -> Result<Vec<Kept>, Str
     let reader = open_whole(&path)?;
     let read = || -> rusqlite::Result<Vec<Kept>> {
         let mut select = reader.prepare(
-            "SELECT data, migration, name, table_name, column_name FROM contents WHERE data IN \
+            "SELECT ?1, data, '', '', migration, name, table_name, column_name, 0, 0 FROM contents WHERE data IN \
              (SELECT name FROM sqlite_schema WHERE type = 'table') ORDER BY data",
         )?;
         let mut kept = select
-            .query_map([], |row| {
-                Ok(Kept {
-                    file: file.to_owned(),
-                    data: row.get(0)?,
-                    run: String::new(),
-                    kept_at: String::new(),
-                    version: row.get(1)?,
-                    name: row.get(2)?,
-                    table: row.get(3)?,
-                    column: row.get(4)?,
-                    rows: 0,
-                    left: 0,
-                    problem: None,
-                })
-            })?
+            .query_map([file], Kept::of)?
             .collect::<rusqlite::Result<Vec<_>>>()?;
         for kept in &mut kept {
             let count = format!("SELECT count(*) FROM {}", identifier(&kept.data));

@@ -56,6 +56,23 @@ pub struct Kept {
 }
 
 impl Kept {
+    /// The record in a row of `migration_kept`, or in one that a file's `contents` make of it.
+    fn of(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            file: row.get(0)?,
+            data: row.get(1)?,
+            run: row.get(2)?,
+            kept_at: row.get(3)?,
+            version: row.get(4)?,
+            name: row.get(5)?,
+            table: row.get(6)?,
+            column: row.get(7)?,
+            rows: row.get(8)?,
+            left: row.get(9)?,
+            problem: None,
+        })
+    }
+
     /// `table` or `table.column`.
     pub fn subject(&self) -> String {
         match &self.column {
@@ -110,21 +127,7 @@ fn read(connection: &Connection, settings: &Settings) -> Result<Vec<Kept>> {
         )
         .while_doing(doing)?;
     let mut kept: Vec<Kept> = select
-        .query_map([], |row| {
-            Ok(Kept {
-                file: row.get(0)?,
-                data: row.get(1)?,
-                run: row.get(2)?,
-                kept_at: row.get(3)?,
-                version: row.get(4)?,
-                name: row.get(5)?,
-                table: row.get(6)?,
-                column: row.get(7)?,
-                rows: row.get(8)?,
-                left: row.get(9)?,
-                problem: None,
-            })
-        })
+        .query_map([], Kept::of)
         .and_then(Iterator::collect)
         .while_doing(doing)?;
     if kept.iter().any(|kept| kept.left > 0) {
