@@ -260,10 +260,21 @@ pub(crate) fn put_back(
         Secured::Backup { backup } => Some(backup.database.as_path()),
         Secured::Damaged { .. } | Secured::Nothing => None,
     };
-    (outcome.companion, outcome.entries) = part.publish(before).map_err(|error| {
+    let secured_companion = match &outcome.secured {
+        Secured::Backup { backup } => backup.companion.as_deref(),
+        Secured::Damaged { .. } | Secured::Nothing => None,
+    };
+    let published = part.publish(before, secured_companion).map_err(|error| {
         let rest = "The companion file may still be as it was. Run the restore again.";
         after_replacing(error, settings, &backup.database, rest).with_hint(again(&backup.database))
     })?;
+    let aside;
+    (outcome.companion, outcome.entries, aside) = published;
+    if let Some(aside) = aside {
+        let (companion, aside) = (settings.companion.display(), aside.display());
+        let message = format!("{companion} was written to meanwhile: what was replaced is in {aside}");
+        observer.observe(&Event::Warning { message });
+    }
     Ok(outcome)
 }
 

@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bridge_migrate_core::backup::{Backup, State, find, list, verify};
+use bridge_migrate_core::catalog::Keep;
 use bridge_migrate_core::connection::{create_writer, open_still, open_writer, with_reader};
 use bridge_migrate_core::database_file::with_suffix;
 use bridge_migrate_core::error::{ErrorKind, Result};
@@ -286,6 +287,39 @@ fn whatever_is_committed_until_the_lock_is_taken_is_in_the_backup_that_secures_i
         drop(reader);
         assert_eq!(counts(&site.open()), (100, 100), "{case}");
     }
+}
+
+/// A server that writes to the companion when the state before is secured.
+struct WritesCompanion<'a>(&'a Path);
+
+impl Observer for WritesCompanion<'_> {
+    fn observe(&self, event: &Event) {
+        if matches!(event, Event::BackedUp { .. }) {
+            std::fs::write(self.0, "issued meanwhile").unwrap();
+        }
+    }
+}
+
+#[test]
+fn what_goes_into_the_companion_after_it_was_secured_is_kept() {
+    let site = Site::new(300, "");
+    let backup = site.backup();
+    let then = std::fs::read(&site.settings.companion).unwrap();
+    grow(&site);
+    let options = RestoreOptions {
+        companion: Keep::Backup,
+        ..RestoreOptions::default()
+    };
+    let server = WritesCompanion(&site.settings.companion);
+    restore(&site.settings, &backup, &options, &server).unwrap();
+    assert_eq!(std::fs::read(&site.settings.companion).unwrap(), then);
+    let files = std::fs::read_dir(&site.settings.backup_dir).unwrap();
+    let kept: Vec<String> = files
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.to_string_lossy().contains(".replaced."))
+        .map(|path| std::fs::read_to_string(path).unwrap())
+        .collect();
+    assert_eq!(kept, ["issued meanwhile"]);
 }
 
 /// A server that takes the lock as soon as the content is back, and keeps it for a while.

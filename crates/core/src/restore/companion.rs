@@ -14,6 +14,7 @@ use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use serde::Serialize;
 
+use super::secure;
 use crate::backup::{Backup, COMPANION_LIMIT, file_name, read_companion};
 use crate::catalog::{EntryCounts, Keep, Merged, Side, TableRows};
 use crate::companion_rows::{self, put, take};
@@ -169,7 +170,12 @@ impl<'a> CompanionPart<'a> {
     }
 
     /// Puts the file in its place, and says what became of it. `before` is as in [`settle`](Self::settle).
-    pub(super) fn publish(&self, before: Option<&Path>) -> Result<(CompanionChange, EntryCounts)> {
+    /// The last of the answer is where the file that was replaced is kept, if that was not what `secured` has.
+    pub(super) fn publish(
+        &self,
+        before: Option<&Path>,
+        secured: Option<&Path>,
+    ) -> Result<(CompanionChange, EntryCounts, Option<PathBuf>)> {
         let before = before.map(|before| self.read(&open_still(before)?)).transpose()?;
         let before = before.as_deref();
         let old = regular_file::open(&self.settings.companion).ok();
@@ -183,7 +189,15 @@ impl<'a> CompanionPart<'a> {
         let merge = |then: Option<&[u8]>, file: Option<&[u8]>| {
             self.merge(then.or(self.then.as_deref()), before, file)
         };
+        let replaced = old.as_ref().map(File::try_clone).transpose();
+        let replaced = replaced.on_file("read", &self.settings.companion)?;
         let last = rewrite(self.settings, self.keep, (old, today, merged), look, merge)?;
+        let aside = match (&replaced, secured) {
+            (Some(replaced), Some(secured)) if self.keep == Keep::Backup => {
+                self.keep_aside(replaced, secured)?
+            }
+            _ => None,
+        };
         let is_settled = |settled: &Merged| (&settled.put, &settled.taken) == (&last.put, &last.taken);
         if self
             .settled
@@ -197,7 +211,17 @@ impl<'a> CompanionPart<'a> {
             write_rows(&writer, &last)?;
             transaction.commit()?;
         }
-        Ok(outcome)
+        let (change, counts) = outcome;
+        Ok((change, counts, aside))
+    }
+
+    /// Keeps what was in the file that was replaced, if its owner wrote to it after it was secured.
+    fn keep_aside(&self, replaced: &File, secured: &Path) -> Result<Option<PathBuf>> {
+        let then = regular_file::read(secured, COMPANION_LIMIT).on_file("read", secured)?;
+        match last_words(self.settings, replaced)? {
+            Some(bytes) if bytes != then => secure::keep_replaced(self.settings, &bytes).map(Some),
+            _ => Ok(None),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::File;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::Secured;
@@ -83,6 +84,23 @@ pub(super) fn copy_raw(settings: &Settings, sidecars: &[&str]) -> Result<Vec<Cop
         to: copy.keep(),
     });
     Ok(kept.collect())
+}
+
+/// Puts what was in the companion when it was replaced to `tokens.json.replaced.<stamp>`.
+pub(super) fn keep_replaced(settings: &Settings, bytes: &[u8]) -> Result<PathBuf> {
+    let whole = WholeFile::create_in(&settings.backup_dir)?;
+    whole.file().write_all(bytes).on_file("write", whole.path())?;
+    let (mut file, ()) = whole.verified(|_| Ok(()))?;
+    let mut stamp = Stamp::at(settings.clock.now());
+    loop {
+        let mut name = file_name(&settings.companion)?.to_owned();
+        name.push(format!(".replaced.{stamp}"));
+        match file.publish_new(&name)? {
+            Publication::Done(published) => return Ok(published.keep()),
+            Publication::Taken(again) => file = again,
+        }
+        stamp = stamp.next();
+    }
 }
 
 fn copy_one(from: &Path, folder: &Path, name: &OsString) -> Result<PublishedFile> {
