@@ -123,7 +123,7 @@ pub struct RestoreOutcome {
 /// Puts the content of `backup` back. The caller holds the [migration lock](crate::lock::MigrationLock).
 ///
 /// In rollback-journal mode, readers and writers of the database wait while its state is secured and its pages are
-/// written; in write-ahead mode, only writers do. What was committed before is in the backup that secures it. That is about a second for 250 MB, so a server with a busy timeout of 5 s
+/// written; in write-ahead mode, only writers do. What was committed before is in the backup that secures it. That is about a second for 60 to 250 MB, so a server with a busy timeout of 5 s
 /// is better stopped while a much larger database is restored. A run that is killed leaves the old or the new content whole.
 ///
 /// The restored database has the backup's journal mode unless others have it open in write-ahead mode. If the
