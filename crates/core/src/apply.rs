@@ -28,7 +28,7 @@ use crate::sqlite_error::SqliteContext;
 use crate::state::Progress;
 use crate::step::{StepContext, StepFailure};
 use crate::unfinished::Unfinished;
-use crate::{adopt, drift, first_start, import, kept, preconditions};
+use crate::{adopt, drift, first_start, kept, preconditions};
 
 /// What a migration is asked for.
 #[derive(Debug, Clone, Copy, Default)]
@@ -241,7 +241,7 @@ fn run_plan(
         });
         run.allowed_drift.push(difference);
     }
-    import::warn_of_missing_file(catalog, settings, plan, log);
+    preconditions::warn_of_missing_file(catalog, settings, plan, log);
     if let (true, Some(connection)) = (options.without_backup, &mut writer) {
         // A backup would have found damage; without one somebody has to look.
         preconditions::refuse_damaged(connection, settings, log)?;

@@ -9,10 +9,9 @@ use crate::database_file::resolved;
 use crate::drift;
 use crate::effects::Writes;
 use crate::error::{Error, ErrorKind, Hint, Result};
-use crate::event::{Event, Observer};
+use crate::event::Observer;
 use crate::history::History;
 use crate::lock::MigrationLock;
-use crate::plan::{Plan, Start};
 use crate::refusal::refusal;
 use crate::restore::agree;
 use crate::runs::Run;
@@ -129,30 +128,4 @@ pub fn import_again(
             file_written,
         })
     })
-}
-
-/// A path with a slip in it looks like an application that never had the file: it must not pass in silence.
-pub(crate) fn warn_of_missing_file(
-    catalog: &Catalog,
-    settings: &Settings,
-    plan: &Plan,
-    observer: &dyn Observer,
-) {
-    if plan.start == Start::Fresh || settings.companion.symlink_metadata().is_ok() {
-        return;
-    }
-    for step in &plan.steps {
-        if catalog
-            .get(step.version)
-            .is_some_and(|migration| migration.import.is_some())
-        {
-            observer.observe(&Event::Warning {
-                message: format!(
-                    "there is no {}: {} imports nothing from it",
-                    settings.companion.display(),
-                    step.stem
-                ),
-            });
-        }
-    }
 }

@@ -11,7 +11,7 @@ use crate::error::{Error, ErrorKind, Hint, Result};
 use crate::event::{Event, Observer};
 use crate::pace;
 use crate::pace::let_writers_in;
-use crate::plan::Plan;
+use crate::plan::{Plan, Start};
 use crate::settings::Settings;
 use crate::sqlite_error::SqliteContext;
 
@@ -117,4 +117,30 @@ fn plan_has_column(connection: &Connection, table: &str, column: &str) -> bool {
     connection
         .column_exists(Some("main"), table, column)
         .unwrap_or(false)
+}
+
+/// A path with a slip in it looks like an application that never had the file: it must not pass in silence.
+pub(crate) fn warn_of_missing_file(
+    catalog: &Catalog,
+    settings: &Settings,
+    plan: &Plan,
+    observer: &dyn Observer,
+) {
+    if plan.start == Start::Fresh || settings.companion.symlink_metadata().is_ok() {
+        return;
+    }
+    for step in &plan.steps {
+        if catalog
+            .get(step.version)
+            .is_some_and(|migration| migration.import.is_some())
+        {
+            observer.observe(&Event::Warning {
+                message: format!(
+                    "there is no {}: {} imports nothing from it",
+                    settings.companion.display(),
+                    step.stem
+                ),
+            });
+        }
+    }
 }

@@ -3,6 +3,7 @@
 //! It depends on nothing, so that the build script and the scaffolding can use it while a migration does
 //! not compile. It reads no file and opens no database: callers hand in names and get values or errors.
 
+mod limits;
 mod migration_name;
 mod name_error;
 mod phase;
@@ -11,7 +12,8 @@ mod sequence;
 mod target;
 mod words;
 
-pub use migration_name::{MAX_NAME_LENGTH, MAX_VERSION, MigrationName};
+pub use limits::{MAX_NAME_LENGTH, MAX_VERSION};
+pub use migration_name::MigrationName;
 pub use name_error::{NameError, NameProblem};
 pub use phase::{Phase, PhaseError};
 pub use release::{Release, ReleaseError};

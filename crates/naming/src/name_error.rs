@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::migration_name::{MAX_NAME_LENGTH, MAX_VERSION};
+use crate::limits::{MAX_NAME_LENGTH, MAX_VERSION};
 use crate::quoted;
 
 /// Why a text is not a migration's name.

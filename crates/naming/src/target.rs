@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::migration_name::MAX_VERSION;
+use crate::limits::MAX_VERSION;
 use crate::{Release, quoted};
 
 /// Where a database is to be taken.
