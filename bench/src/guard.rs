@@ -40,14 +40,14 @@ const GUARDED: [Guarded; 4] = [
         name: "status",
         arguments: &["status"],
         database: Database::Migrated,
-        limit: 3.6,
+        limit: 3.4,
         memory: MEMORY_TO_LOOK,
     },
     Guarded {
         name: "migrate, nothing to do",
         arguments: &["migrate"],
         database: Database::Migrated,
-        limit: 2.4,
+        limit: 2.2,
         memory: MEMORY_TO_LOOK,
     },
     Guarded {

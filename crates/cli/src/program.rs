@@ -1,11 +1,12 @@
 //! From arguments to an exit code.
 
 use std::ffi::OsString;
+use std::mem::ManuallyDrop;
 
 use bridge_migrate_core::error::{Error, ErrorKind, Hint};
 use bridge_migrate_core::lock::with_who_locks;
-use clap::Parser;
 use clap::error::ErrorKind as ClapErrorKind;
+use clap::{CommandFactory, FromArgMatches};
 
 use crate::arguments::{Arguments, with_choice_of_tokens};
 use crate::commands;
@@ -17,10 +18,17 @@ use crate::render::text::Text;
 
 /// Runs the program with its arguments, the first of which is its name.
 pub(crate) fn run(arguments: Vec<OsString>) -> u8 {
-    match Arguments::try_parse_from(with_choice_of_tokens(&arguments)) {
+    match parse(with_choice_of_tokens(&arguments)) {
         Ok(parsed) => execute(parsed),
         Err(error) => report_parser(&arguments, &error),
     }
+}
+
+fn parse(arguments: Vec<OsString>) -> clap::error::Result<Arguments> {
+    // Taking the tree of all options apart is a twentieth of a start, and the process ends soon.
+    let mut parser = ManuallyDrop::new(Arguments::command());
+    let mut matches = parser.try_get_matches_from_mut(arguments)?;
+    Arguments::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut parser))
 }
 
 fn execute(arguments: Arguments) -> u8 {

@@ -39,7 +39,7 @@ pub(crate) fn write(
         // A server that starts creates the same tables, and may have been faster.
         let is_there = present
             .get(object.kind, &object.name)
-            .is_some_and(|there| there.normal == object.normal);
+            .is_some_and(|there| there.normal() == object.normal());
         if is_there {
             continue;
         }
@@ -80,7 +80,7 @@ pub(crate) fn write(
         )
     };
     for object in &adoption.kept {
-        accept(object.kind.as_str(), &object.name, &object.normal)
+        accept(object.kind.as_str(), &object.name, object.normal())
             .while_doing("record the operators' objects")?;
     }
     for (column, definition) in &adoption.additional_columns {

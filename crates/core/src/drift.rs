@@ -117,7 +117,7 @@ pub(crate) fn refuse_written_records(effects: &Effects, schema: &Snapshot, datab
             object: trigger.kind,
             name: trigger.name.clone(),
             table: trigger.table.clone(),
-            actual: trigger.normal.clone(),
+            actual: trigger.normal().to_owned(),
         })
         .collect();
     let what = format!("rows of {table}, which only this program writes, would be changed");

@@ -354,6 +354,16 @@ pub(crate) fn version_of(settings: &Settings) -> Result<u32> {
 /// # Errors
 /// When SQLite cannot read them.
 pub fn read_runs(connection: &Connection) -> Result<Vec<RecordedRun>> {
+    newest_runs(connection, i64::MAX)
+}
+
+/// The run that began last.
+pub(crate) fn last_run(connection: &Connection) -> Result<Option<RecordedRun>> {
+    Ok(newest_runs(connection, 1)?.pop())
+}
+
+/// The last runs, up to `limit` of them, oldest first.
+fn newest_runs(connection: &Connection, limit: i64) -> Result<Vec<RecordedRun>> {
     if !tool_tables::exists(connection, tool_tables::RUNS)? {
         return Ok(Vec::new());
     }
@@ -361,11 +371,11 @@ pub fn read_runs(connection: &Connection) -> Result<Vec<RecordedRun>> {
     let mut select = connection
         .prepare_cached(
             "SELECT run, command, started_at, finished_at, from_version, to_version, reached_version, host, tool, \
-             backup FROM migration_runs ORDER BY started_at, rowid",
+             backup FROM migration_runs ORDER BY started_at DESC, rowid DESC LIMIT ?1",
         )
         .while_doing(doing)?;
     let rows = select
-        .query_map([], |row| {
+        .query_map([limit], |row| {
             Ok(RecordedRun {
                 run: row.get(0)?,
                 command: row.get(1)?,
@@ -385,6 +395,7 @@ pub fn read_runs(connection: &Connection) -> Result<Vec<RecordedRun>> {
     let mut runs: Vec<RecordedRun> = rows
         .collect::<rusqlite::Result<_>>()
         .map_err(|source| unreadable(doing, source))?;
+    runs.reverse();
     if tool_tables::exists(connection, tool_tables::ALLOWED)? {
         let mut select = connection
             .prepare_cached("SELECT difference FROM migration_allowed_drift WHERE run = ?1 ORDER BY rowid")

@@ -101,9 +101,7 @@ pub fn status(catalog: &Catalog, settings: &Settings) -> Result<Status> {
     }
     // Whoever asks wants to know now, and be it who is in the way.
     .for_a_glance();
-    let last_backup = backup::list(settings)?
-        .into_iter()
-        .find(|backup| backup.state == backup::State::Complete);
+    let last_backup = backup::newest_first(settings)?.find(|backup| backup.state == backup::State::Complete);
     let glance = || -> Result<Status> {
         let found = match look(catalog, settings) {
             Err(error) if error.kind() == ErrorKind::Busy => Status {
@@ -193,7 +191,7 @@ fn look_inside(
         status.position = Position::of(catalog, history.version());
         status.pending = pending(catalog, history.version());
         status.drift = drift::find(catalog, &moment, &state)?;
-        status.last_run = runs::read_runs(&moment)?.pop();
+        status.last_run = runs::last_run(&moment)?;
         status.interrupted = state.progress;
         status.kept = kept::left(&moment, settings)?;
     } else if state.is_fresh() {

@@ -210,7 +210,7 @@ pub(crate) fn create_allowed(connection: &Connection) -> Result<()> {
 pub(crate) fn exists(connection: &Connection, table: &str) -> Result<bool> {
     connection
         .prepare_cached(
-            "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND lower(name) = lower(?1))",
+            "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1 COLLATE NOCASE)",
         )
         .and_then(|mut select| select.query_row([table], |row| row.get(0)))
         .while_doing("read the schema")

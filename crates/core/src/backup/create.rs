@@ -9,7 +9,7 @@ use super::check::{Depth, check_copy};
 use super::companion::{companion_bytes, copy_companion};
 use super::contents::Contents;
 use super::copy::{Limits, catch_up, copy_database, copy_loosely};
-use super::list::list;
+use super::list::newest_first;
 use super::manifest::{CompanionEntry, DatabaseEntry, FORMAT, Manifest, is_securing};
 use super::names::{Names, Stamp, lossy_name};
 use super::{Backup, State};
@@ -102,9 +102,8 @@ fn same_state(
     companion: Option<&FileDigest>,
 ) -> Option<(Backup, Manifest)> {
     facts.run.as_ref()?;
-    let backup = list(settings)
+    let backup = newest_first(settings)
         .ok()?
-        .into_iter()
         .find(|backup| backup.state == State::Complete)?;
     let manifest = backup.manifest.clone()?;
     // What its manifest says was true when it was made.

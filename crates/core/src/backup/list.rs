@@ -19,16 +19,21 @@ use crate::settings::{Settings, folder_of};
 /// # Errors
 /// When the folder cannot be read. A folder that does not exist holds no backups.
 pub fn list(settings: &Settings) -> Result<Vec<Backup>> {
+    newest_first(settings).map(Iterator::collect)
+}
+
+/// [`list`], each looked at when it is asked for.
+pub(crate) fn newest_first(settings: &Settings) -> Result<impl Iterator<Item = Backup>> {
     let folder = &settings.backup_dir;
     let database = file_name(&settings.database)?;
     let entries = match std::fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Ok(entries) => Some(entries),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
         Err(error) => return Err(error).on_file("list", folder),
     };
     let mut stamped: BTreeMap<Stamp, PathBuf> = BTreeMap::new();
     let mut foreign = Vec::new();
-    for entry in entries {
+    for entry in entries.into_iter().flatten() {
         let name = entry.on_file("list", folder)?.file_name();
         match meaning(database, &name) {
             Some(Meaning::Database(stamp) | Meaning::Manifest(stamp)) => {
@@ -44,12 +49,12 @@ pub fn list(settings: &Settings) -> Result<Vec<Backup>> {
     let own = stamped
         .into_iter()
         .rev()
-        .map(|(_, path)| look_at(settings, &path));
+        .map(move |(_, path)| look_at(settings, &path));
     let foreign = foreign.into_iter().map(|path| {
         let problem = "its name is not one that this program gives".to_owned();
         without_manifest(path, State::Foreign, problem)
     });
-    Ok(own.chain(foreign).collect())
+    Ok(own.chain(foreign))
 }
 
 /// What [`load`] gives, or, when a file of it cannot be looked at, a backup that says so.
@@ -163,8 +168,7 @@ pub fn find(settings: &Settings, name: &OsStr) -> Result<Backup> {
 }
 
 fn latest(settings: &Settings) -> Result<Backup> {
-    let newest = list(settings)?
-        .into_iter()
+    let newest = newest_first(settings)?
         .find(|backup| matches!(backup.state, State::Complete | State::Unreadable) && !backup.is_securing())
         .ok_or_else(|| {
             not_found(format!(

@@ -24,7 +24,7 @@ pub(crate) use copy::{copy_into, take_log_into_file};
 pub use create::{BackupFacts, Created, create};
 pub(crate) use create::{Draft, space_needed};
 pub use list::{find, list, load, look_at};
-pub(crate) use list::{find_again, unreadable};
+pub(crate) use list::{find_again, newest_first, unreadable};
 pub use manifest::{BEFORE_RESTORE, BEFORE_ROLLBACK, CompanionEntry, DatabaseEntry, Manifest};
 pub use names::Stamp;
 pub(crate) use names::{file_name, lossy_name};

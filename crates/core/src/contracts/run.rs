@@ -224,7 +224,7 @@ impl Server<'_> {
                 let known = self
                     .known
                     .and_then(|known| known.get(ObjectKind::Table, &child.name));
-                known.is_none_or(|known| known.normal != child.normal)
+                known.is_none_or(|known| known.normal() != child.normal())
             })
             .map(|child| child.name.clone())
             .collect();

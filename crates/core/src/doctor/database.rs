@@ -204,10 +204,10 @@ fn read_schema(catalog: &Catalog, connection: &Connection, facts: &mut DatabaseF
     let own = own_statements(catalog)?;
     facts.names = names_of(&all);
     for object in &all {
-        let is_known = own.contains(&object.normal);
+        let is_known = own.contains(object.normal());
         let is_name = |name: &str| facts.names.contains(&name.to_ascii_lowercase());
         let sql = if is_known {
-            object.normal.clone()
+            object.normal().to_owned()
         } else {
             // Not the normal form, in which a text in double quotes looks like a name.
             without_values(&object.sql, is_name)
@@ -237,7 +237,7 @@ fn own_statements(catalog: &Catalog) -> Result<BTreeSet<String>> {
     Ok(expected::schemas(catalog)?
         .iter()
         .chain([&tool])
-        .flat_map(|schema| schema.iter().map(|object| object.normal.clone()))
+        .flat_map(|schema| schema.iter().map(|object| object.normal().to_owned()))
         .collect())
 }
 

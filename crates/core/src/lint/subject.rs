@@ -107,7 +107,7 @@ impl<'a> Subject<'a> {
         self.after.iter().filter(|object| {
             self.before
                 .get(object.kind, &object.name)
-                .is_none_or(|before| before.normal != object.normal)
+                .is_none_or(|before| before.normal() != object.normal())
         })
     }
 }

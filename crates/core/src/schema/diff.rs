@@ -14,13 +14,13 @@ pub fn diff(expected: &Snapshot, actual: &Snapshot) -> Vec<Difference> {
     let mut differences = Vec::new();
     for object in expected {
         match actual.get(object.kind, &object.name) {
-            Some(other) if other.normal == object.normal => {}
+            Some(other) if other.normal() == object.normal() => {}
             Some(other) => differences.extend(changes(object, other)),
             None => differences.push(Difference::ObjectMissing {
                 object: object.kind,
                 name: object.name.clone(),
                 table: object.table.clone(),
-                expected: object.normal.clone(),
+                expected: object.normal().to_owned(),
             }),
         }
     }
@@ -30,7 +30,7 @@ pub fn diff(expected: &Snapshot, actual: &Snapshot) -> Vec<Difference> {
                 object: object.kind,
                 name: object.name.clone(),
                 table: object.table.clone(),
-                actual: object.normal.clone(),
+                actual: object.normal().to_owned(),
             });
         }
     }
@@ -43,12 +43,12 @@ fn changes(expected: &Object, actual: &Object) -> Vec<Difference> {
         object: expected.kind,
         name: expected.name.clone(),
         table: expected.table.clone(),
-        expected: expected.normal.clone(),
-        actual: actual.normal.clone(),
+        expected: expected.normal().to_owned(),
+        actual: actual.normal().to_owned(),
     };
     let definitions = match expected.kind {
         ObjectKind::Table => {
-            TableDefinition::parse(&expected.normal).zip(TableDefinition::parse(&actual.normal))
+            TableDefinition::parse(expected.normal()).zip(TableDefinition::parse(actual.normal()))
         }
         ObjectKind::Index | ObjectKind::View | ObjectKind::Trigger => None,
     };

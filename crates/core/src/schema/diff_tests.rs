@@ -254,7 +254,7 @@ fn any_schema() -> impl Strategy<Value = Snapshot> {
 proptest! {
     #[test]
     fn there_is_a_difference_exactly_when_the_schemas_differ(one in any_schema(), other in any_schema()) {
-        let forms = |schema: &Snapshot| schema.iter().map(|object| object.normal.clone()).collect::<Vec<_>>();
+        let forms = |schema: &Snapshot| schema.iter().map(|object| object.normal().to_owned()).collect::<Vec<_>>();
         let there = diff(&one, &other);
         prop_assert_eq!(there.is_empty(), forms(&one) == forms(&other));
         // What is missing on the way there is additional on the way back.

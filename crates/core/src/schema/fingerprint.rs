@@ -17,7 +17,7 @@ impl Fingerprint {
     /// The fingerprint of `snapshot`.
     #[must_use]
     pub fn of(snapshot: &Snapshot) -> Self {
-        let mut normals: Vec<_> = snapshot.iter().map(|object| object.normal.as_str()).collect();
+        let mut normals: Vec<_> = snapshot.iter().map(|object| object.normal()).collect();
         normals.sort_unstable();
         let mut hasher = Sha256::new();
         for normal in normals {

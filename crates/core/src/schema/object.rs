@@ -1,6 +1,7 @@
 //! One object of a schema: a table, an index, a view or a trigger.
 
 use std::fmt;
+use std::sync::OnceLock;
 
 use serde::Serialize;
 
@@ -52,7 +53,7 @@ impl fmt::Display for ObjectKind {
 }
 
 /// One object of a schema.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Object {
     /// What the object is.
     pub kind: ObjectKind,
@@ -62,12 +63,27 @@ pub struct Object {
     pub table: String,
     /// The statement that creates it, as stored.
     pub sql: String,
-    /// The normal form of `sql`: see [`normalise`].
-    pub normal: String,
+    /// What [`Object::normal`] made of it, when somebody asked.
+    pub normal: OnceLock<String>,
 }
 
+impl PartialEq for Object {
+    fn eq(&self, other: &Self) -> bool {
+        let Self {
+            kind,
+            name,
+            table,
+            sql,
+            normal: _,
+        } = self;
+        (*kind, name, table, sql) == (other.kind, &other.name, &other.table, &other.sql)
+    }
+}
+
+impl Eq for Object {}
+
 impl Object {
-    /// An object with the normal form of its `sql`.
+    /// An object whose `sql` nobody has looked at yet.
     #[must_use]
     pub fn new(
         kind: ObjectKind,
@@ -75,14 +91,20 @@ impl Object {
         table: impl Into<String>,
         sql: impl Into<String>,
     ) -> Self {
-        let sql = sql.into();
         Self {
             kind,
             name: name.into(),
             table: table.into(),
-            normal: normalise(&sql),
-            sql,
+            sql: sql.into(),
+            normal: OnceLock::new(),
         }
+    }
+
+    /// The normal form of `sql`: see [`normalise`]. Made when it is first asked for, since most objects are compared as
+    /// they are stored.
+    #[must_use]
+    pub fn normal(&self) -> &str {
+        self.normal.get_or_init(|| normalise(&self.sql))
     }
 
     /// Whether `name` names this object: SQLite's names differ in more than the case of ASCII letters.

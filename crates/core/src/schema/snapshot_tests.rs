@@ -32,7 +32,7 @@ fn the_schema_of_release_1_0_0_is_read_in_a_stable_order() {
 #[test]
 fn the_normal_form_of_release_1_0_0_stays() {
     let schema = snapshot(RELEASE_1_0_0);
-    let normals: Vec<_> = schema.iter().map(|object| object.normal.as_str()).collect();
+    let normals: Vec<_> = schema.iter().map(|object| object.normal()).collect();
     insta::assert_snapshot!(normals.join("\n"), @r#"
     create table channels(channel_id text not null, room_id text not null, name text not null, topic text, created_at text not null, primary key (room_id, channel_id), foreign key (room_id) references rooms(room_id))
     create table code_executions(id text primary key, room_id text not null, executed_by text not null, executed_at text not null, language text not null, code text not null, output text, error text, exit_code integer default 0, execution_time_ms real, foreign key (room_id) references rooms(room_id))
@@ -120,7 +120,7 @@ fn virtual_tables_are_read_without_their_module_and_so_are_views_that_do_not_wor
     );
     let schema = Snapshot::read(&connection).unwrap();
     assert_eq!(names(&schema), ["table f", "table shadow_content", "view broken"]);
-    let normal = &schema.get(ObjectKind::Table, "f").unwrap().normal;
+    let normal = schema.get(ObjectKind::Table, "f").unwrap().normal();
     assert_eq!(normal, "create virtual table f USING absent(Body, x='--')");
     assert!(TableDetail::read(&connection, "f").is_err());
     assert!(TableDetail::read(&connection, "broken").is_err());

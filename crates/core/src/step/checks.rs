@@ -139,8 +139,8 @@ pub(crate) fn conserving<T>(
 fn can_replace(schema: &Snapshot, table: &str) -> bool {
     schema
         .get(ObjectKind::Table, table)
-        .is_some_and(|table| table.normal.contains("on conflict replace"))
+        .is_some_and(|table| table.normal().contains("on conflict replace"))
         || schema
             .of_kind(ObjectKind::Trigger)
-            .any(|trigger| trigger.normal.contains("update or replace"))
+            .any(|trigger| trigger.normal().contains("update or replace"))
 }

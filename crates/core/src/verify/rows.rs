@@ -183,7 +183,7 @@ fn filled(subject: &Subject<'_>, step: &RecordedStep, report: &mut Report) -> Re
 
 /// Rows that left since the last run began. Which of them a server removed cannot be known.
 fn against_backup(subject: &Subject<'_>, report: &mut Report) -> Result<()> {
-    let Some(run) = runs::read_runs(subject.connection)?.pop() else {
+    let Some(run) = runs::last_run(subject.connection)? else {
         return Ok(());
     };
     let Some(manifest_path) = run.backup.as_deref() else {

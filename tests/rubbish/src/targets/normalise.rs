@@ -104,32 +104,26 @@ impl Schema {
     }
 
     fn normals(&self) -> Vec<&str> {
-        self.snapshot
-            .iter()
-            .map(|object| object.normal.as_str())
-            .collect()
+        self.snapshot.iter().map(|object| object.normal()).collect()
     }
 
     fn check_own_normal_form(&self, forms: &Forms) {
         let connection = Connection::open_in_memory().unwrap();
         for object in &self.snapshot {
-            let created = connection.execute_batch(&object.normal);
+            let created = connection.execute_batch(object.normal());
             // In views, triggers and indexes a lower-case text in double quotes becomes a name: of one that is not there.
             if object.kind != ObjectKind::Table && object.sql.contains('"') && created.is_err() {
                 return;
             }
             created
-                .unwrap_or_else(|error| panic!("no SQL, {error}: {:?} of {:?}", object.normal, object.sql));
+                .unwrap_or_else(|error| panic!("no SQL, {error}: {:?} of {:?}", object.normal(), object.sql));
         }
         if !views_can_be_read(&connection) {
             return;
         }
         let again = (forms.snapshot)(&connection).unwrap();
         assert_eq!(
-            again
-                .iter()
-                .map(|object| object.normal.as_str())
-                .collect::<Vec<_>>(),
+            again.iter().map(|object| object.normal()).collect::<Vec<_>>(),
             self.normals(),
             "the normal form has another"
         );

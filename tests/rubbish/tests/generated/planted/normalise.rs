@@ -13,7 +13,7 @@ fn read(connection: &Connection, normal_form: fn(&str) -> String) -> rusqlite::R
     Ok(objects
         .iter()
         .map(|object| Object {
-            normal: normal_form(&object.sql),
+            normal: normal_form(&object.sql).into(),
             ..object.clone()
         })
         .collect())
