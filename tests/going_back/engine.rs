@@ -1,17 +1,14 @@
 //! The engine on a test database, and what may be compared before and after.
 
-use bridge_migrate_core::apply::{MigrateOptions, migrate};
-use bridge_migrate_core::catalog::Catalog;
-use bridge_migrate_core::error::Result;
-use bridge_migrate_core::event::Silent;
-use bridge_migrate_core::expected;
-use bridge_migrate_core::plan::PlanOptions;
-use bridge_migrate_core::rollback::{RollbackOptions, RollbackOutcome, Strategy, rollback};
-use bridge_migrate_core::schema::{Fingerprint, diff, render_diff};
-use bridge_migrate_core::settings::Settings;
-use bridge_migrate_core::state::State;
-use bridge_migrate_core::tool_tables::is_tool_table;
-use bridge_migrate_core::{Target, connection};
+use bridge_migrate_core::{Catalog, Result, Settings, Silent, Target};
+use bridge_migrate_sqlite::apply::{MigrateOptions, migrate};
+use bridge_migrate_sqlite::connection;
+use bridge_migrate_sqlite::expected;
+use bridge_migrate_sqlite::plan::PlanOptions;
+use bridge_migrate_sqlite::rollback::{RollbackOptions, RollbackOutcome, Strategy, rollback};
+use bridge_migrate_sqlite::schema::{Fingerprint, diff, render_diff};
+use bridge_migrate_sqlite::state::State;
+use bridge_migrate_sqlite::tool_tables::is_tool_table;
 use rusqlite::Connection;
 use support::{TestDatabase, dump};
 
@@ -123,10 +120,10 @@ pub(crate) fn assert_whole(database: &TestDatabase) -> u32 {
 
 /// What differs, but for the operators' own objects.
 fn unexpected(
-    expected: &bridge_migrate_core::schema::Snapshot,
-    live: &bridge_migrate_core::schema::Snapshot,
+    expected: &bridge_migrate_sqlite::schema::Snapshot,
+    live: &bridge_migrate_sqlite::schema::Snapshot,
 ) -> String {
-    use bridge_migrate_core::schema::Difference;
+    use bridge_migrate_sqlite::schema::Difference;
     let differences: Vec<Difference> = diff(expected, live)
         .into_iter()
         .filter(|difference| !matches!(difference, Difference::ObjectUnexpected { .. }))

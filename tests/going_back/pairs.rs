@@ -1,6 +1,6 @@
 //! For every two versions: what the earlier one knew is intact after the later one came and went.
 
-use bridge_migrate_core::rollback::Strategy;
+use bridge_migrate_sqlite::rollback::Strategy;
 use support::proof;
 use support::random::{Random, mix};
 use support::{Nasty, TestDatabase, dump};

@@ -11,9 +11,8 @@ mod contract;
 mod expand;
 
 use bridge_migrate::authoring;
-use bridge_migrate_core::Release;
-use bridge_migrate_core::catalog::Catalog;
-use bridge_migrate_core::lint::lint;
+use bridge_migrate_core::{Catalog, Release};
+use bridge_migrate_sqlite::lint::lint;
 use rusqlite::Connection;
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use bridge_migrate_core::catalog::Catalog;
+use bridge_migrate_core::Catalog;
 
 /// All migrations.
 pub static CATALOG: LazyLock<Catalog> = LazyLock::new(|| bridge_migrate::catalog().unwrap());

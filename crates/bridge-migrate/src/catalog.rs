@@ -1,8 +1,6 @@
 //! The catalog of the Bridge: every file of `migrations/`, which the build script lists.
 
-use bridge_migrate_core::Release;
-use bridge_migrate_core::catalog::Catalog;
-use bridge_migrate_core::error::Result;
+use bridge_migrate_core::{Catalog, Release, Result};
 
 use crate::authoring::Definition;
 use crate::tokens::TokenFile;
@@ -32,7 +30,7 @@ struct Registered {
 /// All migrations of the Bridge.
 ///
 /// # Errors
-/// [`CatalogInvalid`](bridge_migrate_core::error::ErrorKind::CatalogInvalid) when a migration contradicts
+/// [`CatalogInvalid`](bridge_migrate_core::ErrorKind::CatalogInvalid) when a migration contradicts
 /// itself; the tests of this crate see to it that none does.
 pub fn catalog() -> Result<Catalog> {
     let migrations = registry()

@@ -18,16 +18,14 @@ mod neighbours;
 pub mod timestamps;
 pub mod tokens;
 
-pub use bridge_migrate_core as engine;
+pub use bridge_migrate_sqlite as engine;
 pub use catalog::{SCHEMA_VERSION, catalog};
 pub use neighbours::neighbours;
 
 use std::path::PathBuf;
 
+use bridge_migrate_core::{Result, Settings, Silent, Zone};
 use engine::apply::{MigrateOptions, MigrateOutcome, migrate};
-use engine::event::Silent;
-use engine::settings::Settings;
-use engine::time_zone::Zone;
 
 /// Settings for `database` as the program has them by default: in them, a timestamp without an offset is in the time zone
 /// of this machine, which is what the Bridge's Python takes it for. Reads the variable `TZ`; where it means nothing,
@@ -44,6 +42,6 @@ pub fn settings(database: impl Into<PathBuf>) -> Settings {
 ///
 /// # Errors
 /// As [`migrate`]: the error says what is true of the database and what to do next.
-pub fn ensure_current(settings: &Settings) -> engine::error::Result<MigrateOutcome> {
+pub fn ensure_current(settings: &Settings) -> Result<MigrateOutcome> {
     migrate(&catalog()?, settings, MigrateOptions::default(), &Silent)
 }

@@ -3,11 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use bridge_migrate_core::connection::with_reader;
-use bridge_migrate_core::database_file::{FileState, inspect};
-use bridge_migrate_core::regular_file;
-use bridge_migrate_core::settings::{Settings, folder_of};
-use bridge_migrate_core::sqlite_error::SqliteContext;
+use bridge_migrate_core::{Settings, folder_of, regular_file};
+use bridge_migrate_sqlite::connection::with_reader;
+use bridge_migrate_sqlite::database_file::{FileState, inspect};
+use bridge_migrate_sqlite::sqlite_error::SqliteContext;
 
 /// How many files are looked at in a folder.
 const MOST_FILES: usize = 1000;

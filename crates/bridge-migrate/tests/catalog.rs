@@ -4,9 +4,7 @@
 use std::collections::BTreeMap;
 
 use bridge_migrate::{SCHEMA_VERSION, catalog};
-use bridge_migrate_core::Phase;
-use bridge_migrate_core::catalog::{DataStep, Rewritten};
-use bridge_migrate_core::time_zone::TimeZone;
+use bridge_migrate_core::{DataStep, Phase, Rewritten, TimeZone};
 use rusqlite::Connection;
 
 /// What the server of 1.0.0 runs at its start.

@@ -4,11 +4,9 @@
 mod common;
 
 use bridge_migrate::catalog;
-use bridge_migrate_core::Release;
-use bridge_migrate_core::catalog::Catalog;
-use bridge_migrate_core::contracts::{check, served_pairs};
-use bridge_migrate_core::finding::{Finding, Severity};
-use bridge_migrate_core::schema::{Snapshot, diff, render_diff};
+use bridge_migrate_core::{Catalog, Finding, Release, Severity};
+use bridge_migrate_sqlite::contracts::{check, served_pairs};
+use bridge_migrate_sqlite::schema::{Snapshot, diff, render_diff};
 use rusqlite::Connection;
 
 /// Rows as old servers left them: a room without an id, replies to nothing, orphans.

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::PathBuf;
 
-use bridge_migrate_core::catalog::{Migration, RowChangeKind};
+use bridge_migrate_core::{Migration, RowChangeKind};
 
 fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../migrations/golden")

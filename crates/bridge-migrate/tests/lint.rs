@@ -4,7 +4,7 @@
 mod common;
 
 use bridge_migrate::catalog;
-use bridge_migrate_core::lint::lint;
+use bridge_migrate_sqlite::lint::lint;
 
 #[test]
 fn nothing_is_found_on_our_own_migrations_but_what_they_allow() {

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use bridge_migrate_cli::config_file::Color;
-use bridge_migrate_core::catalog::Keep;
+use bridge_migrate_core::Keep;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{

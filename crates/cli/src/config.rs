@@ -4,8 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use bridge_migrate_cli::config_file::{Color, ConfigFile, ConfigFileError};
-use bridge_migrate_core::error::{Error, ErrorKind, Hint, Result, shell_quote};
-use bridge_migrate_core::regular_file;
+use bridge_migrate_core::{Error, ErrorKind, Hint, Result, regular_file, shell_quote};
 
 use crate::arguments::GlobalOptions;
 use crate::database_url::database_path;

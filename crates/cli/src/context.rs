@@ -4,15 +4,13 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use bridge_migrate_core::catalog::Catalog;
-use bridge_migrate_core::connection::{self, Reader};
-use bridge_migrate_core::database_file::resolved;
-use bridge_migrate_core::error::{Error, ErrorKind, Hint, Result, shell_quote};
-use bridge_migrate_core::history::History;
-use bridge_migrate_core::position::Position;
-use bridge_migrate_core::regular_file::make_folder;
-use bridge_migrate_core::settings::{Settings, folder_of};
-use bridge_migrate_core::time_zone::{TimeZone, Zone};
+use bridge_migrate_core::{
+    Catalog, Error, ErrorKind, Hint, Position, Result, Settings, TimeZone, Zone, folder_of,
+    regular_file::make_folder, shell_quote,
+};
+use bridge_migrate_sqlite::connection::{self, Reader};
+use bridge_migrate_sqlite::database_file::resolved;
+use bridge_migrate_sqlite::history::History;
 
 use crate::arguments::{Command, GlobalOptions};
 use crate::config::Config;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use bridge_migrate_core::error::{Error, ErrorKind, Hint, Result};
+use bridge_migrate_core::{Error, ErrorKind, Hint, Result};
 
 use crate::hint::PROGRAM;
 

@@ -1,6 +1,6 @@
 //! The table from what happened to the program's exit code.
 
-use bridge_migrate_core::error::{Error, ErrorKind};
+use bridge_migrate_core::{Error, ErrorKind};
 
 /// Done, or nothing to do.
 pub(crate) const DONE: u8 = 0;
@@ -65,7 +65,7 @@ fn of_kind(kind: ErrorKind) -> u8 {
 
 #[cfg(test)]
 mod tests {
-    use bridge_migrate_core::error::Reached;
+    use bridge_migrate_core::Reached;
 
     use super::*;
 

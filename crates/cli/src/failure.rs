@@ -1,6 +1,6 @@
 //! What a command ends with when it does not succeed: the error, and what it found out on the way.
 
-use bridge_migrate_core::error::Error;
+use bridge_migrate_core::Error;
 
 /// A failed command.
 #[derive(Debug)]

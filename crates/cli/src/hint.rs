@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use bridge_migrate_core::error::{Hint, shell_quote};
+use bridge_migrate_core::{Hint, shell_quote};
 
 /// The program's name, as people type it.
 pub(crate) const PROGRAM: &str = "bridge-migrate";

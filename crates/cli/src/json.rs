@@ -3,8 +3,7 @@
 use std::fmt;
 use std::path::Path;
 
-use bridge_migrate_core::error::{Error, ErrorKind};
-use bridge_migrate_core::visible::is_hidden;
+use bridge_migrate_core::{Error, ErrorKind, is_hidden};
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
@@ -61,8 +60,8 @@ pub(crate) struct Position {
     pub(crate) release: Option<String>,
 }
 
-impl From<bridge_migrate_core::position::Position> for Position {
-    fn from(position: bridge_migrate_core::position::Position) -> Self {
+impl From<bridge_migrate_core::Position> for Position {
+    fn from(position: bridge_migrate_core::Position) -> Self {
         Self {
             version: position.version,
             release: position.release.map(|release| release.to_string()),
@@ -185,7 +184,7 @@ pub(crate) fn optional_path<S: Serializer>(
 
 #[cfg(test)]
 mod tests {
-    use bridge_migrate_core::error::{Hint, Reached};
+    use bridge_migrate_core::{Hint, Reached};
     use serde_json::json;
 
     use super::*;

@@ -8,8 +8,7 @@ use anstream::adapter::strip_str;
 use anstream::stream::{AsLockedWrite, RawStream};
 use anstream::{AutoStream, ColorChoice};
 use bridge_migrate_cli::config_file::Color;
-use bridge_migrate_core::error::{Error, ErrorKind, Hint, Result};
-use bridge_migrate_core::visible::visible;
+use bridge_migrate_core::{Error, ErrorKind, Hint, Result, visible};
 use serde::Serialize;
 
 use crate::arguments::GlobalOptions;

@@ -56,7 +56,7 @@ fn from_system(time: SystemTime) -> DateTime<Utc> {
 ///
 /// # Errors
 /// [`ErrorKind::Io`] outside of the years 1970 to 9999, which cannot be right.
-pub(crate) fn checked(clock: &dyn Clock) -> Result<DateTime<Utc>> {
+pub fn checked(clock: &dyn Clock) -> Result<DateTime<Utc>> {
     let now = clock.now();
     if now >= FIRST && now.year() < END_YEAR {
         return Ok(now);

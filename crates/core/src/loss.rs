@@ -22,7 +22,7 @@ pub struct Loss {
 
 impl Loss {
     /// `count` values or rows of `subject` that no file keeps.
-    pub(crate) fn for_good(subject: &str, count: u64, what: &str) -> Self {
+    pub fn for_good(subject: &str, count: u64, what: &str) -> Self {
         Self {
             subject: subject.to_owned(),
             count,

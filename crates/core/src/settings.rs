@@ -16,7 +16,7 @@ pub struct Settings {
     pub database: PathBuf,
     /// The companion file (the Bridge's token file), if there is to be one.
     pub companion: PathBuf,
-    /// The companion's format; the catalog has it, see [`resolved`](crate::database_file::resolved).
+    /// The companion's format; the catalog has it, see [`resolved`](bridge_migrate_sqlite::files::database_file::resolved).
     pub companion_format: &'static dyn Companion,
     /// Where backups go.
     pub backup_dir: PathBuf,
@@ -77,7 +77,7 @@ impl Settings {
 
     /// Settings for what is left to look at when a first look ended as `looked`: whoever kept the database locked for
     /// all of that wait is not waited for again.
-    pub(crate) fn after<T>(&self, looked: &Result<T>) -> Self {
+    pub fn after<T>(&self, looked: &Result<T>) -> Self {
         match looked {
             Err(error) if error.kind() == ErrorKind::Busy => self.for_a_glance(),
             _ => self.clone(),
@@ -85,7 +85,7 @@ impl Settings {
     }
 
     /// The same settings for a look that must not take long, whoever keeps the database locked.
-    pub(crate) fn for_a_glance(&self) -> Self {
+    pub fn for_a_glance(&self) -> Self {
         Self {
             busy_timeout: self.busy_timeout.min(GLANCE),
             ..self.clone()

@@ -10,9 +10,9 @@ use chrono_tz::Tz;
 
 use sha2::{Digest, Sha256};
 
-use crate::digest::hex;
 use crate::error::{Error, ErrorKind, Hint, Result};
-use crate::regular_file;
+use crate::files::digest::hex;
+use crate::files::regular_file;
 
 /// Where programs on this machine look for zones.
 const ZONE_FOLDERS: [&str; 4] = [
@@ -125,7 +125,7 @@ impl Zone {
     }
 
     /// Whether an operator named it.
-    pub(crate) fn is_named(&self) -> bool {
+    pub fn is_named(&self) -> bool {
         self.is_named
     }
 }

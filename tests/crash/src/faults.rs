@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use bridge_migrate_core::error::{Error, ErrorKind};
-use bridge_migrate_core::event::Silent;
+use bridge_migrate_core::{Error, ErrorKind, Silent};
 
 use rusqlite::Connection;
 

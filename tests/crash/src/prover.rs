@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use bridge_migrate_core::event::Silent;
+use bridge_migrate_core::Silent;
 use rusqlite::{Connection, OpenFlags};
 use sha2::{Digest as _, Sha256};
 use support::random::{Random, mix};

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use bridge_migrate_core::catalog::Catalog;
-use bridge_migrate_core::expected;
-use bridge_migrate_core::schema::{Difference, Snapshot, diff, render_diff};
-use bridge_migrate_core::{Phase, tool_tables};
+use bridge_migrate_core::{Catalog, Phase};
+use bridge_migrate_sqlite::expected;
+use bridge_migrate_sqlite::schema::{Difference, Snapshot, diff, render_diff};
+use bridge_migrate_sqlite::tool_tables;
 use rusqlite::{Connection, OptionalExtension as _};
 use support::{dump, schema_1_0_0};
 

@@ -6,11 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use bridge_migrate_core::Target;
-use bridge_migrate_core::apply::migrate;
-use bridge_migrate_core::catalog::Catalog;
-use bridge_migrate_core::event::Silent;
-use bridge_migrate_core::settings::Settings;
+use bridge_migrate_core::{Catalog, Settings, Silent, Target};
+use bridge_migrate_sqlite::apply::migrate;
 use support::engine::{StandingClock, in_memory, without_backup};
 use support::{Population, TestDatabase};
 use tempfile::TempDir;
@@ -112,7 +109,7 @@ impl Place {
 
     /// A file beside the database, named after it.
     pub fn beside(&self, suffix: &str) -> PathBuf {
-        bridge_migrate_core::database_file::with_suffix(&self.settings.database, suffix)
+        bridge_migrate_sqlite::database_file::with_suffix(&self.settings.database, suffix)
     }
 }
 

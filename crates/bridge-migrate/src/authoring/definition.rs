@@ -1,9 +1,8 @@
 //! What the author of a migration says of it.
 
-use bridge_migrate_core::catalog::DataStep;
-use bridge_migrate_core::catalog::{Import, Migration, RowChange, RowChangeKind};
-use bridge_migrate_core::error::{Error, ErrorKind, Hint, Result};
-use bridge_migrate_core::{Phase, Release};
+use bridge_migrate_core::{
+    DataStep, Error, ErrorKind, Hint, Import, Migration, Phase, Release, Result, RowChange, RowChangeKind,
+};
 
 use super::schema::Schema;
 

@@ -23,8 +23,8 @@ mod trigger;
 
 pub use barrel::types::{ReferentialAction, binary, double, integer, text};
 pub use bridge_migrate_core::Phase;
-pub use bridge_migrate_core::catalog::{ChainRoots, Rewrite, Rewritten};
-pub use bridge_migrate_core::time_zone::TimeZone;
+pub use bridge_migrate_core::TimeZone;
+pub use bridge_migrate_core::{ChainRoots, Rewrite, Rewritten};
 
 pub use definition::Definition;
 pub use generator::Sqlite;

@@ -7,7 +7,7 @@ use super::generator::Sqlite;
 use super::layout;
 use super::table::{NewTable, TableChanges};
 use super::trigger::Trigger;
-use bridge_migrate_core::quote::identifier;
+use bridge_migrate_sqlite::quote::identifier;
 
 /// Collects schema changes. Each becomes exactly one statement: SQLite takes one change per ALTER TABLE.
 #[derive(Debug, Default)]

@@ -2,7 +2,7 @@
 
 use barrel::backend::SqlGenerator;
 use barrel::types::{ReferentialAction, Type};
-use bridge_migrate_core::quote::identifier;
+use bridge_migrate_sqlite::quote::identifier;
 
 use super::generator::{Sqlite, unsupported};
 use super::schema::made;

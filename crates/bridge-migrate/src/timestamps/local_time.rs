@@ -1,6 +1,6 @@
 //! The offset that Python gives a naive local time.
 
-use bridge_migrate_core::time_zone::TimeZone;
+use bridge_migrate_core::TimeZone;
 
 use super::{MAX_SECONDS, MIN_SECONDS, SECONDS_PER_DAY};
 

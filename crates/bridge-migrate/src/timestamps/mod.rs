@@ -12,7 +12,7 @@ mod normal_form;
 #[cfg(test)]
 mod tests;
 
-use bridge_migrate_core::time_zone::TimeZone;
+use bridge_migrate_core::TimeZone;
 use chrono::{Datelike, NaiveDate};
 
 pub use iso_format::parse;

@@ -2,9 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use bridge_migrate_core::catalog::TableRows;
-use bridge_migrate_core::error::Result;
-use bridge_migrate_core::settings::Settings;
+use bridge_migrate_core::{Result, Settings, TableRows};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
@@ -62,8 +60,8 @@ impl Agreement {
 /// Compares the token file with the [tables](super::TokenFile) that hold its tokens; tells numbers only.
 ///
 /// # Errors
-/// [`ErrorKind::CompanionInvalid`](bridge_migrate_core::error::ErrorKind::CompanionInvalid) when the file cannot be read
-/// as one, [`ErrorKind::SchemaMismatch`](bridge_migrate_core::error::ErrorKind::SchemaMismatch) when the database has no
+/// [`ErrorKind::CompanionInvalid`](bridge_migrate_core::ErrorKind::CompanionInvalid) when the file cannot be read
+/// as one, [`ErrorKind::SchemaMismatch`](bridge_migrate_core::ErrorKind::SchemaMismatch) when the database has no
 /// such tables yet.
 pub fn compare(tables: &[TableRows], settings: &Settings) -> Result<Comparison> {
     let document = file::read(settings)?;

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use bridge_migrate_core::backup::read_companion;
-use bridge_migrate_core::catalog::{Companion, CompanionTable, Flaw, Keep, Merged, Side};
-use bridge_migrate_core::error::{Error, ErrorKind, Hint, Result, shell_quote};
-use bridge_migrate_core::settings::Settings;
+use bridge_migrate_core::{
+    Companion, CompanionTable, Error, ErrorKind, Flaw, Hint, Keep, Merged, Result, Settings, Side,
+    shell_quote,
+};
+use bridge_migrate_sqlite::backup::read_companion;
 
 use super::document::{Document, parse};
 use super::merge;

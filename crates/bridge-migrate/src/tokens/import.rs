@@ -2,11 +2,7 @@
 
 use std::borrow::Cow;
 
-use bridge_migrate_core::catalog::{CompanionTable, Import, TableRows, Value};
-use bridge_migrate_core::clock;
-use bridge_migrate_core::error::Result;
-use bridge_migrate_core::settings::Settings;
-use bridge_migrate_core::time_zone::TimeZone;
+use bridge_migrate_core::{CompanionTable, Import, Result, Settings, TableRows, TimeZone, Value, clock};
 
 use super::document::Token;
 use super::file;

@@ -5,9 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bridge_migrate_core::catalog::{EntryCounts, Keep, Merged, Side, TableRows, Value};
-use bridge_migrate_core::error::{Error, ErrorKind, Result};
-use bridge_migrate_core::settings::Settings;
+use bridge_migrate_core::{
+    EntryCounts, Error, ErrorKind, Keep, Merged, Result, Settings, Side, TableRows, Value,
+};
 use serde_json::value::RawValue;
 
 use super::document::{TokenHash, hash, parse};

@@ -12,7 +12,7 @@ mod stored;
 #[cfg(test)]
 mod tests;
 
-pub use bridge_migrate_core::catalog::Flaw;
+pub use bridge_migrate_core::Flaw;
 pub use compare::{Agreement, Comparison, compare};
 pub use document::{Document, Token, TokenHash, parse};
 pub use file::TokenFile;

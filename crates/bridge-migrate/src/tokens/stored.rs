@@ -2,8 +2,7 @@
 
 use std::collections::HashMap;
 
-use bridge_migrate_core::catalog::{CompanionTable, TableRows, Value};
-use bridge_migrate_core::error::{Error, ErrorKind, Hint, Result};
+use bridge_migrate_core::{CompanionTable, Error, ErrorKind, Hint, Result, TableRows, Value};
 
 pub(super) const TOKENS: CompanionTable = CompanionTable {
     name: "auth_tokens",

@@ -3,13 +3,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bridge_migrate_core::backup::COMPANION_LIMIT;
-use bridge_migrate_core::catalog::{Companion, EntryCounts, Import, Keep, Side, TableRows, Value};
-use bridge_migrate_core::clock::Clock;
-use bridge_migrate_core::companion_rows;
-use bridge_migrate_core::error::{Error, ErrorKind, Result};
-use bridge_migrate_core::settings::Settings;
-use bridge_migrate_core::time_zone::{TimeZone, Zone};
+use bridge_migrate_core::{
+    Companion, EntryCounts, Error, ErrorKind, Import, Keep, Result, Settings, Side, TableRows, TimeZone,
+    Value, Zone, clock::Clock,
+};
+use bridge_migrate_sqlite::backup::COMPANION_LIMIT;
+use bridge_migrate_sqlite::companion_rows;
 use chrono::{DateTime, Utc};
 use rusqlite::Connection;
 use tempfile::TempDir;

@@ -1,7 +1,6 @@
 //! The catalog as it was when 1.2.0 was the newest release: what tests say of single migrations stays true.
 
-use bridge_migrate_core::Release;
-use bridge_migrate_core::catalog::{Catalog, ContractText, Migration};
+use bridge_migrate_core::{Catalog, ContractText, Migration, Release};
 
 /// Its migrations, and what its servers run.
 pub(crate) fn parts_at_1_2_0() -> (Vec<Migration>, Vec<ContractText>) {

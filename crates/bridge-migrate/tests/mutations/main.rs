@@ -9,9 +9,8 @@ mod servers;
 mod tables;
 mod ways;
 
-use bridge_migrate_core::catalog::{ContractText, Migration};
-use bridge_migrate_core::lint::lint;
-use bridge_migrate_core::{Phase, Release};
+use bridge_migrate_core::{ContractText, Migration, Phase, Release};
+use bridge_migrate_sqlite::lint::lint;
 
 /// The catalog while it is changed.
 struct Draft {

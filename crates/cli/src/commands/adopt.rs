@@ -1,7 +1,8 @@
 //! `adopt`: takes an unversioned database into management.
 
-use bridge_migrate_core::adoption::AdoptionOptions;
-use bridge_migrate_core::{Release, apply};
+use bridge_migrate_core::Release;
+use bridge_migrate_sqlite::adoption::AdoptionOptions;
+use bridge_migrate_sqlite::apply;
 
 use super::migrate::{report, unanswered};
 use crate::context::Context;

@@ -3,11 +3,11 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use bridge_migrate_core::backup::{self, BackupFacts, PruneOptions};
-use bridge_migrate_core::database_file::resolved;
-use bridge_migrate_core::error::{Error, ErrorKind, Hint, Result};
-use bridge_migrate_core::history::History;
-use bridge_migrate_core::runs::read_runs;
+use bridge_migrate_core::{Error, ErrorKind, Hint, Result};
+use bridge_migrate_sqlite::backup::{self, BackupFacts, PruneOptions};
+use bridge_migrate_sqlite::database_file::resolved;
+use bridge_migrate_sqlite::history::History;
+use bridge_migrate_sqlite::runs::read_runs;
 
 use crate::context::Context;
 use crate::exit_code;

@@ -1,7 +1,7 @@
 //! `checklist`: what has to be in order before a migration.
 
-use bridge_migrate_core::checklist::checklist;
-use bridge_migrate_core::error::{Error, ErrorKind, Hint};
+use bridge_migrate_core::{Error, ErrorKind, Hint};
+use bridge_migrate_sqlite::checklist::checklist;
 
 use crate::context::Context;
 use crate::exit_code;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use bridge_migrate_core::doctor;
+use bridge_migrate_sqlite::doctor;
 
 use crate::context::Context;
 use crate::exit_code;

@@ -1,8 +1,8 @@
 //! `history`: what was applied, when, by whom, how long, with which tool.
 
-use bridge_migrate_core::database_file::resolved;
-use bridge_migrate_core::run_log::with_failures;
-use bridge_migrate_core::runs::{read_runs, read_steps};
+use bridge_migrate_sqlite::database_file::resolved;
+use bridge_migrate_sqlite::run_log::with_failures;
+use bridge_migrate_sqlite::runs::{read_runs, read_steps};
 
 use crate::context::Context;
 use crate::exit_code;

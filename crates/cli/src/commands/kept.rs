@@ -1,7 +1,7 @@
 //! `kept list`, `reclaim` and `prune`: what rollbacks dropped and kept.
 
-use bridge_migrate_core::database_file::resolved;
-use bridge_migrate_core::kept::{self, PruneOptions};
+use bridge_migrate_sqlite::database_file::resolved;
+use bridge_migrate_sqlite::kept::{self, PruneOptions};
 
 use super::backup::parse_age;
 use crate::context::Context;

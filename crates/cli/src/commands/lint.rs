@@ -1,8 +1,7 @@
 //! `lint`: findings on the migrations themselves.
 
-use bridge_migrate_core::error::{Error, ErrorKind, Hint};
-use bridge_migrate_core::finding::{Finding, Severity};
-use bridge_migrate_core::lint::{self, Allowed};
+use bridge_migrate_core::{Error, ErrorKind, Finding, Hint, Severity};
+use bridge_migrate_sqlite::lint::{self, Allowed};
 
 use crate::context::Context;
 use crate::exit_code;

@@ -1,8 +1,8 @@
 //! `log`: what a run wrote down; `log prune` gives old values up.
 
-use bridge_migrate_core::error::IoContext;
-use bridge_migrate_core::undo::prune;
-use bridge_migrate_core::{regular_file, run_log};
+use bridge_migrate_core::{IoContext, regular_file};
+use bridge_migrate_sqlite::run_log;
+use bridge_migrate_sqlite::undo::prune;
 
 use super::undo::parse_migration;
 use crate::context::Context;

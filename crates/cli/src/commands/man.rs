@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use bridge_migrate_core::error::{Error, ErrorKind, Hint, IoContext};
+use bridge_migrate_core::{Error, ErrorKind, Hint, IoContext};
 use clap::CommandFactory;
 
 use crate::arguments::Arguments as Program;

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use bridge_migrate_core::apply::{self, MigrateOptions, MigrateOutcome};
-use bridge_migrate_core::error::Error;
-use bridge_migrate_core::run_log;
+use bridge_migrate_core::Error;
+use bridge_migrate_sqlite::apply::{self, MigrateOptions, MigrateOutcome};
+use bridge_migrate_sqlite::run_log;
 
 use super::plan::Way;
 use crate::context::Context;

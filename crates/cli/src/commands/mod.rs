@@ -25,8 +25,7 @@ pub(crate) mod wait;
 
 use std::time::Duration;
 
-use bridge_migrate_core::error::{Error, Reached};
-use bridge_migrate_core::position::Position;
+use bridge_migrate_core::{Error, Position, Reached};
 
 use crate::arguments::Command;
 use crate::context::Context;

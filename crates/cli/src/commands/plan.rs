@@ -1,8 +1,9 @@
 //! `plan`: the steps that `migrate` would take.
 
-use bridge_migrate_core::adoption::AdoptionOptions;
-use bridge_migrate_core::plan::{self, Plan, PlanOptions, Start, Step};
-use bridge_migrate_core::{Phase, Target, apply};
+use bridge_migrate_core::{Phase, Target};
+use bridge_migrate_sqlite::adoption::AdoptionOptions;
+use bridge_migrate_sqlite::apply;
+use bridge_migrate_sqlite::plan::{self, Plan, PlanOptions, Start, Step};
 
 use crate::context::Context;
 use crate::exit_code;

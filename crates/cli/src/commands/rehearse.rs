@@ -6,13 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use bridge_migrate_core::Target;
-use bridge_migrate_core::adoption::AdoptionOptions;
-use bridge_migrate_core::error::{Error, ErrorKind, Hint, IoContext, Result};
-use bridge_migrate_core::regular_file::refuse_to_replace;
-use bridge_migrate_core::rehearsal::{CheckOutcome, Rehearsal, RehearseOptions, SmokeTest, rehearse};
-use bridge_migrate_core::settings::folder_of;
-use bridge_migrate_core::whole_file::WholeFile;
+use bridge_migrate_core::{
+    Error, ErrorKind, Hint, IoContext, Result, Target, folder_of, regular_file::refuse_to_replace,
+    whole_file::WholeFile,
+};
+use bridge_migrate_sqlite::adoption::AdoptionOptions;
+use bridge_migrate_sqlite::rehearse::{CheckOutcome, Rehearsal, RehearseOptions, SmokeTest, rehearse};
 
 use crate::config::DATABASE_VARIABLE;
 use crate::context::Context;

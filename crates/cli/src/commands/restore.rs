@@ -2,10 +2,10 @@
 
 use std::ffi::OsString;
 
-use bridge_migrate_core::backup::{self, BackupFacts};
-use bridge_migrate_core::database_file::resolved;
-use bridge_migrate_core::lock::MigrationLock;
-use bridge_migrate_core::restore::{RestoreOptions, refuse_foreign, restore};
+use bridge_migrate_sqlite::backup::{self, BackupFacts};
+use bridge_migrate_sqlite::database_file::resolved;
+use bridge_migrate_sqlite::lock::MigrationLock;
+use bridge_migrate_sqlite::restore::{RestoreOptions, refuse_foreign, restore};
 
 use crate::arguments::TokenChoice;
 use crate::context::Context;

@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, IsTerminal as _};
 
 use bridge_migrate_core::Target;
-use bridge_migrate_core::rollback::{self, RollbackOptions, RollbackPlan, Strategy};
+use bridge_migrate_sqlite::rollback::{self, RollbackOptions, RollbackPlan, Strategy};
 
 use crate::arguments::TokenChoice;
 use crate::context::Context;

@@ -3,14 +3,12 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use bridge_migrate_core::catalog::Catalog;
-use bridge_migrate_core::connection::Reader;
-use bridge_migrate_core::error::{Error, ErrorKind, Hint, Result};
-use bridge_migrate_core::position::Position;
-use bridge_migrate_core::schema::{Snapshot, diff, mermaid};
-use bridge_migrate_core::sqlite_error::SqliteContext;
-use bridge_migrate_core::state::State;
-use bridge_migrate_core::{Target, connection, expected};
+use bridge_migrate_core::{Catalog, Error, ErrorKind, Hint, Position, Result, Target};
+use bridge_migrate_sqlite::connection::Reader;
+use bridge_migrate_sqlite::schema::{Snapshot, diff, mermaid};
+use bridge_migrate_sqlite::sqlite_error::SqliteContext;
+use bridge_migrate_sqlite::state::State;
+use bridge_migrate_sqlite::{connection, expected};
 
 use crate::context::Context;
 use crate::exit_code;

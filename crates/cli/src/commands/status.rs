@@ -1,7 +1,7 @@
 //! `status`: where the database stands.
 
-use bridge_migrate_core::state::Progress;
-use bridge_migrate_core::status::{self, Pending, Presence as Found, Status};
+use bridge_migrate_sqlite::state::Progress;
+use bridge_migrate_sqlite::status::{self, Pending, Presence as Found, Status};
 
 use crate::context::Context;
 use crate::exit_code;

@@ -1,10 +1,9 @@
 //! `tokens import` and `tokens verify`: the token file and the database.
 
 use bridge_migrate::tokens::{TokenFile, compare};
-use bridge_migrate_core::catalog::Companion;
-use bridge_migrate_core::companion_rows;
-use bridge_migrate_core::error::{Error, ErrorKind, Hint};
-use bridge_migrate_core::import::import_again;
+use bridge_migrate_core::{Companion, Error, ErrorKind, Hint};
+use bridge_migrate_sqlite::companion_rows;
+use bridge_migrate_sqlite::import::import_again;
 
 use crate::context::Context;
 use crate::exit_code;

@@ -1,7 +1,7 @@
 //! `undo`: puts back single records that a data migration changed.
 
 use bridge_migrate_core::Target;
-use bridge_migrate_core::undo::{UndoOptions, undo};
+use bridge_migrate_sqlite::undo::{UndoOptions, undo};
 
 use crate::context::Context;
 use crate::exit_code;

@@ -1,8 +1,7 @@
 //! `verify`: whether the database is whole.
 
-use bridge_migrate_core::error::{Error, ErrorKind, Hint};
-use bridge_migrate_core::finding::Severity;
-use bridge_migrate_core::verify::{self, VerifyOptions, codes};
+use bridge_migrate_core::{Error, ErrorKind, Hint, Severity};
+use bridge_migrate_sqlite::verify::{self, VerifyOptions, codes};
 
 use crate::context::Context;
 use crate::exit_code;

@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use bridge_migrate_core::status::status;
-use bridge_migrate_core::{Target, wait};
+use bridge_migrate_core::Target;
+use bridge_migrate_sqlite::status::status;
+use bridge_migrate_sqlite::wait;
 
 use crate::context::Context;
 use crate::exit_code;

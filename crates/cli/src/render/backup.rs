@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use bridge_migrate_core::backup::{Backup, Created, Manifest, State};
 use bridge_migrate_core::disk::size;
+use bridge_migrate_sqlite::backup::{Backup, Created, Manifest, State};
 use serde::Serialize;
 
 use super::table::{Column, table};
@@ -205,7 +205,7 @@ impl Report for ListReport {
 /// Something that is wrong with a backup.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct BackupProblem {
-    pub(crate) kind: bridge_migrate_core::backup::ProblemKind,
+    pub(crate) kind: bridge_migrate_sqlite::backup::ProblemKind,
     #[serde(serialize_with = "path")]
     pub(crate) file: PathBuf,
     pub(crate) message: String,

@@ -1,7 +1,7 @@
 //! The checklist, box by box.
 
-use bridge_migrate_core::checklist::{Checklist, Item, ItemState};
-use bridge_migrate_core::finding::Finding;
+use bridge_migrate_core::Finding;
+use bridge_migrate_sqlite::checklist::{Checklist, Item, ItemState};
 use serde::Serialize;
 
 use super::{CAUTION, LABEL, STRONG, WRONG, line, safe_lines, styled};

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use bridge_migrate_core::disk::size;
-use bridge_migrate_core::doctor::Bundle;
+use bridge_migrate_sqlite::doctor::Bundle;
 use serde::Serialize;
 
 use super::{count, counted, field, safe, version};

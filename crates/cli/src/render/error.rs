@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use bridge_migrate_core::error::Error;
+use bridge_migrate_core::Error;
 
 use super::{COMMAND, LABEL, WRONG, safe_lines};
 use crate::json::causes;
@@ -29,7 +29,7 @@ pub(crate) fn render_error(error: &Error, hint: &str) -> String {
 #[cfg(test)]
 mod tests {
     use anstream::adapter::strip_str;
-    use bridge_migrate_core::error::ErrorKind;
+    use bridge_migrate_core::ErrorKind;
 
     use super::*;
 

@@ -1,6 +1,6 @@
 //! The lines that appear while a run is at work.
 
-use bridge_migrate_core::event::{Event, Stage};
+use bridge_migrate_core::{Event, Stage};
 
 use super::{CAUTION, LABEL, STRONG, count, counted, duration, safe, styled, time, version};
 use crate::output::shown;
@@ -124,7 +124,7 @@ mod tests {
     use std::path::PathBuf;
 
     use anstream::adapter::strip_str;
-    use bridge_migrate_core::event::Holder;
+    use bridge_migrate_core::Holder;
 
     use super::*;
 

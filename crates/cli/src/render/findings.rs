@@ -1,6 +1,6 @@
 //! Findings: what a check saw, and what to do about it.
 
-use bridge_migrate_core::finding::{Finding, Severity};
+use bridge_migrate_core::{Finding, Severity};
 use serde::Serialize;
 
 use super::{CAUTION, LABEL, STRONG, WRONG, count, line, safe_lines, styled};

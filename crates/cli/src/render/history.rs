@@ -1,6 +1,6 @@
 //! What was applied, and by which runs.
 
-use bridge_migrate_core::runs::{RecordedRun, RecordedStep};
+use bridge_migrate_sqlite::runs::{RecordedRun, RecordedStep};
 use serde::Serialize;
 
 use super::table::{Column, table};
@@ -145,7 +145,7 @@ impl HistoryReport {
 mod tests {
     use anstream::adapter::strip_str;
 
-    use bridge_migrate_core::cause::Cause;
+    use bridge_migrate_core::Cause;
 
     use super::*;
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use bridge_migrate_core::error::Hint;
-use bridge_migrate_core::kept::{Kept, KeptList, Pruned, Reclaimed};
+use bridge_migrate_core::Hint;
+use bridge_migrate_sqlite::kept::{Kept, KeptList, Pruned, Reclaimed};
 use serde::Serialize;
 
 use super::table::{Column, table};

@@ -27,8 +27,7 @@ pub(crate) mod wait;
 use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
-use bridge_migrate_core::clock;
-use bridge_migrate_core::visible::visible;
+use bridge_migrate_core::{clock, visible};
 
 /// What a line is about, at its beginning.
 pub(crate) const LABEL: Style = Style::new().dimmed();

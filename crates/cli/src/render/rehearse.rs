@@ -2,9 +2,8 @@
 
 use std::path::PathBuf;
 
-use bridge_migrate_core::disk::size;
-use bridge_migrate_core::finding::Finding;
-use bridge_migrate_core::rehearsal::{
+use bridge_migrate_core::{Finding, disk::size};
+use bridge_migrate_sqlite::rehearse::{
     Check, CheckOutcome, LeftRow, Measures, Rehearsal, RehearsedStep, SmokeTest, TableChange,
 };
 use serde::Serialize;

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use bridge_migrate_core::backup::Backup;
-use bridge_migrate_core::catalog::EntryCounts;
-use bridge_migrate_core::restore::{CompanionChange, Placement, RestoreOutcome, Secured, TableRows};
+use bridge_migrate_core::EntryCounts;
+use bridge_migrate_sqlite::backup::Backup;
+use bridge_migrate_sqlite::restore::{CompanionChange, Placement, RestoreOutcome, Secured, TableRows};
 use serde::Serialize;
 
 use super::backup::BackupFiles;

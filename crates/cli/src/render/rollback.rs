@@ -2,11 +2,10 @@
 
 use std::path::PathBuf;
 
-use bridge_migrate_core::catalog::EntryCounts;
-use bridge_migrate_core::loss::Loss;
-use bridge_migrate_core::rollback::{RollbackOutcome, RollbackPlan, Strategy};
-use bridge_migrate_core::runs::StepOutcome;
-use bridge_migrate_core::undo::Conflict;
+use bridge_migrate_core::{EntryCounts, Loss};
+use bridge_migrate_sqlite::rollback::{RollbackOutcome, RollbackPlan, Strategy};
+use bridge_migrate_sqlite::runs::StepOutcome;
+use bridge_migrate_sqlite::undo::Conflict;
 use serde::Serialize;
 
 use super::restore::token_counts;

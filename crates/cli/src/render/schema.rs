@@ -1,6 +1,6 @@
 //! The schema, and how it differs from another.
 
-use bridge_migrate_core::schema::{Difference, render_diff};
+use bridge_migrate_sqlite::schema::{Difference, render_diff};
 use serde::Serialize;
 
 use super::{line, safe, safe_lines};
@@ -77,7 +77,7 @@ impl Report for DiagramReport {
 
 #[cfg(test)]
 mod tests {
-    use bridge_migrate_core::schema::ObjectKind;
+    use bridge_migrate_sqlite::schema::ObjectKind;
 
     use super::*;
 

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use bridge_migrate_core::event::Holder;
-use bridge_migrate_core::runs::RecordedRun;
-use bridge_migrate_core::schema::Difference;
+use bridge_migrate_core::Holder;
+use bridge_migrate_sqlite::runs::RecordedRun;
+use bridge_migrate_sqlite::schema::Difference;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
@@ -308,7 +308,7 @@ fn pending_table(pending: &[PendingMigration]) -> String {
 #[cfg(test)]
 mod tests {
     use anstream::adapter::strip_str;
-    use bridge_migrate_core::schema::ObjectKind;
+    use bridge_migrate_sqlite::schema::ObjectKind;
 
     use super::*;
 

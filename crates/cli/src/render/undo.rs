@@ -1,6 +1,6 @@
 //! Records that were put back, and old values that were given up.
 
-use bridge_migrate_core::undo::{Pruned, UndoOutcome};
+use bridge_migrate_sqlite::undo::{Pruned, UndoOutcome};
 use serde::Serialize;
 
 use super::rollback::conflicts;
@@ -100,7 +100,7 @@ impl Report for PruneReport {
 #[cfg(test)]
 mod tests {
     use anstream::adapter::strip_str;
-    use bridge_migrate_core::undo::{Conflict, Reverted};
+    use bridge_migrate_sqlite::undo::{Conflict, Reverted};
 
     use super::*;
 

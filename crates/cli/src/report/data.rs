@@ -1,6 +1,6 @@
 //! What changed in the data: rows of each table, and values column by column.
 
-use bridge_migrate_core::rehearsal::{ColumnChange, Rehearsal, Sample, TableChange};
+use bridge_migrate_sqlite::rehearse::{ColumnChange, Rehearsal, Sample, TableChange};
 
 use super::html::{self, escape, table};
 use crate::render::{count, counted};

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use bridge_migrate_core::rehearsal::Rehearsal;
-use bridge_migrate_core::schema::Difference;
+use bridge_migrate_sqlite::rehearse::Rehearsal;
+use bridge_migrate_sqlite::schema::Difference;
 
 use super::html::{self, escape};
 use super::layout::{HEAD, LINE, Layout, Place, WIDTH, height, layout};
@@ -34,7 +34,7 @@ pub(super) fn section(rehearsal: &Rehearsal) -> String {
 
 /// Indexes, triggers and views.
 fn others(differences: &[Difference]) -> String {
-    use bridge_migrate_core::schema::ObjectKind::Table;
+    use bridge_migrate_sqlite::schema::ObjectKind::Table;
     let items: String = differences
         .iter()
         .filter_map(|difference| {

@@ -1,6 +1,6 @@
 //! Text that becomes part of a page: everything that is not markup passes through here.
 
-use bridge_migrate_core::visible::is_hidden;
+use bridge_migrate_core::is_hidden;
 
 /// `text` as the content of an element or of a quoted attribute.
 pub(super) fn escape(text: &str) -> String {

@@ -14,7 +14,7 @@ mod summary;
 mod timings;
 mod way_back;
 
-use bridge_migrate_core::rehearsal::Rehearsal;
+use bridge_migrate_sqlite::rehearse::Rehearsal;
 
 use html::escape;
 

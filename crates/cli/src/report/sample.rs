@@ -2,16 +2,14 @@
 
 use std::path::PathBuf;
 
-use bridge_migrate_core::finding::Finding;
-use bridge_migrate_core::position::Position;
-use bridge_migrate_core::rehearsal::{
+use bridge_migrate_core::{Finding, Phase, Position, Release};
+use bridge_migrate_sqlite::rehearse::{
     Check, CheckName, CheckOutcome, ColumnChange, LeftRow, Measures, Rehearsal, RehearsedStep, Sample,
     SmokeTest, TableChange, TableShape,
 };
-use bridge_migrate_core::schema::{
+use bridge_migrate_sqlite::schema::{
     Column, Difference, ForeignKey, ForeignKeyAction, Hidden, ObjectKind, TableDetail,
 };
-use bridge_migrate_core::{Phase, Release};
 
 /// Markup in disguise.
 pub(crate) const HOSTILE: &str = "<script>document.title='taken'</script>";
@@ -74,7 +72,7 @@ pub(crate) fn failed() -> Rehearsal {
             "changes rows that it does not declare: messages: 5 rows before, 4 after",
             "correct the migration and rehearse again",
         )],
-        error: Some(bridge_migrate_core::error::ErrorKind::ConservationViolated),
+        error: Some(bridge_migrate_core::ErrorKind::ConservationViolated),
     }];
     rehearsal.steps.truncate(2);
     for step in &mut rehearsal.steps {

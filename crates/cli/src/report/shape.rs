@@ -1,7 +1,7 @@
 //! Two schemas as one, each table, column and foreign key marked with what became of it.
 
-use bridge_migrate_core::rehearsal::TableShape;
-use bridge_migrate_core::schema::{Column, ForeignKey};
+use bridge_migrate_sqlite::rehearse::TableShape;
+use bridge_migrate_sqlite::schema::{Column, ForeignKey};
 
 /// What became of something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -211,7 +211,7 @@ pub(super) fn cut(text: &str, characters: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use bridge_migrate_core::schema::{Hidden, TableDetail};
+    use bridge_migrate_sqlite::schema::{Hidden, TableDetail};
 
     use super::*;
 

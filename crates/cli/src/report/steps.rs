@@ -1,6 +1,6 @@
 //! The steps with what they run.
 
-use bridge_migrate_core::rehearsal::{Rehearsal, RehearsedStep};
+use bridge_migrate_sqlite::rehearse::{Rehearsal, RehearsedStep};
 
 use super::html::{self, code, details, escape, prose};
 use crate::render::counted;

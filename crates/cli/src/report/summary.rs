@@ -1,8 +1,7 @@
 //! The top of the page: the verdict, the facts, and what was made sure of.
 
-use bridge_migrate_core::disk::size;
-use bridge_migrate_core::finding::Finding;
-use bridge_migrate_core::rehearsal::{CheckOutcome, Rehearsal};
+use bridge_migrate_core::{Finding, disk::size};
+use bridge_migrate_sqlite::rehearse::{CheckOutcome, Rehearsal};
 
 use super::html::{self, code, escape, table};
 use crate::render::{count, counted, duration, time};

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use bridge_migrate_core::disk::size;
-use bridge_migrate_core::rehearsal::{Measures, Rehearsal, RehearsedStep};
+use bridge_migrate_sqlite::rehearse::{Measures, Rehearsal, RehearsedStep};
 
 use super::html::{self, escape, table};
 use crate::render::{count, duration};

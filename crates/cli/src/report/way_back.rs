@@ -1,6 +1,6 @@
 //! How each step goes back, and that it did.
 
-use bridge_migrate_core::rehearsal::{Rehearsal, RehearsedStep};
+use bridge_migrate_sqlite::rehearse::{Rehearsal, RehearsedStep};
 
 use super::html::{self, code, details, escape, prose};
 use crate::render::{counted, duration};

@@ -126,7 +126,7 @@ impl fmt::Display for Flaw {
 
 /// The format of a catalog that declares none: any bytes but none at all, which is how a rewrite begins.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct AnyBytes;
+pub struct AnyBytes;
 
 impl Companion for AnyBytes {
     fn name(&self) -> &'static str {

@@ -4,7 +4,6 @@ use crate::time_zone::TimeZone;
 
 /// A change of one column's values, row by row, that can stop and go on at any batch.
 #[derive(Debug)]
-#[non_exhaustive]
 pub enum DataStep {
     /// Rewrites a text column value by value, keeping old values in the journal.
     Rewrite(Rewrite),

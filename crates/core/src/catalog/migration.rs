@@ -47,7 +47,7 @@ impl Migration {
     }
 
     /// Whether its data step reads timestamps that may have no offset.
-    pub(crate) fn reads_times(&self) -> bool {
+    pub fn reads_times(&self) -> bool {
         matches!(self.data, Some(DataStep::Rewrite(_)))
     }
 

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 
 use naming::{Release, Target};
 
-pub(crate) use companion::AnyBytes;
+pub use companion::AnyBytes;
 pub use companion::{Companion, EntryCounts, Flaw, Keep, Merged, Side};
 pub use data_step::{ChainRoots, DataStep, Rewrite, Rewritten};
 pub use migration::{Import, Migration, RowChange, RowChangeKind};

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use bridge_migrate_core::backup::{self, State};
-use bridge_migrate_core::event::Silent;
-use bridge_migrate_core::restore::{RestoreOptions, restore};
+use bridge_migrate_core::Silent;
+use bridge_migrate_sqlite::backup::{self, State};
+use bridge_migrate_sqlite::restore::{RestoreOptions, restore};
 use rusqlite::Connection;
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;

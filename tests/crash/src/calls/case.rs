@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use bridge_migrate_core::settings::Settings;
+use bridge_migrate_core::Settings;
 use support::engine::in_memory;
 use tempfile::TempDir;
 

@@ -5,7 +5,7 @@ mod said;
 use std::fmt::Write as _;
 
 use bridge_migrate_core::Release;
-use bridge_migrate_core::contracts::{Contract, ContractError, ContractStatement};
+use bridge_migrate_sqlite::contracts::{Contract, ContractError, ContractStatement};
 use rusqlite::Connection;
 use rusqlite::types::Value;
 use support::dump::hex;

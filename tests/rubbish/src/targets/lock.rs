@@ -5,10 +5,8 @@ use std::cell::OnceCell;
 use std::fs::{self, File};
 use std::path::Path;
 
-use bridge_migrate_core::error::{ErrorKind, Result};
-use bridge_migrate_core::event::{Holder, Silent};
-use bridge_migrate_core::lock::{MigrationLock, current_holder, lock_path};
-use bridge_migrate_core::settings::Settings;
+use bridge_migrate_core::{ErrorKind, Holder, Result, Settings, Silent};
+use bridge_migrate_sqlite::lock::{MigrationLock, current_holder, lock_path};
 
 use super::one_line::assert_one_line;
 use crate::ground::Place;

@@ -4,11 +4,8 @@ use std::cell::OnceCell;
 use std::fs;
 use std::path::Path;
 
-use bridge_migrate_core::backup::{self, Backup, BackupFacts, Manifest, Problem, State};
-use bridge_migrate_core::digest::FileDigest;
-use bridge_migrate_core::error::Result;
-use bridge_migrate_core::event::Silent;
-use bridge_migrate_core::settings::Settings;
+use bridge_migrate_core::{Result, Settings, Silent, digest::FileDigest};
+use bridge_migrate_sqlite::backup::{self, Backup, BackupFacts, Manifest, Problem, State};
 
 use super::edit::edited;
 use crate::ground::{LATEST, Place};

@@ -1,9 +1,9 @@
 //! The normal form of a schema: stable, read by SQLite as the original is, and never the same for two schemas that
 //! SQLite tells apart.
 
-use bridge_migrate_core::quote::identifier;
-use bridge_migrate_core::schema::token::{TokenKind, tokenize};
-use bridge_migrate_core::schema::{
+use bridge_migrate_sqlite::quote::identifier;
+use bridge_migrate_sqlite::schema::token::{TokenKind, tokenize};
+use bridge_migrate_sqlite::schema::{
     Fingerprint, ObjectKind, Snapshot, TableDefinition, diff, normalise as normal_form,
 };
 use rusqlite::Connection;
@@ -65,11 +65,12 @@ impl Schema {
     fn new(forms: &Forms, sql: &str) -> Option<Self> {
         // Not what writes rows or files, attaches, or runs for ever.
         let creates = |statement: &[_]| {
-            let word = |index: usize, word: &str| {
-                statement
-                    .get(index)
-                    .is_some_and(|token: &bridge_migrate_core::schema::token::Token<'_>| token.is_word(word))
-            };
+            let word =
+                |index: usize, word: &str| {
+                    statement.get(index).is_some_and(
+                        |token: &bridge_migrate_sqlite::schema::token::Token<'_>| token.is_word(word),
+                    )
+                };
             statement.is_empty()
                 || (word(0, "create")
                     && !(1..5).any(|index| {

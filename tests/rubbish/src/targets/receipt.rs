@@ -4,14 +4,12 @@ use std::cell::OnceCell;
 use std::fs;
 use std::path::PathBuf;
 
-use bridge_migrate_core::adoption::AdoptionOptions;
-use bridge_migrate_core::apply;
-use bridge_migrate_core::error::{ErrorKind, Result};
-use bridge_migrate_core::event::Silent;
-use bridge_migrate_core::plan::{Plan, PlanOptions};
-use bridge_migrate_core::receipt::{self, Receipt};
-use bridge_migrate_core::rehearsal::{RehearseOptions, rehearse};
-use bridge_migrate_core::settings::Settings;
+use bridge_migrate_core::{ErrorKind, Result, Settings, Silent};
+use bridge_migrate_sqlite::adoption::AdoptionOptions;
+use bridge_migrate_sqlite::apply;
+use bridge_migrate_sqlite::plan::{Plan, PlanOptions};
+use bridge_migrate_sqlite::receipt::{self, Receipt};
+use bridge_migrate_sqlite::rehearse::{RehearseOptions, rehearse};
 
 use super::edit::edited;
 use crate::ground::{CATALOG, ORIGINAL, Place};

@@ -3,12 +3,9 @@
 use std::cell::OnceCell;
 use std::fs;
 
-use bridge_migrate_core::Target;
-use bridge_migrate_core::apply;
-use bridge_migrate_core::error::{ErrorKind, Result};
-use bridge_migrate_core::event::Silent;
-use bridge_migrate_core::rollback::{RollbackOptions, Strategy, rollback};
-use bridge_migrate_core::settings::Settings;
+use bridge_migrate_core::{ErrorKind, Result, Settings, Silent, Target};
+use bridge_migrate_sqlite::apply;
+use bridge_migrate_sqlite::rollback::{RollbackOptions, Strategy, rollback};
 
 use support::engine::without_backup;
 

@@ -3,9 +3,8 @@
 use std::cell::OnceCell;
 use std::fs;
 
-use bridge_migrate_core::doctor::{LogFacts, LogLine, last_log};
-use bridge_migrate_core::error::ErrorKind;
-use bridge_migrate_core::settings::Settings;
+use bridge_migrate_core::{ErrorKind, Settings};
+use bridge_migrate_sqlite::doctor::{LogFacts, LogLine, last_log};
 use chrono::DateTime;
 use serde_json::Value;
 

@@ -1,10 +1,8 @@
 //! The statements of a migration, as `lint` cuts and runs them.
 
-use bridge_migrate_core::catalog::{Catalog, Migration};
-use bridge_migrate_core::error::Result;
-use bridge_migrate_core::lint::{RULES, Report, lint};
-use bridge_migrate_core::schema::token::{Token, TokenKind, tokenize};
-use bridge_migrate_core::{Phase, Release};
+use bridge_migrate_core::{Catalog, Migration, Phase, Release, Result};
+use bridge_migrate_sqlite::lint::{RULES, Report, lint};
+use bridge_migrate_sqlite::schema::token::{Token, TokenKind, tokenize};
 use rusqlite::Connection;
 
 /// What SQLite passes over, a byte order mark among it.

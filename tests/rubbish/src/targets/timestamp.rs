@@ -3,7 +3,7 @@
 mod reading;
 
 use bridge_migrate::timestamps::{is_normal_form, parse, to_utc_isoformat};
-use bridge_migrate_core::time_zone::TimeZone;
+use bridge_migrate_core::TimeZone;
 use chrono_tz::Tz;
 
 use reading::{Reading, local_offset_micros, print_utc, read};

@@ -2,10 +2,9 @@
 
 use std::fs;
 
-use bridge_migrate_core::backup::{self, Backup, BackupFacts};
-use bridge_migrate_core::error::{Error, ErrorKind};
-use bridge_migrate_core::event::Silent;
-use bridge_migrate_core::restore::{RestoreOptions, Secured, restore};
+use bridge_migrate_core::{Error, ErrorKind, Silent};
+use bridge_migrate_sqlite::backup::{self, Backup, BackupFacts};
+use bridge_migrate_sqlite::restore::{RestoreOptions, Secured, restore};
 use rubbish::ground::{LATEST, ORIGINAL, Place};
 
 use crate::damage::some;

@@ -1,24 +1,21 @@
 //! The commands, as the library offers them.
 
-use bridge_migrate_core::adoption::AdoptionOptions;
-use bridge_migrate_core::apply::{self, MigrateOptions};
-use bridge_migrate_core::backup::{self, BackupFacts};
-use bridge_migrate_core::checklist::checklist;
-use bridge_migrate_core::error::{Error, ErrorKind, Result};
-use bridge_migrate_core::event::Silent;
-use bridge_migrate_core::finding::Severity;
-use bridge_migrate_core::lock::MigrationLock;
-use bridge_migrate_core::plan::PlanOptions;
-use bridge_migrate_core::rehearsal::{RehearseOptions, rehearse};
-use bridge_migrate_core::rollback::{self, RollbackOptions, Strategy};
-use bridge_migrate_core::schema::mermaid;
-use bridge_migrate_core::settings::Settings;
-use bridge_migrate_core::sqlite_error::SqliteContext;
-use bridge_migrate_core::status::status;
-use bridge_migrate_core::undo::{UndoOptions, undo};
-use bridge_migrate_core::verify::{VerifyOptions, verify};
-use bridge_migrate_core::wait::wait;
-use bridge_migrate_core::{Target, connection, doctor, expected, runs};
+use bridge_migrate_core::{Error, ErrorKind, Result, Settings, Severity, Silent, Target};
+use bridge_migrate_sqlite::adoption::AdoptionOptions;
+use bridge_migrate_sqlite::apply::{self, MigrateOptions};
+use bridge_migrate_sqlite::backup::{self, BackupFacts};
+use bridge_migrate_sqlite::checklist::checklist;
+use bridge_migrate_sqlite::lock::MigrationLock;
+use bridge_migrate_sqlite::plan::PlanOptions;
+use bridge_migrate_sqlite::rehearse::{RehearseOptions, rehearse};
+use bridge_migrate_sqlite::rollback::{self, RollbackOptions, Strategy};
+use bridge_migrate_sqlite::schema::mermaid;
+use bridge_migrate_sqlite::sqlite_error::SqliteContext;
+use bridge_migrate_sqlite::status::status;
+use bridge_migrate_sqlite::undo::{UndoOptions, undo};
+use bridge_migrate_sqlite::verify::{VerifyOptions, verify};
+use bridge_migrate_sqlite::wait::wait;
+use bridge_migrate_sqlite::{connection, doctor, expected, runs};
 use rubbish::ground::CATALOG;
 use support::engine::without_backup;
 

@@ -8,8 +8,8 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use bridge_migrate_core::error::{Error, ErrorKind, Result};
-use bridge_migrate_core::history::History;
+use bridge_migrate_core::{Error, ErrorKind, Result};
+use bridge_migrate_sqlite::history::History;
 use rubbish::ground::{Files, Place};
 use support::proof;
 
@@ -156,7 +156,7 @@ fn check_file(
 
 fn version(path: &Path) -> Option<u32> {
     let history =
-        bridge_migrate_core::connection::with_reader(path, Duration::ZERO, |reader| History::read(reader));
+        bridge_migrate_sqlite::connection::with_reader(path, Duration::ZERO, |reader| History::read(reader));
     Some(history.ok()??.version())
 }
 

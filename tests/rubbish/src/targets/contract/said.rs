@@ -1,7 +1,7 @@
 //! What a contract says, read a second time: by its lines, and its values by SQLite.
 
-use bridge_migrate_core::contracts::{Contract, ContractStatement};
-use bridge_migrate_core::schema::token::tokenize;
+use bridge_migrate_sqlite::contracts::{Contract, ContractStatement};
+use bridge_migrate_sqlite::schema::token::tokenize;
 use rusqlite::Connection;
 use rusqlite::types::Value;
 

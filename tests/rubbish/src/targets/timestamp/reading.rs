@@ -1,7 +1,7 @@
 //! An independent reading of timestamps, from the documentation of Python's `datetime.fromisoformat`: cut the text at
 //! its separators, count days one year at a time. It says nothing of the oddities that are not documented.
 
-use bridge_migrate_core::time_zone::TimeZone;
+use bridge_migrate_core::TimeZone;
 use chrono::{DateTime, Datelike as _, NaiveDateTime, Offset as _, TimeDelta, TimeZone as _};
 
 /// Microseconds of a day.

@@ -1,6 +1,6 @@
 //! A contract of which something is lost.
 
-use bridge_migrate_core::contracts::{Contract, ContractError, ContractStatement};
+use bridge_migrate_sqlite::contracts::{Contract, ContractError, ContractStatement};
 use rubbish::targets::contract::{RELEASE, check};
 use rusqlite::types::Value;
 

@@ -4,9 +4,8 @@
     reason = "a look that writes opens the database in its own way"
 )]
 
-use bridge_migrate_core::connection::with_reader;
-use bridge_migrate_core::finding::Finding;
-use bridge_migrate_core::settings::Settings;
+use bridge_migrate_core::{Finding, Settings};
+use bridge_migrate_sqlite::connection::with_reader;
 use rubbish::ground::LATEST;
 use rubbish::targets::history::{Looks, OURS, check};
 use rusqlite::Connection;

@@ -2,9 +2,8 @@
 
 use std::path::Path;
 
-use bridge_migrate_core::backup::{Backup, Problem, ProblemKind, State};
-use bridge_migrate_core::error::Result;
-use bridge_migrate_core::settings::Settings;
+use bridge_migrate_core::{Result, Settings};
+use bridge_migrate_sqlite::backup::{Backup, Problem, ProblemKind, State};
 use rubbish::targets::manifest::{OURS, Readers, check};
 
 use super::assert_noticed;

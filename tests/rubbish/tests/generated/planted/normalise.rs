@@ -1,6 +1,6 @@
 //! A normal form that forgets something.
 
-use bridge_migrate_core::schema::{Object, Snapshot, normalise as normal_form};
+use bridge_migrate_sqlite::schema::{Object, Snapshot, normalise as normal_form};
 use rubbish::targets::normalise::{Forms, check};
 use rusqlite::Connection;
 

@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use bridge_migrate_core::error::{Error, ErrorKind};
-use bridge_migrate_core::receipt;
+use bridge_migrate_core::{Error, ErrorKind};
+use bridge_migrate_sqlite::receipt;
 use rubbish::targets::receipt::{OURS, Readers, check};
 
 use super::assert_noticed;

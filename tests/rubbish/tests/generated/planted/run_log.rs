@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use bridge_migrate_core::doctor::{LogFacts, last_log};
-use bridge_migrate_core::settings::Settings;
+use bridge_migrate_core::Settings;
+use bridge_migrate_sqlite::doctor::{LogFacts, last_log};
 use rubbish::ground::CATALOG;
 use rubbish::targets::run_log::check;
 use serde_json::Value;

@@ -1,6 +1,6 @@
 //! Tokens that are lost or mistaken, and findings that are not there.
 
-use bridge_migrate_core::schema::token::{Token, TokenKind, tokenize};
+use bridge_migrate_sqlite::schema::token::{Token, TokenKind, tokenize};
 use rubbish::targets::script::{OURS, Readers, check};
 
 use super::assert_noticed;

@@ -1,7 +1,7 @@
 //! A converter of timestamps that gets offsets, zones or forms wrong.
 
 use bridge_migrate::timestamps::to_utc_isoformat;
-use bridge_migrate_core::time_zone::TimeZone;
+use bridge_migrate_core::TimeZone;
 use rubbish::targets::timestamp::check;
 
 use super::assert_noticed;

@@ -1,0 +1,463 @@
+//! `rollback`: takes a database back to an earlier version, in the way that loses least.
+
+mod execute;
+mod kept;
+mod losses;
+mod plan;
+mod point;
+mod since;
+mod steps;
+
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use naming::Target;
+use serde::Serialize;
+
+use crate::backup::{self, Backup, BackupFacts, Manifest};
+use crate::files::database_file::resolved;
+use crate::files::lock::MigrationLock;
+use crate::going_back::restore::{self, Decision, RestoreOptions, RestoreOutcome};
+use crate::going_back::undo::Conflict;
+use crate::migrate::adopt;
+use crate::plan::adoption::AdoptionOptions;
+use crate::plan::{self as way_up, PlanOptions, Start};
+use crate::records::failed_run::after_replacing;
+use crate::records::history::History;
+use crate::records::runs::Run;
+use crate::records::runs::StepOutcome;
+use crate::records::transaction::WriteTransaction;
+use crate::sqlite::connection;
+use crate::sqlite::rollback_journal::{RollbackJournal, remove_left};
+use crate::sqlite::sqlite_error::SqliteContext;
+use bridge_migrate_core::{
+    Catalog, EntryCounts, Error, ErrorKind, Event, Hint, Keep, Loss, Observer, Position, Result, Settings,
+};
+
+use crate::records::unfinished::Unfinished;
+pub use plan::{Alternative, RollbackPlan};
+use plan::{Weigh, changed_meanwhile};
+pub use steps::StepBack;
+
+/// How to go back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Strategy {
+    /// The one that loses least.
+    Auto,
+    /// The stored statements, and the journal for data steps.
+    Down,
+    /// The journal only: every migration on the way must be a journaled data step.
+    Undo,
+    /// The backup that the run began with.
+    Restore,
+}
+
+impl std::fmt::Display for Strategy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "auto",
+            Self::Down => "down",
+            Self::Undo => "undo",
+            Self::Restore => "restore",
+        })
+    }
+}
+
+/// What a rollback is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct RollbackOptions {
+    /// Where to go.
+    pub target: Target,
+    /// How.
+    pub strategy: Strategy,
+    /// Which companion there is after a restore point is put back.
+    pub companion: Keep,
+}
+
+/// What a rollback did.
+#[derive(Debug)]
+pub struct RollbackOutcome {
+    /// Where the database stood.
+    pub from: Position,
+    /// Where it stands now.
+    pub to: Position,
+    /// How it went back.
+    pub strategy: Strategy,
+    /// The migrations that were taken back, newest first: number and name.
+    pub taken_back: Vec<(u32, String)>,
+    /// The same with what each step measured of itself; none when a restore point was put back.
+    pub reverted: Vec<StepOutcome>,
+    /// What was lost, or is only in the files of `kept`.
+    pub loses: Vec<Loss>,
+    /// Records that keep what they have because they were edited since.
+    pub conflicts: Vec<Conflict>,
+    /// Files with what was dropped.
+    pub kept: Vec<PathBuf>,
+    /// The backup that secured the state before.
+    pub secured: Option<PathBuf>,
+    /// What became of the companion's entries when a restore point was put back.
+    pub entries: Option<EntryCounts>,
+    /// How long other processes were kept out while a restore point was put back in place, in milliseconds.
+    pub lock_ms: Option<u64>,
+    /// The run's name; `None` when there was nothing to do.
+    pub run: Option<String>,
+}
+
+/// Plans the way back, reading only.
+///
+/// # Errors
+/// When the target is unknown or ahead, or when no way leads back.
+pub fn plan(catalog: &Catalog, settings: &Settings, options: RollbackOptions) -> Result<RollbackPlan> {
+    let settings = &resolved(catalog, settings)?;
+    Unfinished::refuse(settings)?;
+    plan_now(catalog, settings, options, Weigh::Every)
+}
+
+fn plan_now(
+    catalog: &Catalog,
+    settings: &Settings,
+    options: RollbackOptions,
+    weigh: Weigh,
+) -> Result<RollbackPlan> {
+    connection::with_reader(&settings.database, settings.busy_timeout, |reader| {
+        // Of one moment, where nobody has to wait for that.
+        let moment = reader
+            .is_wal()
+            .then(|| connection::begin_reading(reader))
+            .transpose();
+        let _moment = moment.while_doing("read the database")?;
+        plan::plan(catalog, settings, reader, options, weigh)
+    })
+}
+
+/// Goes back. `confirm` is shown the plan before anything changes; when something would be lost, it decides.
+///
+/// Servers write until they are kept out. When more would then be lost than `confirm` was shown, it decides again, at
+/// once, on an [urgent](RollbackPlan::is_urgent) plan.
+///
+/// # Errors
+/// As [`plan`]; [`ErrorKind::ConfirmationNeeded`] when `confirm` says no.
+pub fn rollback(
+    catalog: &Catalog,
+    settings: &Settings,
+    options: RollbackOptions,
+    confirm: &mut dyn FnMut(&RollbackPlan) -> bool,
+    observer: &dyn Observer,
+) -> Result<RollbackOutcome> {
+    let settings = &resolved(catalog, settings)?;
+    complete(catalog, settings, observer)?;
+    // Asked before the lock is taken, so that nobody waits for a person's answer; what is confirmed is
+    // compared with the plan that is made under the lock.
+    let asked = plan(catalog, settings, options)?;
+    if asked.is_empty() {
+        remove_left(settings, "rollback", observer)?;
+        return Ok(nothing_to_do(&asked));
+    }
+    if !confirm(&asked) && !asked.loses.is_empty() {
+        return Err(needs_confirmation(&asked, options));
+    }
+    let _lock = MigrationLock::take(settings, "rollback", observer)?;
+    let of_that_kind = RollbackOptions {
+        strategy: asked.strategy,
+        ..options
+    };
+    let mut plan = plan_now(catalog, settings, of_that_kind, Weigh::OnlyTheAsked)?;
+    if plan.from != asked.from || plan.to != asked.to {
+        return Err(changed_meanwhile(asked.to));
+    }
+    plan.is_urgent = true;
+    let mut decide = |plan: &RollbackPlan| match !loses_more(&plan.loses, &asked.loses) || confirm(plan) {
+        true => Ok(()),
+        false => Err(needs_confirmation(plan, options)),
+    };
+    if plan.strategy != Strategy::Restore {
+        decide(&plan)?;
+        plan.room(settings)?.require(settings, "the rollback")?;
+    }
+    Run::begin(settings, "rollback", plan.from.version, plan.to.version).with_log(
+        settings,
+        observer,
+        |run, log| match plan.restore_point.clone() {
+            Some(point) if plan.strategy == Strategy::Restore => {
+                restore_point(catalog, settings, &mut plan, &point, &mut decide, run, log)
+            }
+            _ => go_down(catalog, settings, &plan, run, log),
+        },
+    )
+}
+
+/// Whether something is lost that was not announced.
+fn loses_more(now: &[Loss], announced: &[Loss]) -> bool {
+    now.iter().any(|loss| {
+        let same = |known: &&Loss| known.subject == loss.subject && known.what == loss.what;
+        announced.iter().find(same).map_or(0, |known| known.count) < loss.count
+    })
+}
+
+fn go_down(
+    catalog: &Catalog,
+    settings: &Settings,
+    plan: &RollbackPlan,
+    run: &mut Run,
+    observer: &dyn Observer,
+) -> Result<RollbackOutcome> {
+    let facts = BackupFacts {
+        version: Some(plan.from.version),
+        release: plan.from.release.map(|release| release.to_string()),
+        run: Some(run.name.clone()),
+        reason: backup::BEFORE_ROLLBACK.to_owned(),
+    };
+    let secured = backup::create(settings, &facts, observer)?;
+    run.backup = Some(secured.backup.manifest_path.clone());
+    let writer = connection::open_writer(&settings.database, settings.busy_timeout)?;
+    let _rollback_journal = RollbackJournal::keep(&writer);
+    let done = execute::execute(catalog, settings, &writer, plan, run, observer)?;
+    Ok(RollbackOutcome {
+        from: plan.from,
+        to: plan.to,
+        strategy: plan.strategy,
+        taken_back: plan.takes_back.clone(),
+        reverted: done.reverted,
+        loses: plan.loses.clone(),
+        conflicts: done.conflicts,
+        kept: done.kept,
+        secured: Some(secured.backup.database),
+        entries: None,
+        lock_ms: None,
+        run: Some(run.name.clone()),
+    })
+}
+
+fn nothing_to_do(plan: &RollbackPlan) -> RollbackOutcome {
+    RollbackOutcome {
+        from: plan.from,
+        to: plan.to,
+        strategy: plan.strategy,
+        taken_back: Vec::new(),
+        reverted: Vec::new(),
+        loses: Vec::new(),
+        conflicts: Vec::new(),
+        kept: Vec::new(),
+        secured: None,
+        entries: None,
+        lock_ms: None,
+        run: None,
+    }
+}
+
+/// Completes a restore that an interrupted rollback had begun: what was confirmed then holds.
+fn complete(catalog: &Catalog, settings: &Settings, observer: &dyn Observer) -> Result<()> {
+    if Unfinished::read(settings)?.is_none() {
+        return Ok(());
+    }
+    let _lock = MigrationLock::take(settings, "rollback", observer)?;
+    // Whoever held the lock before may have done the work.
+    let Some(unfinished) = Unfinished::read(settings)? else {
+        return Ok(());
+    };
+    let is_it = |manifest: &Manifest| {
+        unfinished.sha256.is_none() || unfinished.sha256.as_ref() == Some(&manifest.database.digest.sha256)
+    };
+    let point = backup::find_again(settings, &unfinished.backup, is_it)?.ok_or_else(|| gone(&unfinished))?;
+    // The database comes first: nothing was done yet. What was written since, nobody has agreed to lose.
+    if unfinished.from != unfinished.to && is_still_at(settings, unfinished.from) {
+        return Unfinished::forget(settings);
+    }
+    observer.observe(&Event::Warning {
+        message: format!(
+            "a rollback to V{:03} was interrupted; it is completed first",
+            unfinished.to
+        ),
+    });
+    let run = Run::begin(settings, "rollback", unfinished.from, unfinished.to);
+    run.with_log(settings, observer, |run, log| {
+        put_back(catalog, settings, &point, &unfinished, run, None, log).map(drop)
+    })
+}
+
+/// The restore point of an interrupted rollback is not there any more.
+fn gone(unfinished: &Unfinished) -> Error {
+    Error::new(
+        ErrorKind::NotReversible,
+        format!(
+            "an interrupted rollback to V{:03} cannot be completed: its restore point {} is gone",
+            unfinished.to,
+            unfinished.backup.display()
+        ),
+    )
+    .with_truth(
+        "The database has the old or the new content whole; the token file may still be the other. A restore of \
+         another backup puts both right.",
+    )
+    .with_hint(Hint::tool(["repair"]))
+}
+
+/// Restores between the note that says so and the records, so that a killed run can be completed.
+fn put_back(
+    catalog: &Catalog,
+    settings: &Settings,
+    point: &Backup,
+    note: &Unfinished,
+    run: &Run,
+    decision: Option<Decision<'_>>,
+    observer: &dyn Observer,
+) -> Result<RestoreOutcome> {
+    let options = RestoreOptions {
+        // Where the database stands, its own records tell.
+        present: BackupFacts {
+            run: Some(run.name.clone()),
+            reason: backup::BEFORE_ROLLBACK.to_owned(),
+            ..BackupFacts::default()
+        },
+        companion: note.companion,
+        ..RestoreOptions::default()
+    };
+    note.write(settings)?;
+    let restored = match restore::put_back(settings, point, &options, decision, observer) {
+        Ok(restored) => restored,
+        Err(error) => {
+            if is_still_at(settings, note.from)
+                && let Err(left) = Unfinished::forget(settings)
+            {
+                // What failed first is what has to be mended; the note leads the same command on from there.
+                return Err(error
+                    .with_truth(format!(
+                        "The database was not changed. A note of it stays: {left}."
+                    ))
+                    .with_hint(note.completed_by()));
+            }
+            return Err(match error.reached() {
+                Some(_) => half_back(error, settings, point, note),
+                None => error,
+            });
+        }
+    };
+    record_restored(catalog, settings, run, observer)
+        .and_then(|()| Unfinished::forget(settings))
+        .map_err(|error| half_back(error, settings, point, note))?;
+    Ok(restored)
+}
+
+/// What failed came after the restore point took the database's place; the note leads the same command to the rest.
+fn half_back(error: Error, settings: &Settings, point: &Backup, note: &Unfinished) -> Error {
+    let rest = "The same command completes the records and the companion file.";
+    after_replacing(error, settings, &point.database, rest).with_hint(note.completed_by())
+}
+
+/// Whether the database is untouched by a restore that failed.
+fn is_still_at(settings: &Settings, version: u32) -> bool {
+    connection::with_reader(&settings.database, settings.busy_timeout, |reader| {
+        History::read(reader)
+    })
+    .is_ok_and(|history| history.is_some_and(|history| history.version() == version))
+}
+
+fn restore_point(
+    catalog: &Catalog,
+    settings: &Settings,
+    plan: &mut RollbackPlan,
+    point: &Backup,
+    decide: &mut dyn FnMut(&RollbackPlan) -> Result<()>,
+    run: &Run,
+    observer: &dyn Observer,
+) -> Result<RollbackOutcome> {
+    let note = Unfinished {
+        backup: point.database.clone(),
+        sha256: point
+            .manifest
+            .as_ref()
+            .map(|manifest| manifest.database.digest.sha256.clone()),
+        companion: plan.companion,
+        from: plan.from.version,
+        to: plan.to.version,
+    };
+    // Of what is there when nobody can write any more, not of what was there when it was planned.
+    let lost = OnceLock::new();
+    let (way, keep) = ((plan.from, plan.to), plan.companion);
+    let look = |copy: &Path| {
+        let copy = connection::open_still(copy)?;
+        let loses = plan::lost_by_restoring(catalog, settings, &copy, point, way, keep)?;
+        let _ = lost.set(loses);
+        Ok(())
+    };
+    let decision = Decision {
+        look: &look,
+        decide: &mut || {
+            if let Some(loses) = lost.get() {
+                plan.loses.clone_from(loses);
+            }
+            decide(plan)
+        },
+    };
+    let restored = put_back(catalog, settings, point, &note, run, Some(decision), observer)?;
+    let secured = match restored.secured {
+        restore::Secured::Backup { backup } => Some(backup.database),
+        restore::Secured::Damaged { files } => files.into_iter().next(),
+        restore::Secured::Nothing => None,
+    };
+    Ok(RollbackOutcome {
+        from: plan.from,
+        to: plan.to,
+        strategy: plan.strategy,
+        taken_back: plan.takes_back.clone(),
+        reverted: Vec::new(),
+        loses: plan.loses.clone(),
+        conflicts: Vec::new(),
+        kept: Vec::new(),
+        secured,
+        entries: Some(restored.entries),
+        lock_ms: restored.lock_ms,
+        run: Some(run.name.clone()),
+    })
+}
+
+/// Writes the run into the restored database. One that dates from before the adoption is adopted again, so that
+/// its version is on record as it was before.
+fn record_restored(catalog: &Catalog, settings: &Settings, run: &Run, observer: &dyn Observer) -> Result<()> {
+    let writer = connection::open_writer(&settings.database, settings.busy_timeout)?;
+    if History::read(&writer)?.is_some() {
+        let transaction = WriteTransaction::begin(&writer, settings.busy_timeout)?;
+        run.record(&writer, settings, run.to)?;
+        transaction.commit()?;
+        return Ok(());
+    }
+    let options = PlanOptions {
+        target: Target::Forward(0),
+        phase: None,
+        adoption: AdoptionOptions {
+            release: None,
+            // What the operators accepted once is accepted.
+            accept_additions: true,
+        },
+    };
+    let plan = way_up::plan(catalog, settings, Some(&writer), options)?;
+    if let Start::Adopt(adoption) = &plan.start {
+        adopt::write(catalog, settings, &writer, adoption, run)?;
+        observer.observe(&adopt::event(adoption));
+    }
+    Ok(())
+}
+
+fn needs_confirmation(plan: &RollbackPlan, options: RollbackOptions) -> Error {
+    let mut again = vec![
+        "rollback".to_owned(),
+        "--to".to_owned(),
+        plan.to.version.to_string(),
+    ];
+    if options.strategy != Strategy::Auto {
+        again.extend(["--strategy".to_owned(), options.strategy.to_string()]);
+    }
+    if options.companion != Keep::Merge {
+        again.extend(["--tokens".to_owned(), options.companion.to_string()]);
+    }
+    again.push("--yes".to_owned());
+    let list: Vec<String> = plan.loses.iter().map(Loss::to_string).collect();
+    let more = if plan.is_urgent { " more by now" } else { "" };
+    Error::new(
+        ErrorKind::ConfirmationNeeded,
+        format!("going back would lose{more}: {}", list.join("; ")),
+    )
+    .with_truth("Nothing was changed.")
+    .with_hint(Hint::tool(again))
+}

@@ -1,0 +1,437 @@
+//! The plan of a rollback: each migration's way back, what each way loses, and the choice among them.
+
+use std::collections::BTreeSet;
+
+use rusqlite::Connection;
+
+use crate::backup::{self, Backup};
+use crate::going_back::restore::CompanionPart;
+use crate::records::history::History;
+use crate::records::runs::{self, RecordedStep};
+use crate::records::state::State;
+use crate::records::way_back::WayBack;
+use crate::sqlite::room::{Load, Room};
+use bridge_migrate_core::{
+    Catalog, EntryCounts, Error, ErrorKind, Hint, Keep, Loss, Position, Result, Settings,
+};
+
+use super::steps::{self, Imported, StepBack};
+use super::{RollbackOptions, Strategy, point, since};
+
+/// What a rollback would do.
+#[derive(Debug)]
+pub struct RollbackPlan {
+    /// Where the database stands.
+    pub from: Position,
+    /// Where it goes.
+    pub to: Position,
+    /// How: never [`Strategy::Auto`].
+    pub strategy: Strategy,
+    /// The migrations that go back, newest first: number and name.
+    pub takes_back: Vec<(u32, String)>,
+    /// How they go back one by one; none when a restore point is put back.
+    pub steps: Vec<StepBack>,
+    /// What is lost, or is only in a file afterwards.
+    pub loses: Vec<Loss>,
+    /// Every way, with what it would lose or why it is closed.
+    pub alternatives: Vec<Alternative>,
+    /// The backup that the restore strategy puts back.
+    pub restore_point: Option<Backup>,
+    /// Which companion there is then.
+    pub companion: Keep,
+    /// What becomes of its entries.
+    pub entries: Option<EntryCounts>,
+    /// Whether servers wait for the answer: nobody can be asked then.
+    pub is_urgent: bool,
+}
+
+impl RollbackPlan {
+    /// Whether the database is there already.
+    pub fn is_empty(&self) -> bool {
+        self.takes_back.is_empty()
+    }
+
+    /// What going back step by step needs on disk.
+    pub(super) fn room(&self, settings: &Settings) -> Result<Room> {
+        let loads: Vec<Load> = self.steps.iter().map(|step| step.load).collect();
+        Room::of(&loads, settings, backup::space_needed(settings)?)
+    }
+}
+
+/// What putting `point` back would lose of the state that `connection` reads, which must still be at `from`.
+pub(super) fn lost_by_restoring(
+    catalog: &Catalog,
+    settings: &Settings,
+    connection: &Connection,
+    point: &Backup,
+    (from, to): (Position, Position),
+    keep: Keep,
+) -> Result<Vec<Loss>> {
+    let state = State::read(connection)?;
+    if state.version() != from.version {
+        return Err(changed_meanwhile(to));
+    }
+    let applied = steps::to_take_back(&state, runs::read_steps(connection)?, to.version);
+    let imported = Imported::by(catalog, settings, connection, &applied);
+    since::of_restoring(
+        settings,
+        connection,
+        point,
+        &written_by(&applied),
+        &imported,
+        keep,
+    )
+}
+
+/// Another program changed what was planned for.
+pub(super) fn changed_meanwhile(to: Position) -> Error {
+    Error::new(
+        ErrorKind::Busy,
+        "another program changed the database in the meantime",
+    )
+    .with_truth("Nothing was changed.")
+    .with_hint(Hint::tool([
+        "rollback",
+        "--to",
+        &to.version.to_string(),
+        "--dry-run",
+    ]))
+}
+
+/// A way back and what speaks for or against it.
+#[derive(Debug)]
+pub struct Alternative {
+    /// The way.
+    pub strategy: Strategy,
+    /// What it would lose; the reason when it is closed.
+    pub loses: std::result::Result<Vec<Loss>, String>,
+}
+
+/// Which ways a plan weighs. Comparing with a restore point reads the whole database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Weigh {
+    Every,
+    OnlyTheAsked,
+}
+
+pub(super) fn plan(
+    catalog: &Catalog,
+    settings: &Settings,
+    connection: &Connection,
+    options: RollbackOptions,
+    weigh: Weigh,
+) -> Result<RollbackPlan> {
+    let state = State::read(connection)?;
+    let Some(history) = &state.history else {
+        return Err(Error::new(
+            ErrorKind::Usage,
+            "the database is not managed: there is nothing to roll back",
+        )
+        .with_truth("Nothing was changed.")
+        .with_hint(Hint::tool(["status"])));
+    };
+    let recorded = runs::read_steps(connection)?;
+    check_records(catalog, history, &recorded)?;
+    let from = position(catalog, &recorded, history.version());
+    let to = target(catalog, &recorded, options, from.version)?;
+    refuse_past_adoption(&recorded, from, to)?;
+    let to = position(catalog, &recorded, to);
+    let applied = steps::to_take_back(&state, recorded.clone(), to.version);
+    let mut plan = RollbackPlan {
+        from,
+        to,
+        strategy: options.strategy,
+        takes_back: applied
+            .iter()
+            .map(|step| (step.version, step.name.clone()))
+            .collect(),
+        steps: Vec::new(),
+        loses: Vec::new(),
+        alternatives: Vec::new(),
+        restore_point: None,
+        companion: options.companion,
+        entries: None,
+        is_urgent: false,
+    };
+    if plan.is_empty() {
+        plan.strategy = Strategy::Down;
+        return Ok(plan);
+    }
+    let wants = |strategy| weigh == Weigh::Every || options.strategy == strategy;
+    let steps = unless_unreadable(steps::plan(catalog, settings, connection, &state, &applied))?;
+    let imported = Imported::by(catalog, settings, connection, &applied);
+    let down = match &steps {
+        Ok(steps) => {
+            unless_unreadable(steps::losses(settings, connection, steps, &imported))?.map_err(reason)
+        }
+        Err(error) => Err(reason_of(error)),
+    };
+    let undo = match &steps {
+        Ok(steps) if !steps.iter().all(is_journaled) => {
+            Err("a migration on the way changes the schema: only `down` takes it back".to_owned())
+        }
+        _ => down.clone(),
+    };
+    let restoring = match wants(Strategy::Restore) {
+        true => point::look(
+            settings,
+            connection,
+            to.version,
+            &written_by(&applied),
+            &imported,
+            options.companion,
+        ),
+        false => Ok(Err("it was not asked for".to_owned())),
+    };
+    let (point, restore) = match &restoring {
+        Ok(Ok((point, loses))) => (Some(point.clone()), Ok(loses.clone())),
+        Ok(Err(why)) => (None, Err(why.clone())),
+        Err(unread) => (None, Err(reason_of(unread))),
+    };
+    if options.strategy == Strategy::Auto {
+        plan.strategy = choose(&down, &restore);
+    }
+    if let Err(unread) = restoring {
+        let is_needed = match options.strategy {
+            Strategy::Restore => true,
+            Strategy::Auto => !down.as_ref().is_ok_and(|down| for_good(down) == 0),
+            Strategy::Down | Strategy::Undo => false,
+        };
+        if is_needed {
+            return Err(point::unread(unread, options.strategy, down.is_ok(), from));
+        }
+    }
+    let (loses, source) = match plan.strategy {
+        Strategy::Auto | Strategy::Down => (down.clone(), steps.as_ref().err()),
+        Strategy::Undo => (undo.clone(), steps.as_ref().err()),
+        Strategy::Restore => (restore.clone(), None),
+    };
+    plan.loses = match loses {
+        Ok(loses) => loses,
+        Err(why) => {
+            let other = (plan.strategy != Strategy::Restore && restore.is_ok()).then_some(to.version);
+            return Err(closed(plan.strategy, &why, source, from, other));
+        }
+    };
+    if plan.strategy == Strategy::Restore {
+        if let Some(point) = &point {
+            let part = CompanionPart::new(settings, point, options.companion)?;
+            plan.entries = Some(part.foresee(Some(connection))?.1);
+        }
+        plan.restore_point = point;
+    } else {
+        plan.steps = steps?;
+    }
+    plan.alternatives = [
+        (Strategy::Down, down),
+        (Strategy::Undo, undo),
+        (Strategy::Restore, restore),
+    ]
+    .map(|(strategy, loses)| Alternative { strategy, loses })
+    .into();
+    Ok(plan)
+}
+
+fn is_journaled(step: &StepBack) -> bool {
+    matches!(step.way_back, WayBack::Journal { .. })
+}
+
+/// The columns, as `table.column` in lower case, that data migrations wrote.
+fn written_by(steps: &[RecordedStep]) -> BTreeSet<String> {
+    steps
+        .iter()
+        .filter_map(|step| match WayBack::parse(&step.way_back) {
+            WayBack::Journal { table, column } | WayBack::Clear { table, column } => {
+                Some(format!("{table}.{column}").to_lowercase())
+            }
+            WayBack::Statements | WayBack::Unknown(_) => None,
+        })
+        .collect()
+}
+
+/// A way that could not be looked at just now is not closed: another one, which loses more, must not be taken
+/// instead.
+pub(super) fn unless_unreadable<T>(looked: Result<T>) -> Result<Result<T>> {
+    match looked {
+        Err(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::Io | ErrorKind::Busy | ErrorKind::Permission | ErrorKind::DiskFull
+            ) =>
+        {
+            Err(error)
+        }
+        looked => Ok(looked),
+    }
+}
+
+/// The way that loses less for good; what goes to a file is not lost for good.
+fn choose(
+    down: &std::result::Result<Vec<Loss>, String>,
+    restore: &std::result::Result<Vec<Loss>, String>,
+) -> Strategy {
+    match (down, restore) {
+        (Ok(down), Ok(restore)) if for_good(restore) < for_good(down) => Strategy::Restore,
+        (Ok(_), _) => Strategy::Down,
+        (Err(_), Ok(_)) => Strategy::Restore,
+        (Err(_), Err(_)) => Strategy::Down,
+    }
+}
+
+/// How much of the losses is in no file afterwards.
+fn for_good(losses: &[Loss]) -> u64 {
+    losses
+        .iter()
+        .filter(|loss| !loss.kept)
+        .map(|loss| loss.count)
+        .sum()
+}
+
+pub(super) fn reason(error: Error) -> String {
+    reason_of(&error)
+}
+
+/// The message with what lies beneath it: the reason why a way is closed has no other place to stand.
+fn reason_of(error: &Error) -> String {
+    let mut text = error.message().to_owned();
+    let mut next = std::error::Error::source(error);
+    while let Some(cause) = next {
+        text.push_str(&format!(": {cause}"));
+        next = cause.source();
+    }
+    text
+}
+
+/// `restorable_to` is where a restore point leads although this way is closed.
+fn closed(
+    strategy: Strategy,
+    why: &str,
+    source: Option<&Error>,
+    from: Position,
+    restorable_to: Option<u32>,
+) -> Error {
+    let kind = source.map_or(ErrorKind::NotReversible, Error::kind);
+    let mut truth = format!("The database is at {from}. Nothing was changed.");
+    if let Some(more) = source.and_then(Error::truth) {
+        truth = format!("{more} {truth}");
+    }
+    let hint = match (restorable_to, source) {
+        (Some(to), _) => Hint::tool([
+            "rollback",
+            "--to",
+            &to.to_string(),
+            "--strategy",
+            "restore",
+            "--dry-run",
+        ]),
+        (None, Some(source)) => source.hint().clone(),
+        (None, None) => Hint::tool(["backup", "list"]),
+    };
+    Error::new(kind, format!("the way back `{strategy}` is closed: {why}"))
+        .with_truth(truth)
+        .with_hint(hint)
+}
+
+fn refuse_past_adoption(recorded: &[RecordedStep], from: Position, to: u32) -> Result<()> {
+    let adopted = recorded
+        .iter()
+        .filter(|step| step.adopted)
+        .map(|step| step.version)
+        .max()
+        .unwrap_or(0);
+    if to >= adopted {
+        return Ok(());
+    }
+    let hint = if from.version > adopted {
+        Hint::tool(["rollback", "--to", &adopted.to_string(), "--dry-run"])
+    } else {
+        Hint::tool(["backup", "list"])
+    };
+    Err(Error::new(
+        ErrorKind::NotReversible,
+        format!("the database was adopted at V{adopted:03}: what was there before cannot be taken back"),
+    )
+    .with_truth(format!("It is at {from}. Nothing was changed."))
+    .with_hint(hint))
+}
+
+/// The records must cover the history: they hold the ways back.
+fn check_records(catalog: &Catalog, history: &History, recorded: &[RecordedStep]) -> Result<()> {
+    for applied in &history.applied {
+        let is_recorded = recorded
+            .iter()
+            .any(|step| step.version == applied.version && step.name == applied.name);
+        if !is_recorded {
+            return Err(Error::new(
+                ErrorKind::HistoryDamaged,
+                format!(
+                    "V{:03}__{} is in the history but its way back is not recorded",
+                    applied.version, applied.name
+                ),
+            )
+            .with_truth("Nothing was changed.")
+            .with_hint(Hint::tool(["backup", "list"])));
+        }
+    }
+    // What this program knows must be what was applied; what is newer is taken from the records.
+    let known = History {
+        applied: history
+            .applied
+            .iter()
+            .filter(|applied| applied.version <= catalog.last_version())
+            .cloned()
+            .collect(),
+    };
+    known.check(catalog)
+}
+
+/// Where `version` stands. Beyond the catalog the records tell: a release is complete when a later one began.
+pub(super) fn position(catalog: &Catalog, recorded: &[RecordedStep], version: u32) -> Position {
+    let release = recorded
+        .iter()
+        .filter(|step| step.version > catalog.last_version() && step.version <= version)
+        .filter(|step| {
+            let next = recorded.iter().find(|next| next.version == step.version + 1);
+            next.is_none_or(|next| next.release != step.release)
+        })
+        .filter_map(|step| naming::Release::parse(&step.release).ok())
+        .next_back();
+    Position {
+        version,
+        release: release.or_else(|| catalog.release_at(version)),
+    }
+}
+
+fn target(
+    catalog: &Catalog,
+    recorded: &[RecordedStep],
+    options: RollbackOptions,
+    current: u32,
+) -> Result<u32> {
+    use naming::Target;
+    let last_recorded = |release: naming::Release| {
+        recorded
+            .iter()
+            .filter(|step| step.release == release.to_string())
+            .map(|step| step.version)
+            .max()
+    };
+    let version = match options.target {
+        Target::Version(version) if version <= current => version,
+        Target::Release(release) => match last_recorded(release) {
+            // Of a release that is applied in part its end lies ahead.
+            Some(last) => last.max(catalog.resolve(options.target, current).unwrap_or(last)),
+            None => catalog.resolve(options.target, current)?,
+        },
+        target => catalog.resolve(target, current)?,
+    };
+    if version > current {
+        return Err(Error::new(
+            ErrorKind::Usage,
+            format!("V{version:03} lies ahead of the database, which is at V{current:03}"),
+        )
+        .with_truth("Nothing was changed.")
+        .with_hint(Hint::tool(["migrate", "--to", &options.target.to_string()])));
+    }
+    Ok(version)
+}

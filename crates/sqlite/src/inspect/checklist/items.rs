@@ -1,0 +1,336 @@
+//! The items that the engine answers from what it knows of the database: backup, way back, plan, lock, time.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::files::lock;
+use crate::plan::receipt::Receipt;
+use crate::plan::{Plan, Start};
+use crate::records::runs;
+use crate::records::way_back::WayBack;
+use bridge_migrate_core::{
+    ErrorKind, Result,
+    clock::{for_people, timestamp},
+    disk,
+};
+
+use super::{Asked, Item, Look};
+
+/// A backup made longer ago says little of what is in the database now.
+const FRESH_HOURS: i64 = 24;
+/// Clocks of machines that keep time differ by less.
+const CLOCK_TOLERANCE: TimeDelta = TimeDelta::seconds(5);
+
+/// What is pending, or why that cannot be told.
+fn pending<'a>(look: &'a Look<'_>, asked: Asked) -> std::result::Result<&'a Plan, Item> {
+    look.plan.as_ref().map_err(|error| asked.unknown(error))
+}
+
+pub(super) fn backup(look: &Look<'_>) -> Item {
+    let asked = Asked {
+        code: "BC101",
+        item: "backup",
+        question: "is there a backup",
+    };
+    let fix = "`backup create`";
+    if look.plan.as_ref().is_ok_and(|plan| plan.start == Start::Fresh) {
+        return asked.ok("there is nothing in the database yet");
+    }
+    let status = match &look.status {
+        Ok(status) => status,
+        Err(error) => return asked.unknown(error),
+    };
+    let Some(backup) = &status.last_backup else {
+        return asked.failed("there is no complete backup", fix);
+    };
+    let name = backup.database.file_name().unwrap_or_default().to_string_lossy();
+    let version = backup.manifest.as_ref().and_then(|manifest| manifest.version);
+    let position = version.map_or_else(
+        || "of a database that is not managed".to_owned(),
+        |version| format!("at V{version:03}"),
+    );
+    if version.is_some_and(|version| version != status.position.version) {
+        return asked.warning(
+            format!("{name} is {position}, and the database is at {}", status.position),
+            fix,
+        );
+    }
+    let Some(stamp) = backup.stamp else {
+        return asked.ok(format!("{name}, {position}"));
+    };
+    let age = look.settings.clock.now() - stamp.time();
+    let hours = age.num_hours();
+    if hours >= FRESH_HOURS {
+        return asked.warning(format!("{name}, {position}, was made {hours} hours ago"), fix);
+    }
+    asked.ok(format!("{name}, {position}, made {hours} hours ago"))
+}
+
+pub(super) fn rehearsal(look: &Look<'_>) -> Item {
+    let asked = Asked {
+        code: "BC102",
+        item: "rehearsal",
+        question: "was it tested on a copy of this database",
+    };
+    by_receipt(look, asked, |receipt| match receipt {
+        Ok(Some(receipt)) => Ok(named(receipt)),
+        Ok(None) => Err("there is no receipt of a rehearsal".to_owned()),
+        Err(error) => Err(error.message().to_owned()),
+    })
+}
+
+pub(super) fn contracts(look: &Look<'_>) -> Item {
+    let asked = Asked {
+        code: "BC103",
+        item: "contracts",
+        question: "does the application work with the new schema",
+    };
+    by_receipt(look, asked, |receipt| match receipt {
+        Ok(Some(receipt)) if !receipt.served.is_empty() => Ok(format!(
+            "the statements of {}: {}",
+            receipt.served.join(", "),
+            named(receipt)
+        )),
+        _ => Err("the statements of the servers were not run against the new schema".to_owned()),
+    })
+}
+
+fn named(receipt: &Receipt) -> String {
+    format!("receipt {} of {}", receipt.id, for_people(&receipt.created_at))
+}
+
+/// What a rehearsal's receipt says: the evidence, or what is missing.
+fn by_receipt(
+    look: &Look<'_>,
+    asked: Asked,
+    says: impl FnOnce(&Result<Option<Receipt>>) -> std::result::Result<String, String>,
+) -> Item {
+    match pending(look, asked) {
+        Err(item) => item,
+        Ok(plan) if plan.is_empty() => asked.ok("no migration is pending"),
+        Ok(plan) if plan.start == Start::Fresh => asked.ok("there is nothing in the database yet"),
+        Ok(_) => match says(&look.receipt) {
+            Ok(evidence) => asked.ok(evidence),
+            Err(missing) => asked.failed(missing, "`rehearse`"),
+        },
+    }
+}
+
+pub(super) fn rollback(look: &Look<'_>) -> Item {
+    let asked = Asked {
+        code: "BC104",
+        item: "rollback",
+        question: "is the way back documented",
+    };
+    let plan = match pending(look, asked) {
+        Ok(plan) => plan,
+        Err(item) => return item,
+    };
+    let mut without = Vec::new();
+    for step in &plan.steps {
+        let Some(migration) = look.catalog.get(step.version) else {
+            continue;
+        };
+        let has_way = WayBack::of(migration) != WayBack::Statements || !migration.down.trim().is_empty();
+        if migration.rollback.trim().is_empty() {
+            without.push(format!("{} has no rollback text", step.stem));
+        }
+        if !has_way {
+            without.push(format!("{} has no way back", step.stem));
+        }
+    }
+    if !without.is_empty() {
+        return asked.failed(
+            without.join("; "),
+            "write the section and the statements of its migration",
+        );
+    }
+    match plan.steps.len() {
+        0 => asked.ok("no migration is pending"),
+        steps => asked.ok(format!(
+            "each of the {steps} pending migrations says what going back loses and how it is done"
+        )),
+    }
+}
+
+pub(super) fn version(look: &Look<'_>) -> Item {
+    let asked = Asked {
+        code: "BC105",
+        item: "version",
+        question: "is the version in the code the one that it migrates to",
+    };
+    let last = look.catalog.last_version();
+    let Some(release) = look.catalog.release_at(last) else {
+        return asked.failed("this program has no migrations", "use another build");
+    };
+    if let Err(error) = &look.plan
+        && error.kind() == ErrorKind::Newer
+    {
+        return asked.unknown(error);
+    }
+    asked.ok(format!(
+        "{} ends at release {release} (V{last:03})",
+        look.settings.tool
+    ))
+}
+
+pub(super) fn plan(look: &Look<'_>) -> Item {
+    let asked = Asked {
+        code: "BC106",
+        item: "plan",
+        question: "is the database what the migrations expect",
+    };
+    let plan = match pending(look, asked) {
+        Ok(plan) => plan,
+        Err(item) => return item,
+    };
+    let status = match &look.status {
+        Ok(status) => status,
+        Err(error) => return asked.unknown(error),
+    };
+    if let Some(difference) = status.drift.first() {
+        let more = status.drift.len() - 1;
+        return asked.failed(
+            format!("the schema has drifted: {difference} (and {more} more)"),
+            "`schema diff`",
+        );
+    }
+    if let Some(progress) = &status.interrupted {
+        return asked.warning(
+            format!("V{:03} was interrupted and will go on", progress.version),
+            "`migrate`",
+        );
+    }
+    if let Some(over) = plan.steps.iter().find_map(|step| {
+        let why = step.over_budget.as_ref()?;
+        Some(format!(
+            "{} holds the write lock for about {} ms: {why}",
+            step.stem, step.lock_ms
+        ))
+    }) {
+        return asked.warning(over, "migrate while few people write");
+    }
+    asked.ok(match plan.steps.len() {
+        0 => format!("nothing is pending; the database is at {}", plan.from),
+        steps => format!("{steps} migrations lead from {} to {}", plan.from, plan.to),
+    })
+}
+
+pub(super) fn disk(look: &Look<'_>) -> Item {
+    let asked = Asked {
+        code: "BC107",
+        item: "disk",
+        question: "is there room on the disk",
+    };
+    let needed = match pending(look, asked) {
+        Ok(plan) => plan.room,
+        Err(item) => return item,
+    };
+    let mut evidence = Vec::new();
+    for share in needed.shares(look.settings, "the migration") {
+        let folder = std::path::absolute(&share.folder).unwrap_or(share.folder);
+        let needed = disk::size(share.bytes);
+        match disk::available(&folder) {
+            Ok(free) if free < share.bytes => {
+                return asked.failed(
+                    format!(
+                        "{needed} needed and {} free in {}",
+                        disk::size(free),
+                        folder.display()
+                    ),
+                    "free some space, or put the backup on another disk with --backup-dir",
+                );
+            }
+            Ok(free) => evidence.push(format!(
+                "{needed} needed and {} free in {}",
+                disk::size(free),
+                folder.display()
+            )),
+            Err(error) => return asked.unknown(&error),
+        }
+    }
+    asked.ok(evidence.join(", "))
+}
+
+pub(super) fn lock(look: &Look<'_>) -> Item {
+    let asked = Asked {
+        code: "BC108",
+        item: "lock",
+        question: "is the migration lock free",
+    };
+    match lock::current_holder(&look.settings.database) {
+        None => asked.ok("nobody holds it"),
+        Some(holder) => asked.failed(
+            format!(
+                "process {} on {} holds it since {} ({})",
+                holder.pid,
+                holder.host,
+                for_people(&holder.since),
+                holder.command
+            ),
+            "`wait --for latest`",
+        ),
+    }
+}
+
+pub(super) fn journal_mode(look: &Look<'_>) -> Item {
+    let asked = Asked {
+        code: "BC109",
+        item: "journal",
+        question: "is the journal mode one that the tool keeps",
+    };
+    let Some(reader) = look.reader else {
+        return asked.ok("there is no database yet");
+    };
+    let encoding: rusqlite::Result<String> = reader.pragma_query_value(None, "encoding", |row| row.get(0));
+    let encoding = encoding.unwrap_or_else(|_| "an unknown encoding".to_owned());
+    if reader.is_wal() {
+        asked.ok(format!("write-ahead log, {encoding}: it stays so"))
+    } else {
+        asked.ok(format!(
+            "rollback journal, {encoding}: writers wait while a step commits"
+        ))
+    }
+}
+
+pub(super) fn clock(look: &Look<'_>) -> Item {
+    let asked = Asked {
+        code: "BC113",
+        item: "clock",
+        question: "is the clock later than the last run",
+    };
+    let now = look.settings.clock.now();
+    let is_future = |time: &DateTime<Utc>| *time > now + CLOCK_TOLERANCE;
+    let mut latest: Option<(DateTime<Utc>, &str)> = None;
+    let mut consider = |text: &str, what: &'static str| {
+        if let Ok(time) = DateTime::parse_from_rfc3339(text) {
+            let time = time.with_timezone(&Utc);
+            if latest.is_none_or(|(known, _)| time > known) {
+                latest = Some((time, what));
+            }
+        }
+    };
+    if let Some(reader) = look.reader {
+        for run in runs::read_runs(reader).unwrap_or_default() {
+            consider(&run.started_at, "the last run");
+            consider(run.finished_at.as_deref().unwrap_or_default(), "the last run");
+        }
+    }
+    if let Ok(status) = &look.status
+        && let Some(stamp) = status.last_backup.as_ref().and_then(|backup| backup.stamp)
+    {
+        let time = timestamp(stamp.time());
+        consider(&time, "the last backup");
+    }
+    match latest {
+        Some((time, what)) if is_future(&time) => asked.warning(
+            format!(
+                "it is {}, and {what} was at {}: the clock went back",
+                for_people(&timestamp(now)),
+                for_people(&timestamp(time))
+            ),
+            "set the clock; times of records would lie before those of earlier ones",
+        ),
+        Some((_, what)) => asked.ok(format!("it is later than {what}")),
+        None => asked.ok("nothing is on record that could be later"),
+    }
+}

@@ -1,0 +1,199 @@
+//! The pre-migration checklist: the strategy's five boxes and ours, each answered for this database with
+//! evidence. Reads only.
+
+mod file_system;
+mod items;
+mod permissions;
+mod server_sqlite;
+
+use serde::Serialize;
+
+use crate::files::database_file::{FileState, inspect, resolved};
+use crate::inspect::status::{self, Status};
+use crate::migrate::apply;
+use crate::plan::receipt::{self, Receipt};
+use crate::plan::{Plan, PlanOptions};
+use crate::sqlite::connection::{self, Reader};
+use bridge_migrate_core::{Catalog, Error, Finding, Hint, Result, Settings, Severity};
+
+/// How an item stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ItemState {
+    /// Nothing speaks against migrating.
+    Ok,
+    /// Someone should decide.
+    Warning,
+    /// A migration should not run, or would be refused.
+    Failed,
+}
+
+/// One box of the checklist.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Item {
+    /// The stable code of its finding, when there is one.
+    pub code: &'static str,
+    /// Its name, in one word; stable.
+    pub item: &'static str,
+    /// What it asks, for people.
+    pub question: &'static str,
+    /// How it stands.
+    pub state: ItemState,
+    /// What the answer rests on.
+    pub evidence: String,
+    /// What to do when it is not in order.
+    pub fix: String,
+}
+
+/// The whole list, in the order in which people go through it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Checklist {
+    /// The items.
+    pub items: Vec<Item>,
+}
+
+impl Checklist {
+    /// Whether no item failed.
+    #[must_use]
+    pub fn is_passed(&self) -> bool {
+        self.items.iter().all(|item| item.state != ItemState::Failed)
+    }
+
+    /// The items that are not in order, as findings: the gravest first.
+    #[must_use]
+    pub fn findings(&self) -> Vec<Finding> {
+        let mut findings: Vec<Finding> = self
+            .items
+            .iter()
+            .filter_map(|item| {
+                let severity = match item.state {
+                    ItemState::Ok => return None,
+                    ItemState::Warning => Severity::Warning,
+                    ItemState::Failed => Severity::Error,
+                };
+                Some(Finding {
+                    code: item.code,
+                    severity,
+                    subject: item.item.to_owned(),
+                    message: item.evidence.clone(),
+                    fix: item.fix.clone(),
+                })
+            })
+            .collect();
+        findings.sort_by_key(|finding| finding.severity);
+        findings
+    }
+}
+
+/// What every item may look at.
+pub(crate) struct Look<'a> {
+    pub(crate) catalog: &'a Catalog,
+    pub(crate) settings: &'a Settings,
+    pub(crate) status: Result<Status>,
+    pub(crate) plan: Result<Plan>,
+    /// The receipt that allows the plan, if there is something to rehearse.
+    pub(crate) receipt: Result<Option<Receipt>>,
+    pub(crate) reader: Option<&'a Reader>,
+}
+
+/// Goes through the list. What cannot be found out is an item that failed, not an error. `oldest_server` is the SQLite
+/// of the oldest server that may have the database open, by its major and minor version; `None` where it is not known.
+///
+/// # Errors
+/// When the folder of the database does not exist, or its path leads to nothing.
+pub fn checklist(
+    catalog: &Catalog,
+    settings: &Settings,
+    oldest_server: Option<(u32, u32)>,
+) -> Result<Checklist> {
+    let settings = &resolved(catalog, settings)?;
+    let is_database = matches!(inspect(&settings.database), Ok(FileState::Database { .. }));
+    let answer = |settings: &Settings, reader: Option<&Reader>| {
+        let plan = apply::plan(catalog, settings, PlanOptions::default());
+        let look = Look {
+            catalog,
+            settings,
+            status: status::status(catalog, settings),
+            receipt: match &plan {
+                Ok(plan) if !plan.is_empty() => receipt::matching(catalog, settings, plan),
+                _ => Ok(None),
+            },
+            plan,
+            reader,
+        };
+        Checklist {
+            items: vec![
+                items::backup(&look),
+                items::rehearsal(&look),
+                items::contracts(&look),
+                items::rollback(&look),
+                items::version(&look),
+                items::plan(&look),
+                items::disk(&look),
+                permissions::check(&look),
+                items::lock(&look),
+                items::journal_mode(&look),
+                server_sqlite::check(&look, oldest_server),
+                file_system::check(&look),
+                items::clock(&look),
+            ],
+        }
+    };
+    let answered = is_database.then(|| {
+        connection::with_reader(&settings.database, settings.busy_timeout, |reader| {
+            Ok(answer(settings, Some(reader)))
+        })
+    });
+    Ok(match answered {
+        Some(Ok(checklist)) => checklist,
+        Some(locked) => answer(&settings.after(&locked), None),
+        None => answer(settings, None),
+    })
+}
+
+/// What an item asks; the answer is added.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked {
+    pub(crate) code: &'static str,
+    pub(crate) item: &'static str,
+    pub(crate) question: &'static str,
+}
+
+impl Asked {
+    fn answer(self, state: ItemState, evidence: String, fix: String) -> Item {
+        Item {
+            code: self.code,
+            item: self.item,
+            question: self.question,
+            state,
+            evidence,
+            fix,
+        }
+    }
+
+    pub(crate) fn ok(self, evidence: impl Into<String>) -> Item {
+        self.answer(ItemState::Ok, evidence.into(), String::new())
+    }
+
+    pub(crate) fn warning(self, evidence: impl Into<String>, fix: impl Into<String>) -> Item {
+        self.answer(ItemState::Warning, evidence.into(), fix.into())
+    }
+
+    pub(crate) fn failed(self, evidence: impl Into<String>, fix: impl Into<String>) -> Item {
+        self.answer(ItemState::Failed, evidence.into(), fix.into())
+    }
+
+    /// An answer that an error prevents.
+    pub(crate) fn unknown(self, error: &Error) -> Item {
+        let fix = match error.hint() {
+            Hint::Tool(words) => format!("`{}`", words.join(" ")),
+            Hint::Shell(command) => format!("`{command}`"),
+        };
+        self.failed(error.message(), fix)
+    }
+}
+
+/// The kind of file system that `path` is on, where the system tells.
+pub(crate) fn file_system_of(path: &std::path::Path) -> Option<String> {
+    file_system::mount_of(path).map(|mount| mount.kind)
+}

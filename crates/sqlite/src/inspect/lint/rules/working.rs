@@ -1,0 +1,29 @@
+//! Views and triggers that worked before, or are new, and do not work.
+
+use super::super::probe::complaint;
+use super::super::{Found, Subject, scratch};
+use bridge_migrate_core::Result;
+
+pub(super) fn broken(subject: &Subject<'_>) -> Result<Vec<Found>> {
+    let before = scratch(subject.before)?;
+    let after = scratch(&subject.after)?;
+    Ok(subject
+        .after
+        .iter()
+        .filter_map(|object| {
+            let why = complaint(&after, object)?;
+            let was_broken = subject
+                .before
+                .get(object.kind, &object.name)
+                .is_some_and(|object| complaint(&before, object).is_some());
+            (!was_broken).then(|| {
+                Found::error(
+                    "BM218",
+                    subject.place_of(&[&object.name]),
+                    format!("{} {} does not work: {why}", object.kind, object.name),
+                    format!("make the {} anew for the new schema", object.kind),
+                )
+            })
+        })
+        .collect())
+}

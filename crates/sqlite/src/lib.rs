@@ -1,0 +1,38 @@
+//! The migration engine: plans, locks, backups, steps and history for any catalog on SQLite.
+//!
+//! It knows SQLite and refinery. It must never know a terminal, arguments, environment variables, barrel,
+//! or the tables of any application. Its rooms stand in this order, each on those before it:
+//!
+//! 1. `files`: which file a path means, raw reading, the migration lock
+//! 2. `sqlite`: connections, the rollback journal, quoting, foreign keys, pace, counting, room on disk
+//! 3. `schema`: what a schema is: normalised, compared, expected by replay; what statements touch; our own tables
+//! 4. `catalog`: how declarations run here: data steps, the journal of old values, companion rows, contracts
+//! 5. `records`: what we keep in the database: history, runs, progress, kept rows; transactions and their log
+//! 6. `backup`: copying, verifying, listing, pruning
+//! 7. `plan`: the plan, adoption, drift, the receipt
+//! 8. `migrate`: the run: steps, batches, checks, the ledger
+//! 9. `going_back`: rollback, undo, restore
+//! 10. `inspect`: status, wait, verify, lint, checklist, doctor, repair
+//! 11. `rehearse`: the whole on a copy
+
+pub mod backup;
+mod catalog;
+mod files;
+mod going_back;
+mod inspect;
+mod migrate;
+pub mod plan;
+mod records;
+pub mod rehearse;
+pub mod schema;
+mod sqlite;
+
+pub use catalog::{companion_rows, contracts};
+pub use files::{database_file, lock};
+pub use going_back::{import, restore, rollback, undo};
+pub use inspect::{checklist, doctor, lint, repair, status, verify, wait};
+pub use migrate::{apply, ledger, step};
+pub use plan::{adoption, drift, receipt};
+pub use records::{history, kept, run_log, runs, schema_version, state, way_back};
+pub use schema::{effects, expected, tool_tables};
+pub use sqlite::{connection, count, foreign_keys, quote, room, sqlite_error};

@@ -1,0 +1,568 @@
+//! `migrate`: plan → lock → back up → adopt → apply → record.
+
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+use crate::backup::{self, BackupFacts, Created};
+use crate::files::database_file::{FileState, inspect, resolved};
+use crate::files::lock::{MigrationLock, Taken};
+use crate::migrate::step::{StepContext, StepFailure};
+use crate::migrate::{adopt, first_start, preconditions};
+use crate::plan::adoption::{Adoption, AdoptionOptions};
+use crate::plan::drift;
+use crate::plan::receipt;
+use crate::plan::{self, Plan, PlanOptions, Start};
+use crate::records::history::History;
+use crate::records::kept;
+use crate::records::kept::{Kept, Reclaimed};
+use crate::records::run_log::RunLog;
+use crate::records::runs::StepOutcome;
+use crate::records::runs::{self, Run};
+use crate::records::schema_reader::SchemaReader;
+use crate::records::state::Progress;
+use crate::records::unfinished::Unfinished;
+use crate::sqlite::connection;
+use crate::sqlite::rollback_journal::RollbackJournal;
+use crate::sqlite::room::Room;
+use crate::sqlite::sqlite_error::SqliteContext;
+use bridge_migrate_core::{
+    Catalog, Error, ErrorKind, Event, Hint, Observer, Position, Reached, Result, Settings,
+};
+
+/// What a migration is asked for.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct MigrateOptions {
+    /// Where to go, and what adoption may accept.
+    pub plan: PlanOptions,
+    /// Leaves the backup out.
+    pub without_backup: bool,
+    /// Refuses beforehand when a data step would have to leave a row as it is.
+    pub strict: bool,
+    /// Takes back what earlier rollbacks kept, after the last step.
+    pub reclaim: bool,
+    /// Refuses unless exactly this was rehearsed, lately and with success.
+    pub require_receipt: bool,
+    /// Passes over a schema that somebody changed, and puts on record what differed.
+    pub allow_drift: bool,
+    /// Refuses to make a database, and to fill an empty one.
+    pub must_exist: bool,
+}
+
+/// What a migration did.
+#[derive(Debug)]
+pub struct MigrateOutcome {
+    /// Where the database stood, after an adoption.
+    pub from: Position,
+    /// Where it stands now.
+    pub to: Position,
+    /// Whether there was no database, so that this run made it.
+    pub created: bool,
+    /// How it came under management, if this run did that.
+    pub adopted: Option<Adoption>,
+    /// The steps that this run applied.
+    pub applied: Vec<StepOutcome>,
+    /// The backup that it began with.
+    pub backup: Option<Created>,
+    /// How long the migration lock was waited for.
+    pub waited: Duration,
+    /// The run's name; `None` when there was nothing to do.
+    pub run: Option<String>,
+    /// Migrations that stay pending: another phase, or beyond the target.
+    pub pending: usize,
+    /// What came back of what earlier rollbacks kept, if that was asked for.
+    pub reclaimed: Option<Reclaimed>,
+    /// What earlier rollbacks kept and has not come back.
+    pub kept: Vec<Kept>,
+}
+
+/// Makes the database's plan, reading only.
+///
+/// # Errors
+/// As [`plan::plan`].
+pub fn plan(catalog: &Catalog, settings: &Settings, options: PlanOptions) -> Result<Plan> {
+    let settings = resolved(catalog, settings)?;
+    match inspect(&settings.database)? {
+        FileState::Missing | FileState::Empty => plan::plan(catalog, &settings, None, options),
+        FileState::Database { .. } => {
+            connection::with_reader(&settings.database, settings.busy_timeout, |reader| {
+                let moment = connection::begin_reading(reader).while_doing("read the database")?;
+                plan::plan(catalog, &settings, Some(&moment), options)
+            })
+        }
+    }
+}
+
+/// Takes the database to the target.
+///
+/// # Errors
+/// Any kind. [`Error::reached`] tells where the database stands if something had been committed.
+pub fn migrate(
+    catalog: &Catalog,
+    settings: &Settings,
+    options: MigrateOptions,
+    observer: &dyn Observer,
+) -> Result<MigrateOutcome> {
+    let settings = &resolved(catalog, settings)?;
+    Unfinished::refuse(settings)?;
+    if options.must_exist && !matches!(inspect(&settings.database)?, FileState::Database { .. }) {
+        return Err(not_there(settings));
+    }
+    let look = |settings: &Settings, waited, holds_lock| -> Result<_> {
+        let outcome = nothing_to_do(catalog, settings, options.plan, waited, holds_lock)?;
+        Ok(outcome.filter(|outcome| !options.reclaim || outcome.kept.is_empty()))
+    };
+    let waiting_since = std::time::Instant::now();
+    let glance = settings.for_a_glance();
+    let done_by_another = || match look(&glance, waiting_since.elapsed(), false) {
+        // Whoever has the migration lock may keep everybody out for long. Then it is the lock that tells.
+        Err(error) if error.kind() == ErrorKind::Busy => Ok(None),
+        found => found,
+    };
+    if let Some(outcome) = done_by_another()? {
+        return Ok(outcome);
+    }
+    let lock = match MigrationLock::take_unless(settings, "migrate", observer, done_by_another)? {
+        Taken::Lock(lock) => lock,
+        Taken::Needless(outcome) => return Ok(outcome),
+    };
+    // Whoever held the lock before may have done the work, or may have been killed in the middle of it.
+    if let Some(outcome) = look(settings, lock.waited(), true)? {
+        return Ok(outcome);
+    }
+    let began = std::time::Instant::now();
+    loop {
+        let planned = plan_locked(catalog, settings, options);
+        let was_fresh = planned.as_ref().is_ok_and(|(plan, _)| plan.start == Start::Fresh);
+        let result = planned.and_then(|(plan, writer)| {
+            migrate_locked(catalog, settings, options, &plan, writer, observer, &lock)
+        });
+        match result {
+            Err(error)
+                if began.elapsed() < first_start::PATIENCE
+                    && first_start::explains(&error, was_fresh, catalog, settings) =>
+            {
+                std::thread::sleep(first_start::PAUSE);
+            }
+            result => return result,
+        }
+    }
+}
+
+/// The plan that holds while nobody else migrates, and the connection that it was made on, if there is a database.
+fn plan_locked(
+    catalog: &Catalog,
+    settings: &Settings,
+    options: MigrateOptions,
+) -> Result<(Plan, Option<Connection>)> {
+    let state = inspect(&settings.database)?;
+    let writer = match state {
+        FileState::Missing | FileState::Empty => None,
+        FileState::Database { .. } => Some(connection::open_writer(
+            &settings.database,
+            settings.busy_timeout,
+        )?),
+    };
+    let plan = plan::plan(catalog, settings, writer.as_ref(), options.plan)?;
+    if !options.allow_drift {
+        drift::refuse(&plan)?;
+    }
+    if options.must_exist && plan.start == Start::Fresh {
+        return Err(not_there(settings));
+    }
+    if options.strict
+        && let Some(connection) = &writer
+    {
+        preconditions::refuse_unconvertible(catalog, settings, connection, &plan)?;
+    }
+    if options.require_receipt {
+        receipt::require(catalog, settings, &plan)?;
+    }
+    for step in &plan.steps {
+        if let Some(import) = catalog
+            .get(step.version)
+            .and_then(|migration| migration.import.as_ref())
+        {
+            // A malformed companion file is found before anything is written.
+            import.read(settings)?;
+        }
+    }
+    Ok((plan, writer))
+}
+
+fn migrate_locked(
+    catalog: &Catalog,
+    settings: &Settings,
+    options: MigrateOptions,
+    plan: &Plan,
+    writer: Option<Connection>,
+    observer: &dyn Observer,
+    lock: &MigrationLock,
+) -> Result<MigrateOutcome> {
+    let reclaims = match &writer {
+        Some(writer) if options.reclaim => kept::room(settings, writer)?.beside_database,
+        _ => 0,
+    };
+    let room = Room {
+        backup: if options.without_backup {
+            0
+        } else {
+            plan.room.backup
+        },
+        beside_database: plan.room.beside_database.saturating_add(reclaims),
+        ..plan.room
+    };
+    room.require(settings, "the migration")?;
+
+    let run = Run::begin(settings, "migrate", plan.from.version, plan.to.version);
+    run.with_log(settings, observer, |run, log| {
+        let outcome = run_plan(catalog, settings, options, writer, plan, run, log)?;
+        Ok(MigrateOutcome {
+            waited: lock.waited(),
+            ..outcome
+        })
+    })
+}
+
+fn run_plan(
+    catalog: &Catalog,
+    settings: &Settings,
+    options: MigrateOptions,
+    mut writer: Option<Connection>,
+    plan: &Plan,
+    run: &mut Run,
+    log: &RunLog<'_>,
+) -> Result<MigrateOutcome> {
+    let state = inspect(&settings.database)?;
+    for difference in &plan.drift {
+        let difference = difference.to_string();
+        log.observe(&Event::Warning {
+            message: format!("the schema was changed by hand, which is allowed here: {difference}"),
+        });
+        run.allowed_drift.push(difference);
+    }
+    preconditions::warn_of_missing_file(catalog, settings, plan, log);
+    if let (true, Some(connection)) = (options.without_backup, &mut writer) {
+        // A backup would have found damage; without one somebody has to look.
+        preconditions::refuse_damaged(connection, settings, log)?;
+    }
+    let backup = match &writer {
+        Some(_) if !options.without_backup && plan.start != Start::Fresh => {
+            let facts = BackupFacts {
+                version: (plan.start == Start::Managed).then_some(plan.from.version),
+                release: plan.from.release.map(|release| release.to_string()),
+                run: Some(run.name.clone()),
+                reason: "before migrate".to_owned(),
+            };
+            Some(backup::create(settings, &facts, log)?)
+        }
+        _ => None,
+    };
+    run.backup = backup
+        .as_ref()
+        .map(|created| created.backup.manifest_path.clone());
+    let writer = match writer {
+        Some(writer) => writer,
+        None => {
+            let writer = connection::create_writer(&settings.database, settings.busy_timeout)?;
+            if state == FileState::Missing {
+                log.observe(&Event::DatabaseCreated {
+                    database: settings.database.clone(),
+                });
+            }
+            writer
+        }
+    };
+    let _rollback_journal = RollbackJournal::keep(&writer);
+    let applied = apply_plan(catalog, settings, &writer, plan, run, options.reclaim, log)?;
+    let reclaimed = match options.reclaim {
+        true => Some(reclaim_after(settings, &writer, plan, run, log)?),
+        false => None,
+    };
+    Ok(MigrateOutcome {
+        from: plan.from,
+        to: plan.to,
+        applied,
+        created: state == FileState::Missing,
+        adopted: match &plan.start {
+            Start::Adopt(adoption) => Some(*adoption.clone()),
+            Start::Managed | Start::Fresh => None,
+        },
+        backup,
+        waited: Duration::ZERO,
+        run: Some(run.name.clone()),
+        pending: pending_after(catalog, plan.to.version),
+        reclaimed,
+        kept: kept::left(&writer, settings)?,
+    })
+}
+
+/// Takes back what is kept when every step is applied.
+fn reclaim_after(
+    settings: &Settings,
+    writer: &Connection,
+    plan: &Plan,
+    run: &Run,
+    observer: &dyn Observer,
+) -> Result<Reclaimed> {
+    kept::take_back(settings, writer, &[], run, observer).map_err(|error| {
+        if plan.steps.is_empty() && run.committed_at.get().is_none() {
+            return error;
+        }
+        error
+            .with_truth(format!(
+                "The database is whole, at {}; `kept reclaim` takes back the rest.",
+                plan.to
+            ))
+            .with_reached(Reached {
+                version: plan.to.version,
+                release: plan.to.release,
+            })
+    })
+}
+
+/// What was to be migrated, and not made, is not there or empty.
+fn not_there(settings: &Settings) -> Error {
+    Error::new(
+        ErrorKind::Missing,
+        format!(
+            "there is no database with tables at {}",
+            settings.database.display()
+        ),
+    )
+    .with_truth("It must exist (--must-exist); nothing was made.")
+    .with_hint(Hint::tool(["status"]))
+}
+
+fn apply_plan(
+    catalog: &Catalog,
+    settings: &Settings,
+    connection: &Connection,
+    plan: &Plan,
+    run: &Run,
+    reclaim: bool,
+    observer: &dyn Observer,
+) -> Result<Vec<StepOutcome>> {
+    let mut wrote = false;
+    if let Start::Adopt(adoption) = &plan.start {
+        adopt::write(catalog, settings, connection, adoption, run)?;
+        wrote = true;
+        observer.observe(&adopt::event(adoption));
+    }
+    let context = StepContext {
+        catalog,
+        settings,
+        connection,
+        schemas: SchemaReader::new(connection),
+        observer,
+        plan,
+        run,
+        reclaim,
+    };
+    if plan.start == Start::Fresh {
+        let applied = context.apply_together(&plan.steps)?;
+        amend_steps(&context, &applied);
+        return Ok(applied);
+    }
+    let mut applied = Vec::new();
+    let outcome = apply_steps(&context, wrote, &mut applied);
+    amend_steps(&context, &applied);
+    outcome.map(|()| applied)
+}
+
+/// What a step measured of itself in its transaction lacks the commit.
+fn amend_steps(context: &StepContext<'_>, applied: &[StepOutcome]) {
+    if let Err(error) = runs::amend_steps(context.connection, context.settings, context.run, applied) {
+        context.observer.observe(&Event::Warning {
+            message: format!("the durations in the history lack the commits: {error}"),
+        });
+    }
+}
+
+fn apply_steps(context: &StepContext<'_>, wrote: bool, applied: &mut Vec<StepOutcome>) -> Result<()> {
+    for step in &context.plan.steps {
+        match context.apply(step) {
+            Ok(outcome) => applied.push(outcome),
+            Err(StepFailure {
+                error,
+                committed_batches,
+            }) => {
+                let is_untouched = !wrote && applied.is_empty() && !committed_batches;
+                if is_untouched {
+                    return Err(error);
+                }
+                // As far as this run knows; what it left is looked at where all failed runs are.
+                let reached = Position::of(context.catalog, step.version - 1);
+                let mut truth = format!("The database is whole, at {reached}.");
+                if committed_batches {
+                    truth.push_str(&format!(
+                        " {} is done in part and goes on where it stopped.",
+                        step.stem
+                    ));
+                }
+                // What is true of the step that failed is not true of the run.
+                let more = error
+                    .truth()
+                    .unwrap_or_default()
+                    .trim_end_matches("Nothing was changed.");
+                truth = format!("{more} {truth}").trim_start().to_owned();
+                return Err(error.with_truth(truth).with_reached(Reached {
+                    version: reached.version,
+                    release: reached.release,
+                }));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The outcome of a run that finds the database where it should be; `None` when there is work.
+///
+/// This is the path of every server's every start: one read, no lock, no schema.
+fn nothing_to_do(
+    catalog: &Catalog,
+    settings: &Settings,
+    options: PlanOptions,
+    waited: Duration,
+    holds_lock: bool,
+) -> Result<Option<MigrateOutcome>> {
+    let (path, timeout) = (&settings.database, settings.busy_timeout);
+    let look = || {
+        if !matches!(inspect(path)?, FileState::Database { .. }) {
+            return Ok(Some(None));
+        }
+        connection::with_reader_in_place(path, timeout, |reader| {
+            look_for_work(catalog, settings, reader, options, waited)
+        })
+    };
+    let mut seen = look()?;
+    if seen.is_none() && holds_lock {
+        // A crash left something undone, which whoever has the migration lock finishes.
+        let _recovered = connection::recover(path, timeout)?;
+        seen = look()?;
+    }
+    Ok(seen.flatten())
+}
+
+fn look_for_work(
+    catalog: &Catalog,
+    settings: &Settings,
+    reader: &Connection,
+    options: PlanOptions,
+    waited: Duration,
+) -> Result<Option<MigrateOutcome>> {
+    let Some(history) = History::read(reader)? else {
+        return Ok(None);
+    };
+    history.check(catalog)?;
+    let version = history.version();
+    let target = catalog.resolve(options.target, version)?;
+    let next_is_of_another_phase = match (options.phase, catalog.get(version + 1)) {
+        (Some(phase), Some(next)) => next.phase != phase,
+        _ => false,
+    };
+    if (target != version && !next_is_of_another_phase) || Progress::read(reader)?.is_some() {
+        return Ok(None);
+    }
+    let position = Position::of(catalog, version);
+    Ok(Some(MigrateOutcome {
+        from: position,
+        to: position,
+        created: false,
+        adopted: None,
+        applied: Vec::new(),
+        backup: None,
+        waited,
+        run: None,
+        pending: pending_after(catalog, version),
+        reclaimed: None,
+        kept: kept::left(reader, settings)?,
+    }))
+}
+
+fn pending_after(catalog: &Catalog, version: u32) -> usize {
+    catalog
+        .migrations()
+        .iter()
+        .filter(|migration| migration.version > version)
+        .count()
+}
+
+/// Takes an unversioned database into management and changes nothing else.
+///
+/// # Errors
+/// When the database matches no version, or is managed or empty already.
+pub fn adopt(
+    catalog: &Catalog,
+    settings: &Settings,
+    options: AdoptionOptions,
+    observer: &dyn Observer,
+) -> Result<MigrateOutcome> {
+    let settings = &resolved(catalog, settings)?;
+    let lock = MigrationLock::take(settings, "adopt", observer)?;
+    if !matches!(inspect(&settings.database)?, FileState::Database { .. }) {
+        return Err(Error::new(
+            ErrorKind::Missing,
+            format!("there is no database at {} to adopt", settings.database.display()),
+        )
+        .with_hint(Hint::tool(["migrate"])));
+    }
+    let writer = connection::open_writer(&settings.database, settings.busy_timeout)?;
+    // Forward(0) plans no step: only how the database comes under management.
+    let plan_options = PlanOptions {
+        target: naming::Target::Forward(0),
+        phase: None,
+        adoption: options,
+    };
+    let plan = plan::plan(catalog, settings, Some(&writer), plan_options)?;
+    // Before anything is written: what fails afterwards must not look like an adoption that failed.
+    let kept = kept::left(&writer, settings)?;
+    let Start::Adopt(adoption) = &plan.start else {
+        if let Some(release) = options
+            .release
+            .filter(|release| Some(*release) != plan.from.release)
+        {
+            return Err(Error::new(
+                ErrorKind::Usage,
+                format!(
+                    "the database is managed already, at {}, not at release {release}",
+                    plan.from
+                ),
+            )
+            .with_truth("Nothing was changed."));
+        }
+        return Ok(MigrateOutcome {
+            from: plan.from,
+            to: plan.from,
+            created: false,
+            adopted: None,
+            applied: Vec::new(),
+            backup: None,
+            waited: lock.waited(),
+            run: None,
+            pending: pending_after(catalog, plan.from.version),
+            reclaimed: None,
+            kept,
+        });
+    };
+    let run = Run::begin(settings, "adopt", plan.from.version, plan.from.version);
+    let name = run.name.clone();
+    run.with_log(settings, observer, |run, log| {
+        adopt::write(catalog, settings, &writer, adoption, run)?;
+        log.observe(&adopt::event(adoption));
+        Ok(())
+    })?;
+    Ok(MigrateOutcome {
+        from: plan.from,
+        to: plan.from,
+        created: false,
+        adopted: Some(*adoption.clone()),
+        applied: Vec::new(),
+        backup: None,
+        waited: lock.waited(),
+        run: Some(name),
+        pending: pending_after(catalog, plan.from.version),
+        reclaimed: None,
+        kept,
+    })
+}

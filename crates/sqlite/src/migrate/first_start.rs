@@ -1,0 +1,73 @@
+//! The application's first start: its server makes its tables one by one, and whoever looks meanwhile sees a part.
+
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+use crate::files::database_file::{FileState, inspect};
+use crate::records::state::State;
+use crate::schema::expected;
+use crate::schema::{Difference, ObjectKind, Snapshot, diff};
+use crate::sqlite::connection;
+use crate::sqlite::quote;
+use crate::sqlite::sqlite_error::SqliteContext;
+use bridge_migrate_core::{Catalog, Error, ErrorKind, Result, Settings};
+
+/// How long a first start may take: a server needs a tenth of a second.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(3);
+/// How long to wait before looking again.
+pub(crate) const PAUSE: Duration = Duration::from_millis(50);
+
+/// Whether `error` came of a server that was making its tables, so that another look may find them all.
+///
+/// `was_fresh` says whether the plan was made for a database with nothing in it.
+pub(crate) fn explains(error: &Error, was_fresh: bool, catalog: &Catalog, settings: &Settings) -> bool {
+    if error.reached().is_some() {
+        return false;
+    }
+    // What cannot be read now fails again with an error of its own.
+    match error.kind() {
+        ErrorKind::SchemaMismatch => is_under_way(catalog, settings).unwrap_or(false),
+        // Tables are there that were not planned for, perhaps with rows already.
+        _ => was_fresh && is_made(settings).unwrap_or(false),
+    }
+}
+
+/// Whether there is something in the database, and it is not ours.
+fn is_made(settings: &Settings) -> Result<bool> {
+    if !matches!(inspect(&settings.database)?, FileState::Database { .. }) {
+        return Ok(false);
+    }
+    connection::with_reader(&settings.database, settings.busy_timeout, |reader| {
+        let state = State::read(reader)?;
+        Ok(state.history.is_none() && !state.schema.is_empty())
+    })
+}
+
+/// Whether the database has nothing but a part of the first version's schema, and not one row.
+fn is_under_way(catalog: &Catalog, settings: &Settings) -> Result<bool> {
+    if !matches!(inspect(&settings.database)?, FileState::Database { .. }) {
+        return Ok(false);
+    }
+    let first = expected::schema_at(catalog, 1)?;
+    connection::with_reader(&settings.database, settings.busy_timeout, |reader| {
+        let state = State::read(reader)?;
+        let is_part = diff(&first, &state.schema)
+            .iter()
+            .all(|difference| matches!(difference, Difference::ObjectMissing { .. }));
+        Ok(is_part && state.history.is_none() && !has_rows(reader, &state.schema)?)
+    })
+}
+
+fn has_rows(connection: &Connection, schema: &Snapshot) -> Result<bool> {
+    for table in schema.of_kind(ObjectKind::Table) {
+        let sql = format!("SELECT EXISTS (SELECT 1 FROM {})", quote::identifier(&table.name));
+        if connection
+            .query_row(&sql, [], |row| row.get(0))
+            .while_doing("look for rows")?
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}

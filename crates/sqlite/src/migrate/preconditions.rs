@@ -1,0 +1,143 @@
+//! What is looked at before a migration writes: refusals, and what an operator should know.
+
+use std::time::Instant;
+
+use rusqlite::Connection;
+
+use crate::backup;
+use crate::catalog::data::{self, SkippedRow};
+use crate::plan::{Plan, Start};
+use crate::sqlite::pace;
+use crate::sqlite::pace::let_writers_in;
+use crate::sqlite::sqlite_error::SqliteContext;
+use bridge_migrate_core::{Catalog, Error, ErrorKind, Event, Hint, Observer, Result, Settings};
+
+/// Steps of SQLite between two looks at the clock.
+const STEPS_BETWEEN_LOOKS: i32 = 1000;
+
+/// Looks for damage, but keeps servers that want to write no longer from it than a batch may.
+pub(crate) fn refuse_damaged(
+    connection: &mut Connection,
+    settings: &Settings,
+    observer: &dyn Observer,
+) -> Result<()> {
+    let doing = "check the pages of the database";
+    let (began, patience) = (Instant::now(), pace::beside_others(settings.lock_budget));
+    connection
+        .progress_handler(STEPS_BETWEEN_LOOKS, Some(move || began.elapsed() > patience))
+        .while_doing(doing)?;
+    let answer = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0));
+    connection
+        .progress_handler(0, None::<fn() -> bool>)
+        .while_doing(doing)?;
+    let answer = match answer {
+        Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::OperationInterrupted) => {
+            observer.observe(&Event::Warning {
+                message: format!(
+                    "not all pages were checked for damage: without a backup that would keep servers waiting for \
+                     longer than {} ms",
+                    patience.as_millis()
+                ),
+            });
+            let_writers_in(patience);
+            return Ok(());
+        }
+        answer => answer.while_doing(doing)?,
+    };
+    if answer == "ok" {
+        return Ok(());
+    }
+    let (kind, what) = match backup::unread_page(&answer) {
+        Some(kind) => (kind, "a page of the database cannot be read"),
+        None => (ErrorKind::Corrupt, "the database is damaged"),
+    };
+    Err(Error::new(kind, format!("{what}: {answer}"))
+        .with_truth("Nothing was changed.")
+        .with_hint(Hint::tool(["backup", "list"])))
+}
+
+/// Refuses a plan whose data steps would leave rows as they are.
+pub(crate) fn refuse_unconvertible(
+    catalog: &Catalog,
+    settings: &Settings,
+    connection: &Connection,
+    plan: &Plan,
+) -> Result<()> {
+    for step in &plan.steps {
+        let Some(data_step) = catalog
+            .get(step.version)
+            .and_then(|migration| migration.data.as_ref())
+        else {
+            continue;
+        };
+        // A column that only comes into being on the way has no values yet.
+        if !plan_has_column(connection, data_step.table(), data_step.column()) {
+            continue;
+        }
+        let mut first: Vec<SkippedRow> = Vec::new();
+        let mut count: u64 = 0;
+        data::unconvertible(data_step, connection, &settings.time_zone, &mut |row| {
+            count += 1;
+            if first.len() < 10 {
+                first.push(row);
+            }
+        })?;
+        if count > 0 {
+            let list: Vec<String> = first
+                .iter()
+                .map(|row| format!("{} ({})", row.key, row.why))
+                .collect();
+            let more = count - first.len() as u64;
+            let more = if more > 0 {
+                format!(" and {more} more")
+            } else {
+                String::new()
+            };
+            return Err(Error::new(
+                ErrorKind::NotConvertible,
+                format!(
+                    "{} cannot convert {count} values of {}.{}: {}{more}",
+                    step.stem,
+                    data_step.table(),
+                    data_step.column(),
+                    list.join(", ")
+                ),
+            )
+            .with_truth("Nothing was changed.")
+            .with_hint(Hint::tool(["migrate"])));
+        }
+    }
+    Ok(())
+}
+
+fn plan_has_column(connection: &Connection, table: &str, column: &str) -> bool {
+    connection
+        .column_exists(Some("main"), table, column)
+        .unwrap_or(false)
+}
+
+/// A path with a slip in it looks like an application that never had the file: it must not pass in silence.
+pub(crate) fn warn_of_missing_file(
+    catalog: &Catalog,
+    settings: &Settings,
+    plan: &Plan,
+    observer: &dyn Observer,
+) {
+    if plan.start == Start::Fresh || settings.companion.symlink_metadata().is_ok() {
+        return;
+    }
+    for step in &plan.steps {
+        if catalog
+            .get(step.version)
+            .is_some_and(|migration| migration.import.is_some())
+        {
+            observer.observe(&Event::Warning {
+                message: format!(
+                    "there is no {}: {} imports nothing from it",
+                    settings.companion.display(),
+                    step.stem
+                ),
+            });
+        }
+    }
+}

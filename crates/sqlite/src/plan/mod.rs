@@ -1,0 +1,514 @@
+//! A plan is a value: what a run would do, made without writing, shown and executed alike.
+
+pub mod adoption;
+pub mod drift;
+pub mod receipt;
+use std::path::{Path, PathBuf};
+
+use naming::{Phase, Release};
+use rusqlite::Connection;
+
+use crate::plan::adoption::{Adoption, AdoptionOptions};
+use crate::plan::drift::refuse_written_records;
+use crate::records::kept;
+use crate::records::kept::Kept;
+use crate::records::runs;
+use crate::records::state::State;
+use crate::schema::dropped;
+use crate::schema::effects::{Effects, Forecast, Writes};
+use crate::schema::refusal::refusal;
+use crate::schema::{Difference, Object, ObjectKind, Snapshot};
+use crate::schema::{expected, tool_tables};
+use crate::sqlite::count::count_rows;
+use crate::sqlite::quote::identifier;
+use crate::sqlite::room::{Load, Room, Sizes};
+use crate::sqlite::sqlite_error::SqliteContext;
+use bridge_migrate_core::{Catalog, DataStep, Error, ErrorKind, Hint, Migration, Position, Result, Settings};
+
+/// How fast a step that holds the lock reads the rows of a table, in rows per millisecond. Measured at 10,000
+/// for messages of 400 bytes that the page cache holds; a disk that has to be asked is slower.
+const SCANNED_ROWS_PER_MS: u64 = 3_000;
+
+/// What a plan is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct PlanOptions {
+    /// Where to go.
+    pub target: naming::Target,
+    /// Only the leading steps of this phase.
+    pub phase: Option<Phase>,
+    /// What adoption may accept.
+    pub adoption: AdoptionOptions,
+}
+
+impl Default for PlanOptions {
+    fn default() -> Self {
+        Self {
+            target: naming::Target::Latest,
+            phase: None,
+            adoption: AdoptionOptions::default(),
+        }
+    }
+}
+
+/// What a run would do.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The database.
+    pub database: PathBuf,
+    /// How the database comes under management, if it is not yet.
+    pub start: Start,
+    /// Where it stands, after an adoption.
+    pub from: Position,
+    /// Where it goes.
+    pub to: Position,
+    /// The steps, in order.
+    pub steps: Vec<Step>,
+    /// What a timestamp without an offset means.
+    pub time_zone: String,
+    /// What the steps, their journals and the backup need on disk.
+    pub room: Room,
+    /// The application's own objects at the version that the plan starts from.
+    pub managed: Snapshot,
+    /// What of the schema differs from what the history implies.
+    pub drift: Vec<Difference>,
+    /// What rollbacks kept and has not come back.
+    pub kept: Vec<Kept>,
+}
+
+/// How a database is found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Start {
+    /// It is managed already.
+    Managed,
+    /// There is nothing in it yet, or no file.
+    Fresh,
+    /// It will be adopted.
+    Adopt(Box<Adoption>),
+}
+
+/// One migration that a run would apply.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// The migration's number.
+    pub version: u32,
+    /// The migration's name.
+    pub name: String,
+    /// The release that it belongs to.
+    pub release: Release,
+    /// What servers it can live with.
+    pub phase: Phase,
+    /// What it does, in a sentence.
+    pub summary: String,
+    /// Its statements; empty for a data step.
+    pub sql: String,
+    /// What its data step or import does.
+    pub data: Option<String>,
+    /// Tables that it copies and replaces.
+    pub rebuilds: Vec<String>,
+    /// Rows that it reads or writes.
+    pub rows: u64,
+    /// Rows that an interrupted run has done already.
+    pub resumes_at: Option<u64>,
+    /// Whether it works in batches, each within the lock budget.
+    pub batched: bool,
+    /// How long it holds the write lock at a stretch, in milliseconds, about.
+    pub lock_ms: u64,
+    /// Why it holds the lock longer than the budget, if it does.
+    pub over_budget: Option<String>,
+    /// What going back does and loses.
+    pub rollback: String,
+    /// `V005__normalize_timestamps`.
+    pub stem: String,
+    /// What the statements touch.
+    pub effects: Effects,
+    /// The schema on which `effects` were found: what will be there before the step.
+    pub found: Snapshot,
+    /// The schema before the step, as the catalog has it.
+    pub schema_before: Snapshot,
+    /// The schema after it, likewise.
+    pub schema_after: Snapshot,
+}
+
+impl Step {
+    pub(crate) fn forecast<'a>(&'a self, migration: &'a Migration) -> Forecast<'a> {
+        Forecast {
+            writes: Writes::of(migration),
+            on: &self.found,
+            effects: &self.effects,
+        }
+    }
+}
+
+impl Plan {
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty() && !matches!(self.start, Start::Adopt(_))
+    }
+}
+
+/// Plans the way up. Reads only; `connection` is `None` when there is no database file yet.
+///
+/// # Errors
+/// When the target is unknown or lies behind the database, when history or schema contradict the catalog,
+/// or when a step could not run on this schema.
+pub fn plan(
+    catalog: &Catalog,
+    settings: &Settings,
+    connection: Option<&Connection>,
+    options: PlanOptions,
+) -> Result<Plan> {
+    let state = match connection {
+        Some(connection) => State::read(connection)?,
+        None => State::fresh(),
+    };
+    let start = if state.is_fresh() {
+        Start::Fresh
+    } else if let Some(history) = &state.history {
+        history.check(catalog)?;
+        Start::Managed
+    } else {
+        Start::Adopt(Box::new(Adoption::find(
+            catalog,
+            &expected::schemas(catalog)?,
+            &state,
+            options.adoption,
+            &settings.database,
+        )?))
+    };
+    let from = match &start {
+        Start::Adopt(adoption) => adoption.version,
+        Start::Managed | Start::Fresh => state.version(),
+    };
+    if let Some(progress) = state.progress.as_ref().filter(|progress| progress.down) {
+        return Err(Error::new(
+            ErrorKind::Usage,
+            format!(
+                "a rollback of V{:03} was interrupted and has to be completed first",
+                progress.version
+            ),
+        )
+        .with_truth(format!("The database is at {}.", Position::of(catalog, from)))
+        .with_hint(Hint::tool([
+            "rollback",
+            "--to",
+            &progress.version.saturating_sub(1).to_string(),
+        ])));
+    }
+    if let (Some(progress), Some(connection)) = (&state.progress, connection) {
+        refuse_other_zone(
+            settings,
+            connection,
+            catalog.get(progress.version),
+            Position::of(catalog, from),
+        )?;
+    }
+    let to = catalog.resolve(options.target, from)?;
+    if to < from {
+        return Err(Error::new(
+            ErrorKind::Usage,
+            format!(
+                "V{to:03} lies behind the database, which is at {}",
+                Position::of(catalog, from)
+            ),
+        )
+        .with_truth("Nothing was changed.")
+        .with_hint(Hint::tool([
+            "rollback",
+            "--to",
+            &options.target.to_string(),
+            "--dry-run",
+        ])));
+    }
+    let managed = expected::schema_at(catalog, from)?;
+    let mut live = state.schema.clone();
+    if let Start::Adopt(adoption) = &start {
+        live = with_objects(&live, &adoption.created);
+    }
+    let drift = match connection {
+        Some(connection) => {
+            tool_tables::refuse_foreign(connection)?;
+            drift::find(catalog, connection, &state)?
+        }
+        None => Vec::new(),
+    };
+    let mut scratch = expected::replay(&live)?;
+    let mut last = expected::read_again(&scratch, &live)?;
+    // Objects of the operators' own that only their SQLite can make.
+    let elsewhere = live.without(|object| last.get(object.kind, &object.name).is_some());
+    // Nearly always what is found is what should be there.
+    let should_be = if live == managed {
+        Vec::new()
+    } else {
+        expected::schemas(catalog)?
+    };
+    let at = |version: u32, found: &Snapshot| {
+        let index = usize::try_from(version).unwrap_or(usize::MAX);
+        should_be.get(index).unwrap_or(found).clone()
+    };
+    let mut steps = Vec::new();
+    for migration in catalog
+        .migrations()
+        .iter()
+        .filter(|m| m.version > from && m.version <= to)
+    {
+        if options.phase.is_some_and(|phase| phase != migration.phase) {
+            break;
+        }
+        let effects = Effects::of(&mut scratch, Writes::of(migration)).map_err(|source| {
+            // A migration that cannot run on its own catalog's schema is to blame, before any database.
+            expected::schemas(catalog).err().unwrap_or_else(|| {
+                in_the_way(&migration.stem(), &drift, &settings.database).with_source(source)
+            })
+        })?;
+        let found = with_objects(&last, elsewhere.iter());
+        refuse_written_records(&effects, &found, &settings.database)?;
+        let after = expected::read_again(&scratch, &last)?;
+        let schemas = [at(migration.version - 1, &last), at(migration.version, &after)];
+        last = after;
+        let mut rows = 0;
+        if let Some(connection) = connection {
+            for table in tables_read(migration, &effects) {
+                // Tables that only come into being on the way have no rows yet.
+                if state.schema.get(ObjectKind::Table, &table).is_some() {
+                    rows += count_rows(connection, &table)?;
+                }
+            }
+        }
+        if rows > 0 && migration.reads_times() {
+            settings.time_zone.get()?;
+        }
+        let progress = state
+            .progress
+            .as_ref()
+            .filter(|progress| progress.version == migration.version);
+        steps.push(step(
+            migration,
+            settings,
+            effects,
+            found,
+            schemas,
+            rows,
+            progress.map(|p| p.visited),
+        ));
+    }
+    let to = steps.last().map_or(from, |step| step.version);
+    let room = room(catalog, settings, connection, &start, &steps)?;
+    Ok(Plan {
+        database: settings.database.clone(),
+        start,
+        from: Position::of(catalog, from),
+        to: Position::of(catalog, to),
+        steps,
+        time_zone: settings.time_zone.to_string(),
+        room,
+        managed,
+        drift,
+        kept: match connection {
+            Some(connection) => kept::left(connection, settings)?,
+            None => Vec::new(),
+        },
+    })
+}
+
+/// A data step that began in one zone must not go on in another: half of its rows would mean other times.
+fn refuse_other_zone(
+    settings: &Settings,
+    connection: &Connection,
+    migration: Option<&Migration>,
+    at: Position,
+) -> Result<()> {
+    let Some(migration) = migration.filter(|migration| migration.reads_times()) else {
+        return Ok(());
+    };
+    let version = migration.version;
+    let Some(began) = runs::zone_of_unfinished(connection, version)? else {
+        return Ok(());
+    };
+    let zone = &settings.time_zone;
+    let now = zone.get()?.to_string();
+    let (began, name) = match began.as_str() {
+        name if name == now => return Ok(()),
+        // Only the operator can know which it was.
+        NOT_RESOLVED if zone.is_named() => return Ok(()),
+        NOT_RESOLVED => (
+            "its machine's time zone, which is not on record".to_owned(),
+            "ZONE",
+        ),
+        name => (format!("the time zone {name}, and this is {now}"), name),
+    };
+    Err(Error::new(
+        ErrorKind::Usage,
+        format!("V{version:03} was interrupted: it began in {began}"),
+    )
+    .with_truth(format!(
+        "The database is at {at}, and V{version:03} is done in part. Nothing was changed."
+    ))
+    .with_hint(Hint::tool(["migrate", "--timezone", name])))
+}
+
+/// What older programs recorded of the machine's zone.
+const NOT_RESOLVED: &str = "local";
+
+fn with_objects<'a>(schema: &'a Snapshot, objects: impl IntoIterator<Item = &'a Object>) -> Snapshot {
+    schema.iter().chain(objects).cloned().collect()
+}
+
+/// The refusal of a plan whose statements SQLite does not take on this schema.
+fn in_the_way(stem: &str, drift: &[Difference], database: &Path) -> Error {
+    let what = format!("{stem} cannot run on this schema");
+    if !drift.is_empty() {
+        return refusal(&format!("{what}, which somebody changed"), drift, database);
+    }
+    Error::new(ErrorKind::SchemaMismatch, what)
+        .with_truth("An object of the operators' own is probably in its way. Nothing was changed.")
+        .with_hint(Hint::tool(["schema", "diff"]))
+}
+
+/// The tables whose rows a step reads or writes one by one.
+fn tables_read(migration: &Migration, effects: &Effects) -> Vec<String> {
+    match &migration.data {
+        Some(step) => vec![step.table().to_owned()],
+        None => effects.indexed.union(&effects.dropped).cloned().collect(),
+    }
+}
+
+fn step(
+    migration: &Migration,
+    settings: &Settings,
+    effects: Effects,
+    found: Snapshot,
+    [schema_before, schema_after]: [Snapshot; 2],
+    rows: u64,
+    resumes_at: Option<u64>,
+) -> Step {
+    let batched = migration.data.is_some();
+    let budget = u64::try_from(settings.lock_budget.as_millis()).unwrap_or(u64::MAX);
+    let lock_ms = if batched {
+        budget.min(rows / SCANNED_ROWS_PER_MS + 1)
+    } else {
+        rows / SCANNED_ROWS_PER_MS + 1
+    };
+    let rebuilds = effects.rebuilt(&found, &schema_after);
+    let over_budget = (lock_ms > budget).then(|| {
+        if rebuilds.is_empty() {
+            let tables: Vec<&str> = effects.indexed.iter().map(String::as_str).collect();
+            format!("it builds an index over {rows} rows of {}", tables.join(", "))
+        } else {
+            format!("it rebuilds {} with {rows} rows", rebuilds.join(", "))
+        }
+    });
+    let data = migration.data.as_ref().map(DataStep::describe).or_else(|| {
+        migration
+            .import
+            .as_ref()
+            .map(|import| format!("import: {}", import.describe()))
+    });
+    Step {
+        version: migration.version,
+        name: migration.name.clone(),
+        release: migration.release,
+        phase: migration.phase,
+        summary: migration.summary.clone(),
+        sql: migration.up.clone(),
+        data,
+        rebuilds,
+        rows,
+        resumes_at,
+        batched,
+        lock_ms,
+        over_budget,
+        rollback: migration.rollback.clone(),
+        stem: migration.stem(),
+        effects,
+        found,
+        schema_before,
+        schema_after,
+    }
+}
+
+/// What the run needs at most; nothing for a fresh database, which fills a few pages.
+fn room(
+    catalog: &Catalog,
+    settings: &Settings,
+    connection: Option<&Connection>,
+    start: &Start,
+    steps: &[Step],
+) -> Result<Room> {
+    let (Some(connection), false) = (connection, matches!(start, Start::Fresh) || steps.is_empty()) else {
+        return Ok(Room::default());
+    };
+    let sizes = Sizes::new(connection)?;
+    let companion = settings
+        .companion
+        .metadata()
+        .map_or(0, |companion| companion.len());
+    let mut loads = Vec::new();
+    for step in steps {
+        let migration = catalog.get(step.version);
+        loads.push(match migration.and_then(|migration| migration.data.as_ref()) {
+            Some(data) => load_of_data(connection, &sizes, data, step.rows)?,
+            None => load_of_statements(&sizes, step, companion),
+        });
+    }
+    Room::of(&loads, settings, sizes.file.saturating_add(companion))
+}
+
+/// Each row is written once. A journaled step keeps key, old and new value of each; one that fills a column fills it
+/// with keys, and its index.
+fn load_of_data(connection: &Connection, sizes: &Sizes<'_>, data: &DataStep, rows: u64) -> Result<Load> {
+    let (table, column) = (data.table(), data.column());
+    let length = |column: &str| -> Result<u64> {
+        // A column that only comes into being on the way has no values yet.
+        if !connection
+            .column_exists(Some("main"), table, column)
+            .unwrap_or(false)
+        {
+            return Ok(0);
+        }
+        let sum = format!(
+            "SELECT CAST(total(octet_length({})) AS INTEGER) FROM {}",
+            identifier(column),
+            identifier(table)
+        );
+        connection
+            .query_row(&sum, [], |row| row.get(0))
+            .while_doing(format_args!("read how long the values of {table}.{column} are"))
+    };
+    let keys = length(data.key())?;
+    let grown = if data.is_journaled() {
+        let record = 96 + table.len() as u64 + column.len() as u64;
+        let journal = rows.saturating_mul(record) + keys + 2 * length(column)?;
+        journal.saturating_add(sizes.growth(table, rows, 12))
+    } else {
+        (3 * keys).saturating_add(sizes.growth(table, rows, 24))
+    };
+    Ok(Load {
+        changed: sizes.table(table) + sizes.indexes_of(table, column),
+        grown,
+        ..Load::default()
+    })
+}
+
+fn load_of_statements(sizes: &Sizes<'_>, step: &Step, companion: u64) -> Load {
+    let mut load = Load {
+        // An import of the companion, and its indexes.
+        grown: if step.data.is_some() { 3 * companion } else { 0 },
+        ..Load::default()
+    };
+    let all = |table: &str| sizes.table(table) + sizes.indexes(table);
+    for table in &step.rebuilds {
+        load.changed += all(table);
+        load.grown += all(table);
+    }
+    for dropped in dropped::find(&step.schema_before, &step.schema_after) {
+        load.changed += all(dropped.table());
+        load.temporary += sizes.table(dropped.table());
+    }
+    for table in &step.effects.indexed {
+        let index = sizes.table(table).min(step.rows.saturating_mul(64));
+        load.grown += index;
+        // What is sorted.
+        load.temporary += index;
+    }
+    load
+}

@@ -1,0 +1,180 @@
+//! What a database is before anything is decided: its history, its schema, and work left half done.
+
+use rusqlite::{Connection, OptionalExtension};
+
+use crate::records::history::History;
+use crate::records::{runs, schema_version};
+use crate::schema::Snapshot;
+use crate::schema::expected;
+use crate::schema::tool_tables;
+use crate::sqlite::sqlite_error::SqliteContext;
+use bridge_migrate_core::Result;
+
+/// A database as one consistent read found it.
+#[derive(Debug, Clone)]
+pub struct State {
+    /// The history; `None` when the database is not managed yet.
+    pub history: Option<History>,
+    /// The schema without the tool's own tables.
+    pub schema: Snapshot,
+    /// What the strategy's query on `schema_version` answers.
+    pub schema_version: Option<String>,
+    /// A data step that was interrupted.
+    pub progress: Option<Progress>,
+}
+
+/// Where an interrupted data step goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Progress {
+    /// The migration's number.
+    pub version: u32,
+    /// The migration's name.
+    pub name: String,
+    /// The release that it belongs to.
+    pub release: String,
+    /// How what is done so far goes back.
+    pub way_back: String,
+    /// Whether the step was going back.
+    pub down: bool,
+    /// Where the next batch begins.
+    pub cursor: String,
+    /// Rows read so far.
+    pub visited: u64,
+    /// Rows changed so far.
+    pub changed: u64,
+    /// Rows left as they are so far.
+    pub skipped: u64,
+    /// The longest time that a batch held the write lock, in microseconds.
+    pub max_lock_us: u64,
+}
+
+impl State {
+    /// Reads everything in one transaction: the caller's, if there is one, or one of its own.
+    ///
+    /// # Errors
+    /// When SQLite cannot read, or the history is damaged.
+    pub fn read(connection: &Connection) -> Result<Self> {
+        let doing = "read the database";
+        let own = match connection.is_autocommit() {
+            true => Some(connection.unchecked_transaction().while_doing(doing)?),
+            false => None,
+        };
+        let state = Self {
+            history: History::read(connection)?,
+            schema: expected::read(connection)?,
+            schema_version: schema_version::current(connection)?,
+            progress: Progress::read(connection)?,
+        };
+        if let Some(own) = own {
+            own.finish().while_doing(doing)?;
+        }
+        Ok(state)
+    }
+
+    /// The state of a database that has nothing in it.
+    pub fn fresh() -> Self {
+        Self {
+            history: None,
+            schema: Snapshot::default(),
+            schema_version: None,
+            progress: None,
+        }
+    }
+
+    /// Whether there is nothing in the database at all.
+    pub fn is_fresh(&self) -> bool {
+        self.history.is_none() && self.schema.is_empty() && self.schema_version.is_none()
+    }
+
+    /// The number of the last applied migration; 0 when the database is not managed.
+    pub fn version(&self) -> u32 {
+        self.history.as_ref().map_or(0, History::version)
+    }
+}
+
+impl Progress {
+    pub(crate) fn read(connection: &Connection) -> Result<Option<Self>> {
+        if !tool_tables::exists(connection, tool_tables::PROGRESS)? {
+            return Ok(None);
+        }
+        connection
+            .prepare_cached(
+                "SELECT version, direction = 'down', cursor, visited, changed, skipped, max_lock_us, name, release, \
+                 way_back FROM migration_progress ORDER BY version LIMIT 1",
+            )
+            .and_then(|mut select| {
+                select
+                    .query_row([], |row| {
+                        Ok(Self {
+                            version: row.get(0)?,
+                            down: row.get(1)?,
+                            cursor: row.get(2)?,
+                            visited: row.get(3)?,
+                            changed: row.get(4)?,
+                            skipped: row.get(5)?,
+                            max_lock_us: row.get(6)?,
+                            name: row.get(7)?,
+                            release: row.get(8)?,
+                            way_back: row.get(9)?,
+                        })
+                    })
+                    .optional()
+            })
+            .map_err(|source| runs::unreadable("read where an interrupted step stopped", source))
+    }
+
+    pub(crate) fn write(&self, connection: &Connection, now: &str) -> Result<()> {
+        connection
+            .prepare_cached(
+                "INSERT INTO migration_progress \
+                 (version, direction, cursor, visited, changed, skipped, max_lock_us, started_at, name, release, \
+                 way_back) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) \
+                 ON CONFLICT (version) DO UPDATE SET direction = ?2, cursor = ?3, visited = ?4, changed = ?5, \
+                 skipped = ?6, max_lock_us = ?7",
+            )
+            .and_then(|mut upsert| {
+                upsert.execute(rusqlite::params![
+                    self.version,
+                    if self.down { "down" } else { "up" },
+                    self.cursor,
+                    self.visited,
+                    self.changed,
+                    self.skipped,
+                    self.max_lock_us,
+                    now,
+                    self.name,
+                    self.release,
+                    self.way_back,
+                ])
+            })
+            .while_doing("record where the step stands")?;
+        Ok(())
+    }
+
+    pub(crate) fn clear(connection: &Connection, version: u32) -> Result<()> {
+        connection
+            .execute("DELETE FROM migration_progress WHERE version = ?1", [version])
+            .while_doing("record that the step is complete")?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sqlite::connection::open_scratch;
+    use bridge_migrate_core::ErrorKind;
+
+    #[test]
+    fn progress_that_the_tool_did_not_write_is_damage() {
+        let connection = open_scratch().unwrap();
+        tool_tables::create(&connection).unwrap();
+        connection
+            .execute_batch(
+                "INSERT INTO migration_progress VALUES (4, 'n', '1.1.0', 'down', 'up', 'scan 0', X'00', 1, 1, 0, '')",
+            )
+            .unwrap();
+        let error = Progress::read(&connection).err().unwrap();
+        assert_eq!(error.kind(), ErrorKind::HistoryDamaged, "{error:?}");
+    }
+}

@@ -1,0 +1,42 @@
+//! The schema of a database as a value: read, normalised, fingerprinted and compared.
+
+mod diagram;
+mod diff;
+mod difference;
+pub(crate) mod dropped;
+pub mod effects;
+pub mod expected;
+mod fingerprint;
+mod head;
+mod keyword;
+mod normalise;
+mod object;
+pub(crate) mod own_values;
+pub(crate) mod refusal;
+mod role;
+mod snapshot;
+mod table_definition;
+mod table_detail;
+pub mod token;
+pub mod tool_tables;
+
+pub use diagram::mermaid;
+pub use diff::diff;
+pub use difference::{Difference, render_diff};
+pub use fingerprint::Fingerprint;
+pub use normalise::normalise;
+pub use object::{Object, ObjectKind};
+pub use snapshot::Snapshot;
+pub use table_definition::{ColumnDefinition, TableDefinition};
+pub use table_detail::{Column, ForeignKey, ForeignKeyAction, Hidden, TableDetail};
+
+#[cfg(test)]
+mod diff_tests;
+#[cfg(test)]
+mod normalise_properties;
+#[cfg(test)]
+mod normalise_tests;
+#[cfg(test)]
+mod samples;
+#[cfg(test)]
+mod snapshot_tests;

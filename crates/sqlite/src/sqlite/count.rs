@@ -1,0 +1,21 @@
+//! Counting rows.
+
+use rusqlite::Connection;
+
+use crate::sqlite::quote::identifier;
+use crate::sqlite::sqlite_error::SqliteContext;
+use bridge_migrate_core::Result;
+
+/// The rows of one table.
+///
+/// # Errors
+/// When SQLite cannot read the table.
+pub fn count_rows(connection: &Connection, table: &str) -> Result<u64> {
+    connection
+        .query_row(
+            &format!("SELECT count(*) FROM {}", identifier(table)),
+            [],
+            |row| row.get(0),
+        )
+        .while_doing(format_args!("count the rows of {table}"))
+}
