@@ -1,12 +1,13 @@
 //! What a caller decides before anything runs: which files, how long, whose clock.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::catalog::{AnyBytes, Companion};
+use crate::catalog::{AnyBytes, Companion, Inputs};
 use crate::clock::{Clock, SystemClock};
 use crate::error::{ErrorKind, Result};
+use crate::files::folder_of;
 use crate::time_zone::Zone;
 
 /// Files, limits and inputs of one run.
@@ -16,7 +17,7 @@ pub struct Settings {
     pub database: PathBuf,
     /// The companion file (the Bridge's token file), if there is to be one.
     pub companion: PathBuf,
-    /// The companion's format; the catalog has it, see [`resolved`](bridge_migrate_sqlite::files::database_file::resolved).
+    /// The companion's format; the catalog has it.
     pub companion_format: &'static dyn Companion,
     /// Where backups go.
     pub backup_dir: PathBuf,
@@ -37,11 +38,11 @@ pub struct Settings {
 }
 
 /// The lock budget of a transaction unless told otherwise: a twentieth of the server's busy timeout.
-pub const DEFAULT_LOCK_BUDGET: Duration = Duration::from_millis(250);
+const DEFAULT_LOCK_BUDGET: Duration = Duration::from_millis(250);
 /// How long to wait for the migration lock unless told otherwise.
-pub const DEFAULT_LOCK_TIMEOUT: Duration = Duration::from_secs(300);
+const DEFAULT_LOCK_TIMEOUT: Duration = Duration::from_secs(300);
 /// How long to wait for SQLite's own lock unless told otherwise.
-pub const DEFAULT_BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+const DEFAULT_BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long to wait for SQLite's own lock however little is wanted: a server's transaction takes moments.
 const SHORTEST_BUSY_TIMEOUT: Duration = Duration::from_secs(1);
@@ -68,6 +69,15 @@ impl Settings {
         }
     }
 
+    /// What the catalog's declarations read.
+    pub fn inputs(&self) -> Inputs<'_> {
+        Inputs {
+            companion: &self.companion,
+            time_zone: &self.time_zone,
+            clock: &*self.clock,
+        }
+    }
+
     /// Waits for no lock longer than `limit`: neither for the migration lock nor for SQLite's own, which a server may
     /// hold for a second in any case.
     pub fn limit_waiting(&mut self, limit: Duration) {
@@ -90,13 +100,5 @@ impl Settings {
             busy_timeout: self.busy_timeout.min(GLANCE),
             ..self.clone()
         }
-    }
-}
-
-/// The folder that holds `path`; `.` when the path names none.
-pub fn folder_of(path: &Path) -> PathBuf {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-        _ => PathBuf::from("."),
     }
 }

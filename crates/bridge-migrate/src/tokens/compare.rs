@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use bridge_migrate_core::{Result, Settings, TableRows};
+use bridge_migrate_core::{Inputs, Result, TableRows};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
@@ -63,8 +63,8 @@ impl Agreement {
 /// [`ErrorKind::CompanionInvalid`](bridge_migrate_core::ErrorKind::CompanionInvalid) when the file cannot be read
 /// as one, [`ErrorKind::SchemaMismatch`](bridge_migrate_core::ErrorKind::SchemaMismatch) when the database has no
 /// such tables yet.
-pub fn compare(tables: &[TableRows], settings: &Settings) -> Result<Comparison> {
-    let document = file::read(settings)?;
+pub fn compare(tables: &[TableRows], inputs: Inputs<'_>) -> Result<Comparison> {
+    let document = file::read(inputs)?;
     let file_exists = document.is_some();
     let document = document.unwrap_or_default();
     let stored = Stored::of(tables)?;
@@ -72,11 +72,11 @@ pub fn compare(tables: &[TableRows], settings: &Settings) -> Result<Comparison> 
         .tokens
         .into_iter()
         .map(|(hash, token)| {
-            let expires = token.expires_at.map(|time| in_utc(time, settings));
+            let expires = token.expires_at.map(|time| in_utc(time, inputs));
             Ok((hash, (token.client_id, expires.transpose()?)))
         })
         .collect::<Result<BTreeMap<_, _>>>()?;
-    let now = settings.clock.now();
+    let now = inputs.clock.now();
     Ok(Comparison {
         file_exists,
         tokens: compare_tokens(&stored, &tokens, &document.revoked, now),

@@ -3,8 +3,7 @@
 use std::path::Path;
 
 use bridge_migrate_core::{
-    Companion, CompanionTable, Error, ErrorKind, Flaw, Hint, Keep, Merged, Result, Settings, Side,
-    shell_quote,
+    Companion, CompanionTable, Error, ErrorKind, Flaw, Hint, Inputs, Keep, Merged, Result, Side, shell_quote,
 };
 use bridge_migrate_sqlite::backup::read_companion;
 
@@ -33,14 +32,8 @@ impl Companion for TokenFile {
         &["revoked_tokens"]
     }
 
-    fn merge(
-        &self,
-        settings: &Settings,
-        keep: Keep,
-        backup: &Side<'_>,
-        present: &Side<'_>,
-    ) -> Result<Merged> {
-        merge::merge(settings, keep, backup, present)
+    fn merge(&self, inputs: Inputs<'_>, keep: Keep, backup: &Side<'_>, present: &Side<'_>) -> Result<Merged> {
+        merge::merge(inputs, keep, backup, present)
     }
 
     fn hint(&self, path: &Path, flaw: &Flaw) -> Hint {
@@ -57,8 +50,8 @@ impl Companion for TokenFile {
 ///
 /// # Errors
 /// As [`read_companion`].
-pub(super) fn read(settings: &Settings) -> Result<Option<Document>> {
-    let bytes = read_companion(&TokenFile, &settings.companion)?;
+pub(super) fn read(inputs: Inputs<'_>) -> Result<Option<Document>> {
+    let bytes = read_companion(&TokenFile, inputs.companion)?;
     let parsed = bytes.map(|bytes| parse(&bytes)).transpose();
     // It was whole a moment ago, in these very bytes.
     parsed.map_err(|flaw| Error::new(ErrorKind::CompanionInvalid, flaw.to_string()))

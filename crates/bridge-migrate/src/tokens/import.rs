@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use bridge_migrate_core::{CompanionTable, Import, Result, Settings, TableRows, TimeZone, Value, clock};
+use bridge_migrate_core::{CompanionTable, Import, Inputs, Result, TableRows, TimeZone, Value, clock};
 
 use super::document::Token;
 use super::file;
@@ -26,19 +26,19 @@ impl Import for TokenImport {
         TABLES
     }
 
-    fn read(&self, settings: &Settings) -> Result<Vec<TableRows>> {
-        let Some(document) = file::read(settings)? else {
+    fn read(&self, inputs: Inputs<'_>) -> Result<Vec<TableRows>> {
+        let Some(document) = file::read(inputs)? else {
             return Ok(Vec::new());
         };
         let tokens = document
             .tokens
             .into_iter()
             .map(|(hash, token)| {
-                let [client, created, expires] = row(token, settings)?;
+                let [client, created, expires] = row(token, inputs)?;
                 Ok(vec![hash.into(), client, created, expires])
             })
             .collect::<Result<Vec<_>>>()?;
-        let now = now(settings);
+        let now = now(inputs);
         let revoked = document
             .revoked
             .into_iter()
@@ -56,8 +56,8 @@ impl Import for TokenImport {
     }
 
     /// Tokens by their client and time of issue; never a token or its hash.
-    fn only_in_database(&self, tables: &[TableRows], settings: &Settings) -> Result<Vec<String>> {
-        let document = file::read(settings)?.unwrap_or_default();
+    fn only_in_database(&self, tables: &[TableRows], inputs: Inputs<'_>) -> Result<Vec<String>> {
+        let document = file::read(inputs)?.unwrap_or_default();
         let stored = Stored::of(tables)?;
         let issued = stored
             .tokens
@@ -79,17 +79,17 @@ impl Import for TokenImport {
 }
 
 /// What the database says of a token besides its hash.
-pub(super) fn row(token: Token, settings: &Settings) -> Result<[Value; 3]> {
+pub(super) fn row(token: Token, inputs: Inputs<'_>) -> Result<[Value; 3]> {
     Ok([
         token.client_id.into(),
-        time_value(token.created_at, settings)?,
-        time_value(token.expires_at, settings)?,
+        time_value(token.created_at, inputs)?,
+        time_value(token.expires_at, inputs)?,
     ])
 }
 
 /// The time of a revocation that the file does not tell.
-pub(super) fn now(settings: &Settings) -> Value {
-    let now = clock::timestamp(settings.clock.now());
+pub(super) fn now(inputs: Inputs<'_>) -> Value {
+    let now = clock::timestamp(inputs.clock.now());
     to_utc_isoformat(&now, &TimeZone::Utc).unwrap_or(now).into()
 }
 
@@ -116,18 +116,18 @@ fn shown(value: &Value) -> Option<Cow<'_, str>> {
     }
 }
 
-fn time_value(time: Option<String>, settings: &Settings) -> Result<Value> {
-    time.map_or(Ok(Value::Null), |time| Ok(in_utc(time, settings)?.into()))
+fn time_value(time: Option<String>, inputs: Inputs<'_>) -> Result<Value> {
+    time.map_or(Ok(Value::Null), |time| Ok(in_utc(time, inputs)?.into()))
 }
 
 /// The time in the normal form, or as it stands when it is none.
 ///
 /// # Errors
 /// When it has no offset, and the time zone that gives it a meaning cannot be resolved.
-pub(super) fn in_utc(time: String, settings: &Settings) -> Result<String> {
+pub(super) fn in_utc(time: String, inputs: Inputs<'_>) -> Result<String> {
     let is_naive = parse(&time).is_some_and(|time| time.utc_offset_microseconds.is_none());
     let zone = if is_naive {
-        settings.time_zone.get()?
+        inputs.time_zone.get()?
     } else {
         &TimeZone::Utc
     };

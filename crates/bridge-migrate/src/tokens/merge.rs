@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bridge_migrate_core::{
-    EntryCounts, Error, ErrorKind, Keep, Merged, Result, Settings, Side, TableRows, Value,
+    EntryCounts, Error, ErrorKind, Inputs, Keep, Merged, Result, Side, TableRows, Value,
 };
 use serde_json::value::RawValue;
 
@@ -14,15 +14,10 @@ use super::document::{TokenHash, hash, parse};
 use super::import::{now, row};
 use super::stored::{REVOKED, Stored, TOKENS};
 
-pub(super) fn merge(
-    settings: &Settings,
-    keep: Keep,
-    backup: &Side<'_>,
-    present: &Side<'_>,
-) -> Result<Merged> {
-    let then = State::read(settings, backup)?;
-    let today = State::read(settings, present)?;
-    let now = now(settings);
+pub(super) fn merge(inputs: Inputs<'_>, keep: Keep, backup: &Side<'_>, present: &Side<'_>) -> Result<Merged> {
+    let then = State::read(inputs, backup)?;
+    let today = State::read(inputs, present)?;
+    let now = now(inputs);
     let text = match keep {
         Keep::Backup => then.text.as_ref().or(today.text.as_ref()).cloned(),
         Keep::Present => today.text.clone(),
@@ -30,7 +25,7 @@ pub(super) fn merge(
     };
     let known = text
         .as_ref()
-        .map(|text| text.known(settings))
+        .map(|text| text.known(inputs))
         .transpose()?
         .unwrap_or_default();
     let tables = then.tables.as_ref().map(|tables| match keep {
@@ -83,9 +78,9 @@ struct Tables {
 }
 
 impl State {
-    fn read(settings: &Settings, side: &Side<'_>) -> Result<Self> {
+    fn read(inputs: Inputs<'_>, side: &Side<'_>) -> Result<Self> {
         let text = side.file.map(Text::read).transpose()?;
-        let known = text.as_ref().map(|text| text.known(settings)).transpose()?;
+        let known = text.as_ref().map(|text| text.known(inputs)).transpose()?;
         let stored = side.database.and_then(|tables| Stored::of(tables).ok());
         Ok(Self {
             text,
@@ -128,7 +123,7 @@ impl Text {
         })
     }
 
-    fn known(&self, settings: &Settings) -> Result<Known> {
+    fn known(&self, inputs: Inputs<'_>) -> Result<Known> {
         let document = parse(&self.write()).map_err(|flaw| {
             Error::new(
                 ErrorKind::CompanionInvalid,
@@ -139,7 +134,7 @@ impl Text {
             tokens: document
                 .tokens
                 .into_iter()
-                .map(|(hash, token)| Ok((hash, row(token, settings)?)))
+                .map(|(hash, token)| Ok((hash, row(token, inputs)?)))
                 .collect::<Result<_>>()?,
             revoked: document.revoked,
         })

@@ -58,11 +58,11 @@ impl Bridge {
     }
 
     fn read(&self) -> Vec<TableRows> {
-        TokenImport.read(&self.settings).unwrap()
+        TokenImport.read(self.settings.inputs()).unwrap()
     }
 
     fn refusal(&self) -> Error {
-        TokenImport.read(&self.settings).unwrap_err()
+        TokenImport.read(self.settings.inputs()).unwrap_err()
     }
 
     /// The error's text, without the temporary folder.
@@ -149,7 +149,9 @@ fn what_only_the_database_has_is_told_by_client_and_time() {
         ))
         .unwrap();
     let rows = companion_rows::read(&connection, TokenImport.tables()).unwrap();
-    let only = TokenImport.only_in_database(&rows, &bridge.settings).unwrap();
+    let only = TokenImport
+        .only_in_database(&rows, bridge.settings.inputs())
+        .unwrap();
     assert_eq!(
         only,
         [
@@ -279,7 +281,7 @@ fn insert(connection: &Connection, rows: &[TableRows]) {
 
 fn compare(connection: &Connection, bridge: &Bridge) -> Result<Comparison> {
     let rows = companion_rows::read(connection, TokenFile.tables())?;
-    super::compare(&rows, &bridge.settings)
+    super::compare(&rows, bridge.settings.inputs())
 }
 
 #[test]
@@ -351,7 +353,7 @@ fn a_merged_file_has_every_field_of_both_and_is_as_the_server_writes_it() {
     }
     let merged = |keep, then: &[u8], today: &[u8]| {
         TokenFile
-            .merge(&Bridge::new().settings, keep, &side(then), &side(today))
+            .merge(Bridge::new().settings.inputs(), keep, &side(then), &side(today))
             .unwrap()
     };
     let both = merged(Keep::Merge, backup, present);

@@ -49,8 +49,8 @@ pub(crate) fn run(context: &Context, action: &Action) -> Result<u8, Failure> {
         }
         Action::Verify => {
             let tables = TokenFile.tables();
-            let comparison =
-                context.read(|reader| compare(&companion_rows::read(reader, tables)?, &context.settings))?;
+            let comparison = context
+                .read(|reader| compare(&companion_rows::read(reader, tables)?, context.settings.inputs()))?;
             let report = ComparedReport {
                 equal: comparison.is_equal(),
                 comparison,

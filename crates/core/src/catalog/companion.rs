@@ -6,8 +6,20 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::{CompanionTable, TableRows};
+use crate::clock::Clock;
 use crate::error::{Hint, Result, shell_quote};
-use crate::settings::Settings;
+use crate::time_zone::Zone;
+
+/// What the declarations of a catalog may read besides rows.
+#[derive(Debug, Clone, Copy)]
+pub struct Inputs<'a> {
+    /// Where the companion file is.
+    pub companion: &'a Path,
+    /// What a timestamp without an offset means.
+    pub time_zone: &'a Zone,
+    /// The time.
+    pub clock: &'a dyn Clock,
+}
 
 /// The companion file's format.
 pub trait Companion: fmt::Debug + Send + Sync {
@@ -35,7 +47,7 @@ pub trait Companion: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// When a side cannot be read.
-    fn merge(&self, _: &Settings, keep: Keep, backup: &Side<'_>, present: &Side<'_>) -> Result<Merged> {
+    fn merge(&self, _: Inputs<'_>, keep: Keep, backup: &Side<'_>, present: &Side<'_>) -> Result<Merged> {
         let side = if keep == Keep::Present { present } else { backup };
         Ok(Merged {
             file: side.file.or(present.file).map(<[u8]>::to_vec),
@@ -126,7 +138,7 @@ impl fmt::Display for Flaw {
 
 /// The format of a catalog that declares none: any bytes but none at all, which is how a rewrite begins.
 #[derive(Debug, Clone, Copy)]
-pub struct AnyBytes;
+pub(crate) struct AnyBytes;
 
 impl Companion for AnyBytes {
     fn name(&self) -> &'static str {

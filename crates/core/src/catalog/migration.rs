@@ -2,9 +2,8 @@
 
 use naming::{Phase, Release};
 
-use super::{CompanionTable, DataStep, TableRows};
+use super::{CompanionTable, DataStep, Inputs, TableRows};
 use crate::error::Result;
-use crate::settings::Settings;
 
 /// One numbered schema or data change.
 #[derive(Debug)]
@@ -97,12 +96,12 @@ pub trait Import: std::fmt::Debug + Send + Sync {
     /// # Errors
     /// [`crate::error::ErrorKind::CompanionInvalid`] when the file is malformed or too large, after
     /// retries that outlast a server that is rewriting it.
-    fn read(&self, settings: &Settings) -> Result<Vec<TableRows>>;
+    fn read(&self, inputs: Inputs<'_>) -> Result<Vec<TableRows>>;
 
     /// What the database has in its tables and the companion file has not: lost, but for a file, when the tables are
     /// dropped. One line for each record, fit for everybody's eyes.
     ///
     /// # Errors
     /// As [`Import::read`], and when the database lacks a table.
-    fn only_in_database(&self, rows: &[TableRows], settings: &Settings) -> Result<Vec<String>>;
+    fn only_in_database(&self, rows: &[TableRows], inputs: Inputs<'_>) -> Result<Vec<String>>;
 }

@@ -10,8 +10,8 @@ use std::collections::BTreeSet;
 
 use naming::{Release, Target};
 
-pub use companion::AnyBytes;
-pub use companion::{Companion, EntryCounts, Flaw, Keep, Merged, Side};
+pub(crate) use companion::AnyBytes;
+pub use companion::{Companion, EntryCounts, Flaw, Inputs, Keep, Merged, Side};
 pub use data_step::{ChainRoots, DataStep, Rewrite, Rewritten};
 pub use migration::{Import, Migration, RowChange, RowChangeKind};
 pub use rows::{CompanionTable, TableRows, Value};

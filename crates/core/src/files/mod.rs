@@ -5,3 +5,13 @@ pub mod digest;
 pub mod disk;
 pub mod regular_file;
 pub mod whole_file;
+
+use std::path::{Path, PathBuf};
+
+/// The folder that holds `path`; `.` when the path names none.
+pub fn folder_of(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}

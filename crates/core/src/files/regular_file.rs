@@ -9,7 +9,7 @@ use std::io::{Error as IoError, ErrorKind as Io, Read};
 use std::path::Path;
 
 use crate::error::{Error, ErrorKind, Hint, IoContext, Result, shell_quote};
-use crate::settings::folder_of;
+use crate::files::folder_of;
 
 /// Opens a regular file for reading, without waiting for whoever writes into a pipe. Links are followed.
 ///

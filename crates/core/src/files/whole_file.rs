@@ -11,8 +11,8 @@ use std::time::Duration;
 use tempfile::{NamedTempFile, TempPath};
 
 use crate::error::{Error, IoContext, Result};
+use crate::files::folder_of;
 use crate::files::regular_file::{self, give_to_owner_of_folder, refuse_to_replace};
-use crate::settings::folder_of;
 
 /// How the temporary names begin.
 pub const PREFIX: &str = ".bridge-migrate-";

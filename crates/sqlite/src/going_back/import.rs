@@ -86,7 +86,7 @@ pub fn import_again(
     run.with_log(settings, observer, |run, _| {
         let (mut added, mut overwritten) = (0, 0);
         for import in imports {
-            let rows = import.read(settings)?;
+            let rows = import.read(settings.inputs())?;
             let transaction = WriteTransaction::begin(&writer, settings.busy_timeout)?;
             let writes = Writes::Statements {
                 sql: "",

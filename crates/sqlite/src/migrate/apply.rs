@@ -184,7 +184,7 @@ fn plan_locked(
             .and_then(|migration| migration.import.as_ref())
         {
             // A malformed companion file is found before anything is written.
-            import.read(settings)?;
+            import.read(settings.inputs())?;
         }
     }
     Ok((plan, writer))

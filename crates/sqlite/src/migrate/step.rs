@@ -133,7 +133,7 @@ impl StepContext<'_> {
     /// Reads what the migration imports, before the lock is taken: the file may be retried for a second.
     fn imported(&self, migration: &Migration) -> Result<Vec<TableRows>> {
         match &migration.import {
-            Some(import) => import.read(self.settings),
+            Some(import) => import.read(self.settings.inputs()),
             None => Ok(Vec::new()),
         }
     }

@@ -121,7 +121,7 @@ impl<'a> CompanionPart<'a> {
         let present = Side { file, database: rows };
         self.settings
             .companion_format
-            .merge(self.settings, self.keep, &backup, &present)
+            .merge(self.settings.inputs(), self.keep, &backup, &present)
     }
 
     /// What becomes of the file and its entries.
@@ -236,7 +236,7 @@ pub(crate) fn agree(settings: &Settings, database: &Connection) -> Result<bool> 
             file,
             database: Some(&rows),
         };
-        format.merge(settings, Keep::Merge, &side(then.or(file)), &side(file))
+        format.merge(settings.inputs(), Keep::Merge, &side(then.or(file)), &side(file))
     };
     let old = regular_file::open(&settings.companion).ok();
     let file = look()?;

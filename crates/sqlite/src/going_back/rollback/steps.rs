@@ -316,7 +316,7 @@ impl Imported {
                 Some(Self {
                     version: step.version,
                     tables: import.tables().iter().map(|table| table.name).collect(),
-                    items: import.only_in_database(&rows, settings).ok()?,
+                    items: import.only_in_database(&rows, settings.inputs()).ok()?,
                 })
             })
             .collect()
