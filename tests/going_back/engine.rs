@@ -1,14 +1,14 @@
 //! The engine on a test database, and what may be compared before and after.
 
 use bridge_migrate_core::{Catalog, Result, Settings, Silent, Target};
-use bridge_migrate_sqlite::apply::{MigrateOptions, migrate};
+use bridge_migrate_sqlite::PlanOptions;
+use bridge_migrate_sqlite::State;
 use bridge_migrate_sqlite::connection;
 use bridge_migrate_sqlite::expected;
-use bridge_migrate_sqlite::plan::PlanOptions;
 use bridge_migrate_sqlite::rollback::{RollbackOptions, RollbackOutcome, Strategy, rollback};
 use bridge_migrate_sqlite::schema::{Fingerprint, diff, render_diff};
-use bridge_migrate_sqlite::state::State;
 use bridge_migrate_sqlite::tool_tables::is_tool_table;
+use bridge_migrate_sqlite::{MigrateOptions, migrate};
 use rusqlite::Connection;
 use support::{TestDatabase, dump};
 

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use bridge_migrate_core::clock::Clock;
-use bridge_migrate_sqlite::apply::MigrateOptions;
+use bridge_migrate_sqlite::MigrateOptions;
 use chrono::{DateTime, Utc};
 
 /// Has this process make its temporary files in memory where the system has a place for that: neither a recorded

@@ -25,7 +25,7 @@ pub use neighbours::neighbours;
 use std::path::PathBuf;
 
 use bridge_migrate_core::{Result, Settings, Silent, Zone};
-use engine::apply::{MigrateOptions, MigrateOutcome, migrate};
+use engine::{MigrateOptions, MigrateOutcome, migrate};
 
 /// Settings for `database` as the program has them by default: in them, a timestamp without an offset is in the time zone
 /// of this machine, which is what the Bridge's Python takes it for. Reads the variable `TZ`; where it means nothing,

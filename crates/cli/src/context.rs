@@ -8,9 +8,9 @@ use bridge_migrate_core::{
     Catalog, Error, ErrorKind, Hint, Position, Result, Settings, TimeZone, Zone, folder_of,
     regular_file::make_folder, shell_quote,
 };
+use bridge_migrate_sqlite::History;
 use bridge_migrate_sqlite::connection::{self, Reader};
 use bridge_migrate_sqlite::database_file::resolved;
-use bridge_migrate_sqlite::history::History;
 
 use crate::arguments::{Command, GlobalOptions};
 use crate::config::Config;

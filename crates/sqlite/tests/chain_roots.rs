@@ -11,8 +11,8 @@ mod common;
 use std::collections::{BTreeMap, BTreeSet};
 
 use bridge_migrate_core::{Event, Silent, Target};
-use bridge_migrate_sqlite::apply::{MigrateOptions, migrate};
-use bridge_migrate_sqlite::plan::PlanOptions;
+use bridge_migrate_sqlite::PlanOptions;
+use bridge_migrate_sqlite::{MigrateOptions, migrate};
 use common::{Place, Recorder, catalog};
 use proptest::prelude::*;
 

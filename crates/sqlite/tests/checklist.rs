@@ -12,9 +12,9 @@ mod common;
 use std::fs::File;
 
 use bridge_migrate_core::{Catalog, Release, Severity, Silent, Target};
-use bridge_migrate_sqlite::apply::migrate;
 use bridge_migrate_sqlite::backup::{BackupFacts, create};
 use bridge_migrate_sqlite::checklist::{Checklist, Item, ItemState};
+use bridge_migrate_sqlite::migrate;
 use bridge_migrate_sqlite::rehearse::{RehearseOptions, rehearse};
 use common::{Place, catalog, first_servers, migration, notes, to};
 

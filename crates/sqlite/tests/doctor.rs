@@ -10,8 +10,8 @@
 mod common;
 
 use bridge_migrate_core::{ErrorKind, Silent};
-use bridge_migrate_sqlite::apply::{MigrateOptions, migrate};
 use bridge_migrate_sqlite::doctor::{gather, write};
+use bridge_migrate_sqlite::{MigrateOptions, migrate};
 use common::{Place, catalog};
 
 /// The mark of everything planted. Also in what looks like a token, a time or a number.

@@ -11,8 +11,8 @@ mod common;
 use std::cell::RefCell;
 
 use bridge_migrate_core::{Catalog, ErrorKind, Event, Observer, Release, Silent, Target};
-use bridge_migrate_sqlite::apply::{MigrateOptions, migrate};
 use bridge_migrate_sqlite::backup::{self, BackupFacts};
+use bridge_migrate_sqlite::{MigrateOptions, migrate};
 use common::{Place, Recorder, catalog, migration, notes, to};
 
 #[test]

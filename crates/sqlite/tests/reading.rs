@@ -18,13 +18,13 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use bridge_migrate_core::{Error, ErrorKind, Event, Observer, Severity, Silent, Target};
-use bridge_migrate_sqlite::apply::{MigrateOptions, migrate, plan};
+use bridge_migrate_sqlite::PlanOptions;
+use bridge_migrate_sqlite::SqliteContext;
 use bridge_migrate_sqlite::backup::{self, BackupFacts};
 use bridge_migrate_sqlite::connection::{open_still, with_reader};
-use bridge_migrate_sqlite::plan::PlanOptions;
-use bridge_migrate_sqlite::sqlite_error::SqliteContext;
 use bridge_migrate_sqlite::status::{Presence, status};
 use bridge_migrate_sqlite::verify::{VerifyOptions, verify};
+use bridge_migrate_sqlite::{MigrateOptions, migrate, plan};
 use common::{Place, catalog, to};
 use other_process::other_process;
 

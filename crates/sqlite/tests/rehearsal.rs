@@ -18,13 +18,13 @@ use bridge_migrate_core::{
     Silent, Target,
     clock::{Clock, SystemClock},
 };
-use bridge_migrate_sqlite::apply::{MigrateOptions, migrate};
+use bridge_migrate_sqlite::PlanOptions;
 use bridge_migrate_sqlite::checklist::{Item, ItemState, checklist};
-use bridge_migrate_sqlite::plan::PlanOptions;
 use bridge_migrate_sqlite::receipt;
 use bridge_migrate_sqlite::rehearse::{
     CheckName, CheckOutcome, Rehearsal, RehearseOptions, SmokeTest, rehearse,
 };
+use bridge_migrate_sqlite::{MigrateOptions, migrate};
 use common::{Place, catalog, data_migration, first_servers, migration, notes};
 
 const ROWS: &str = "INSERT INTO notes (id, body, reply_to) VALUES ('a', 'one', NULL), ('b', 'two', 'a'), \

@@ -6,12 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bridge_migrate_core::{Catalog, Event, Observer, Result, Settings, Silent, Target, TimeZone, Zone};
-use bridge_migrate_sqlite::adoption::AdoptionOptions;
-use bridge_migrate_sqlite::apply;
 use bridge_migrate_sqlite::backup::{self, Backup, BackupFacts};
 use bridge_migrate_sqlite::restore::{RestoreOptions, restore};
 use bridge_migrate_sqlite::rollback::{RollbackOptions, Strategy, rollback};
 use bridge_migrate_sqlite::undo::{UndoOptions, undo};
+use bridge_migrate_sqlite::{AdoptionOptions, adopt, migrate};
 use support::engine::{StandingClock, in_memory, without_backup};
 use support::{Population, TestDatabase};
 use tempfile::TempDir;
@@ -115,7 +114,7 @@ impl Scenario {
             scenario.backup = Some(created.backup);
         }
         if matches!(command, Command::Rollback | Command::Undo | Command::Restore) {
-            apply::migrate(&scenario.catalog, &settings, without_backup(), &Silent).unwrap();
+            migrate(&scenario.catalog, &settings, without_backup(), &Silent).unwrap();
         }
         scenario.before = fs::read(database.path()).ok();
         scenario
@@ -169,11 +168,9 @@ impl Scenario {
         let settings = settings(database);
         match self.command {
             Command::Fresh | Command::Migrate => {
-                apply::migrate(&self.catalog, &settings, without_backup(), observer).map(drop)
+                migrate(&self.catalog, &settings, without_backup(), observer).map(drop)
             }
-            Command::Adopt => {
-                apply::adopt(&self.catalog, &settings, AdoptionOptions::default(), observer).map(drop)
-            }
+            Command::Adopt => adopt(&self.catalog, &settings, AdoptionOptions::default(), observer).map(drop),
             Command::Rollback => {
                 let options = RollbackOptions {
                     target: Target::Version(1),
@@ -197,7 +194,7 @@ impl Scenario {
     pub fn migrate_to(&self, database: &Path, version: u32) {
         let mut options = without_backup();
         options.plan.target = Target::Version(version);
-        apply::migrate(&self.catalog, &settings(database), options, &Silent).unwrap();
+        migrate(&self.catalog, &settings(database), options, &Silent).unwrap();
     }
 
     /// Records something else than the command.

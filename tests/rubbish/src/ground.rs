@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use bridge_migrate_core::{Catalog, Settings, Silent, Target};
-use bridge_migrate_sqlite::apply::migrate;
+use bridge_migrate_sqlite::migrate;
 use support::engine::{StandingClock, in_memory, without_backup};
 use support::{Population, TestDatabase};
 use tempfile::TempDir;

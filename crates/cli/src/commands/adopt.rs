@@ -1,8 +1,7 @@
 //! `adopt`: takes an unversioned database into management.
 
 use bridge_migrate_core::Release;
-use bridge_migrate_sqlite::adoption::AdoptionOptions;
-use bridge_migrate_sqlite::apply;
+use bridge_migrate_sqlite::{AdoptionOptions, adopt};
 
 use super::migrate::{report, unanswered};
 use crate::context::Context;
@@ -28,7 +27,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failur
         accept_additions: arguments.accept_additions,
     };
     let console = context.console();
-    let outcome = apply::adopt(&context.catalog()?, &context.settings, options, &console)?;
+    let outcome = adopt(&context.catalog()?, &context.settings, options, &console)?;
     let report = report(context, &outcome, Vec::new());
     context
         .output

@@ -4,10 +4,10 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use bridge_migrate_core::{Error, ErrorKind, Hint, Result};
+use bridge_migrate_sqlite::History;
 use bridge_migrate_sqlite::backup::{self, BackupFacts, PruneOptions};
 use bridge_migrate_sqlite::database_file::resolved;
-use bridge_migrate_sqlite::history::History;
-use bridge_migrate_sqlite::runs::read_runs;
+use bridge_migrate_sqlite::read_runs;
 
 use crate::context::Context;
 use crate::exit_code;

@@ -2,7 +2,7 @@
 
 use bridge_migrate_sqlite::database_file::resolved;
 use bridge_migrate_sqlite::run_log::with_failures;
-use bridge_migrate_sqlite::runs::{read_runs, read_steps};
+use bridge_migrate_sqlite::{read_runs, read_steps};
 
 use crate::context::Context;
 use crate::exit_code;

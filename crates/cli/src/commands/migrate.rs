@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use bridge_migrate_core::Error;
-use bridge_migrate_sqlite::apply::{self, MigrateOptions, MigrateOutcome};
 use bridge_migrate_sqlite::run_log;
+use bridge_migrate_sqlite::{MigrateOptions, MigrateOutcome, migrate};
 
 use super::plan::Way;
 use crate::context::Context;
@@ -62,7 +62,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failur
         must_exist: arguments.must_exist,
     };
     let console = context.console();
-    let outcome = apply::migrate(&catalog, settings, options, &console)?;
+    let outcome = migrate(&catalog, settings, options, &console)?;
     let report = report(context, &outcome, console.into_skipped());
     context
         .output

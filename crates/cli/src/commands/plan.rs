@@ -1,9 +1,7 @@
 //! `plan`: the steps that `migrate` would take.
 
 use bridge_migrate_core::{Phase, Target};
-use bridge_migrate_sqlite::adoption::AdoptionOptions;
-use bridge_migrate_sqlite::apply;
-use bridge_migrate_sqlite::plan::{self, Plan, PlanOptions, Start, Step};
+use bridge_migrate_sqlite::{AdoptionOptions, Plan, PlanOptions, Start, Step, plan, plan_fresh};
 
 use crate::context::Context;
 use crate::exit_code;
@@ -71,9 +69,9 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failur
     let options = arguments.way.options();
     let plan = if context.would_make_folder() {
         // Where `migrate` makes the folder there is no database to read.
-        plan::plan(&catalog, &context.settings, None, options)?
+        plan_fresh(&catalog, &context.settings, options)?
     } else {
-        apply::plan(&catalog, &context.settings, options)?
+        plan(&catalog, &context.settings, options)?
     };
     context.output.report(&report(context, plan, arguments.sql))?;
     Ok(exit_code::DONE)

@@ -10,7 +10,7 @@ use bridge_migrate_core::{
     Error, ErrorKind, Hint, IoContext, Result, Target, folder_of, regular_file::refuse_to_replace,
     whole_file::WholeFile,
 };
-use bridge_migrate_sqlite::adoption::AdoptionOptions;
+use bridge_migrate_sqlite::AdoptionOptions;
 use bridge_migrate_sqlite::rehearse::{CheckOutcome, Rehearsal, RehearseOptions, SmokeTest, rehearse};
 
 use crate::config::DATABASE_VARIABLE;

@@ -1,7 +1,7 @@
 //! `repair`: puts right what only the tool wrote.
 
 use bridge_migrate_core::{Error, ErrorKind, Hint};
-use bridge_migrate_sqlite::repair::repair;
+use bridge_migrate_sqlite::repair;
 
 use crate::context::Context;
 use crate::exit_code;

@@ -4,10 +4,10 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use bridge_migrate_core::{Catalog, Error, ErrorKind, Hint, Position, Result, Target};
+use bridge_migrate_sqlite::SqliteContext;
+use bridge_migrate_sqlite::State;
 use bridge_migrate_sqlite::connection::Reader;
 use bridge_migrate_sqlite::schema::{Snapshot, diff, mermaid};
-use bridge_migrate_sqlite::sqlite_error::SqliteContext;
-use bridge_migrate_sqlite::state::State;
 use bridge_migrate_sqlite::{connection, expected};
 
 use crate::context::Context;

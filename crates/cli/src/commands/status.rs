@@ -1,6 +1,6 @@
 //! `status`: where the database stands.
 
-use bridge_migrate_sqlite::state::Progress;
+use bridge_migrate_sqlite::Progress;
 use bridge_migrate_sqlite::status::{self, Pending, Presence as Found, Status};
 
 use crate::context::Context;

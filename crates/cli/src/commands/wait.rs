@@ -3,8 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bridge_migrate_core::Target;
-use bridge_migrate_sqlite::status::status;
-use bridge_migrate_sqlite::wait;
+use bridge_migrate_sqlite::{status::status, wait};
 
 use crate::context::Context;
 use crate::exit_code;
@@ -29,7 +28,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failur
     let started = Instant::now();
     let timeout = Duration::from_secs(arguments.timeout.into());
     let catalog = context.catalog()?;
-    let position = wait::wait(&catalog, &context.settings, arguments.target, timeout)?;
+    let position = wait(&catalog, &context.settings, arguments.target, timeout)?;
     // What else there is to know of the database must not keep a server from starting.
     let drift = status(&catalog, &context.settings).map_or_else(|_| Vec::new(), |status| status.drift);
     context.output.report_done(&WaitReport {

@@ -1,6 +1,6 @@
 //! How an unversioned database comes under management.
 
-use bridge_migrate_sqlite::adoption::Adoption;
+use bridge_migrate_sqlite::Adoption;
 use serde::Serialize;
 
 use crate::json::Position;

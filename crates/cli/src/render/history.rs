@@ -1,6 +1,6 @@
 //! What was applied, and by which runs.
 
-use bridge_migrate_sqlite::runs::{RecordedRun, RecordedStep};
+use bridge_migrate_sqlite::{RecordedRun, RecordedStep};
 use serde::Serialize;
 
 use super::table::{Column, table};

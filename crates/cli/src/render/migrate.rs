@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use bridge_migrate_sqlite::runs::StepOutcome;
+use bridge_migrate_sqlite::StepOutcome;
 use serde::Serialize;
 
 use super::adoption::AdoptionReport;

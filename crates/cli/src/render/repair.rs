@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use bridge_migrate_sqlite::repair::{Defect, Repaired};
+use bridge_migrate_sqlite::{Defect, Repaired};
 use serde::Serialize;
 
 use super::{CAUTION, COMMAND, line, safe, styled};

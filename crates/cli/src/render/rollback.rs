@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use bridge_migrate_core::{EntryCounts, Loss};
+use bridge_migrate_sqlite::StepOutcome;
 use bridge_migrate_sqlite::rollback::{RollbackOutcome, RollbackPlan, Strategy};
-use bridge_migrate_sqlite::runs::StepOutcome;
 use bridge_migrate_sqlite::undo::Conflict;
 use serde::Serialize;
 

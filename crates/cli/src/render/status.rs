@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use bridge_migrate_core::Holder;
-use bridge_migrate_sqlite::runs::RecordedRun;
+use bridge_migrate_sqlite::RecordedRun;
 use bridge_migrate_sqlite::schema::Difference;
 use serde::{Serialize, Serializer};
 use serde_json::Value;

@@ -1,7 +1,7 @@
 //! The token file and the database, in numbers: a token itself is never shown.
 
 use bridge_migrate::tokens::{Agreement, Comparison};
-use bridge_migrate_sqlite::import::ImportedAgain;
+use bridge_migrate_sqlite::ImportedAgain;
 use serde::Serialize;
 
 use super::table::{Column, table};

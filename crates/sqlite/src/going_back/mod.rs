@@ -1,6 +1,6 @@
 //! The ways back.
 
-pub mod import;
+pub(crate) mod import;
 pub mod restore;
 pub mod rollback;
 pub mod undo;

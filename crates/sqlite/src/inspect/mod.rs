@@ -3,7 +3,7 @@
 pub mod checklist;
 pub mod doctor;
 pub mod lint;
-pub mod repair;
+pub(crate) mod repair;
 pub mod status;
 pub mod verify;
-pub mod wait;
+pub(crate) mod wait;

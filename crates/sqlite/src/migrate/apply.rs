@@ -79,11 +79,12 @@ pub struct MigrateOutcome {
 /// Makes the database's plan, reading only.
 ///
 /// # Errors
-/// As [`plan::plan`].
+/// When the target is unknown or lies behind the database, when history or schema contradict the catalog,
+/// or when a step could not run on this schema.
 pub fn plan(catalog: &Catalog, settings: &Settings, options: PlanOptions) -> Result<Plan> {
     let settings = resolved(catalog, settings)?;
     match inspect(&settings.database)? {
-        FileState::Missing | FileState::Empty => plan::plan(catalog, &settings, None, options),
+        FileState::Missing | FileState::Empty => plan_fresh(catalog, &settings, options),
         FileState::Database { .. } => {
             connection::with_reader(&settings.database, settings.busy_timeout, |reader| {
                 let moment = connection::begin_reading(reader).while_doing("read the database")?;
@@ -91,6 +92,14 @@ pub fn plan(catalog: &Catalog, settings: &Settings, options: PlanOptions) -> Res
             })
         }
     }
+}
+
+/// Makes the plan for a database that is not there yet, in a folder that need not be there either.
+///
+/// # Errors
+/// When the target is unknown.
+pub fn plan_fresh(catalog: &Catalog, settings: &Settings, options: PlanOptions) -> Result<Plan> {
+    plan::plan(catalog, settings, None, options)
 }
 
 /// Takes the database to the target.

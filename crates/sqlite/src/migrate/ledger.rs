@@ -13,13 +13,13 @@ use crate::sqlite::count::count_rows;
 use bridge_migrate_core::{Error, ErrorKind, Hint, Result, RowChangeKind};
 
 /// Row counts by table.
-pub type Counts = BTreeMap<String, u64>;
+pub(crate) type Counts = BTreeMap<String, u64>;
 
 /// Counts the rows of those `tables` that exist.
 ///
 /// # Errors
 /// When SQLite cannot read a table.
-pub fn count(connection: &Connection, schema: &Snapshot, tables: &BTreeSet<String>) -> Result<Counts> {
+pub(crate) fn count(connection: &Connection, schema: &Snapshot, tables: &BTreeSet<String>) -> Result<Counts> {
     let mut counts = Counts::new();
     for table in tables {
         if let Some(object) = schema.get(ObjectKind::Table, table) {

@@ -20,7 +20,7 @@ use bridge_migrate_core::{Catalog, Result};
 ///
 /// # Errors
 /// When SQLite cannot read, or the catalog contradicts itself.
-pub fn find(catalog: &Catalog, connection: &Connection, state: &State) -> Result<Vec<Difference>> {
+pub(crate) fn find(catalog: &Catalog, connection: &Connection, state: &State) -> Result<Vec<Difference>> {
     let mut differences = tool_tables::foreign(connection)?;
     if state.history.is_none() || state.version() > catalog.last_version() {
         return Ok(differences);
@@ -94,7 +94,7 @@ fn read_accepted(connection: &Connection) -> Result<HashSet<(String, String, Str
 ///
 /// # Errors
 /// [`ErrorKind::Drift`], with each difference and the statements that mend it.
-pub fn refuse(plan: &Plan) -> Result<()> {
+pub(crate) fn refuse(plan: &Plan) -> Result<()> {
     if plan.drift.is_empty() {
         return Ok(());
     }

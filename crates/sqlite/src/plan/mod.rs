@@ -1,7 +1,7 @@
 //! A plan is a value: what a run would do, made without writing, shown and executed alike.
 
-pub mod adoption;
-pub mod drift;
+pub(crate) mod adoption;
+pub(crate) mod drift;
 pub mod receipt;
 use std::path::{Path, PathBuf};
 
@@ -151,7 +151,7 @@ impl Plan {
 /// # Errors
 /// When the target is unknown or lies behind the database, when history or schema contradict the catalog,
 /// or when a step could not run on this schema.
-pub fn plan(
+pub(crate) fn plan(
     catalog: &Catalog,
     settings: &Settings,
     connection: Option<&Connection>,

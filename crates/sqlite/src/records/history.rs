@@ -124,7 +124,7 @@ impl History {
 ///
 /// # Errors
 /// [`ErrorKind::CatalogInvalid`] when the number is larger than refinery's.
-pub fn checksum(migration: &Migration) -> Result<u64> {
+pub(crate) fn checksum(migration: &Migration) -> Result<u64> {
     let version = i32::try_from(migration.version).map_err(|source| {
         Error::new(ErrorKind::CatalogInvalid, "the number is too large").with_source(source)
     })?;

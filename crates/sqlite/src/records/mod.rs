@@ -2,14 +2,14 @@
 
 pub(crate) mod cause_of;
 pub(crate) mod failed_run;
-pub mod history;
+pub(crate) mod history;
 pub mod kept;
 pub(crate) mod recorded_position;
 pub mod run_log;
-pub mod runs;
+pub(crate) mod runs;
 pub(crate) mod schema_reader;
-pub mod schema_version;
-pub mod state;
+pub(crate) mod schema_version;
+pub(crate) mod state;
 pub(crate) mod transaction;
 pub(crate) mod unfinished;
-pub mod way_back;
+pub(crate) mod way_back;

@@ -41,7 +41,7 @@ pub struct StepOutcome {
 
 /// One run of the tool that changes a database.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Run {
+pub(crate) struct Run {
     /// Its name: eight hexadecimal digits.
     pub name: String,
     /// What it does.
@@ -63,7 +63,7 @@ pub struct Run {
 
 impl Run {
     /// A run that begins now.
-    pub fn begin(settings: &Settings, command: &str, from: u32, to: u32) -> Self {
+    pub(crate) fn begin(settings: &Settings, command: &str, from: u32, to: u32) -> Self {
         Self {
             name: format!("{:08x}", settings.clock.nonce()),
             command: command.to_owned(),
@@ -139,7 +139,7 @@ impl Run {
     }
 
     /// `migration_YYYYMMDD_HHMMSS_<run>.log`.
-    pub fn log_file_name(&self) -> String {
+    pub(crate) fn log_file_name(&self) -> String {
         format!("migration_{}_{}.log", file_stamp(self.started_at), self.name)
     }
 

@@ -16,7 +16,7 @@ const FORM: &str = "%Y-%m-%d %H:%M:%S%.6f";
 ///
 /// # Errors
 /// [`ErrorKind::SchemaMismatch`] when the table has other columns than the strategy's.
-pub fn current(connection: &Connection) -> Result<Option<String>> {
+pub(crate) fn current(connection: &Connection) -> Result<Option<String>> {
     if !tool_tables::exists(connection, tool_tables::SCHEMA_VERSION)? {
         return Ok(None);
     }

@@ -4,7 +4,7 @@ mod diagram;
 mod diff;
 mod difference;
 pub(crate) mod dropped;
-pub mod effects;
+pub(crate) mod effects;
 pub mod expected;
 mod fingerprint;
 mod head;

@@ -10,7 +10,7 @@ use bridge_migrate_core::Result;
 ///
 /// # Errors
 /// When SQLite cannot read the table.
-pub fn count_rows(connection: &Connection, table: &str) -> Result<u64> {
+pub(crate) fn count_rows(connection: &Connection, table: &str) -> Result<u64> {
     connection
         .query_row(
             &format!("SELECT count(*) FROM {}", identifier(table)),

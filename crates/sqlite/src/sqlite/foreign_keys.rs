@@ -10,13 +10,13 @@ use crate::sqlite::sqlite_error::{SqliteContext, sqlite_error};
 use bridge_migrate_core::{Error, ErrorKind, Hint, Result};
 
 /// The number of violations of each foreign key: child table, parent table, constraint number.
-pub type Violations = BTreeMap<(String, String, i64), u64>;
+pub(crate) type Violations = BTreeMap<(String, String, i64), u64>;
 
 /// Counts the violations of the children among `tables`, and of the children of these tables.
 ///
 /// # Errors
 /// When SQLite cannot check a table.
-pub fn count(connection: &Connection, tables: &BTreeSet<String>) -> Result<Violations> {
+pub(crate) fn count(connection: &Connection, tables: &BTreeSet<String>) -> Result<Violations> {
     let doing = "check foreign keys";
     let mut violations = Violations::new();
     if tables.is_empty() {
@@ -47,7 +47,7 @@ pub fn count(connection: &Connection, tables: &BTreeSet<String>) -> Result<Viola
 ///
 /// # Errors
 /// When SQLite cannot check the table.
-pub fn of_child(connection: &Connection, child: &str) -> Result<Violations> {
+pub(crate) fn of_child(connection: &Connection, child: &str) -> Result<Violations> {
     let doing = "check foreign keys";
     let mut violations = Violations::new();
     let check = format!("PRAGMA main.foreign_key_check({})", identifier(child));
@@ -75,7 +75,7 @@ pub fn of_child(connection: &Connection, child: &str) -> Result<Violations> {
 ///
 /// # Errors
 /// [`ErrorKind::ForeignKeyViolated`], naming each foreign key with more violations than before.
-pub fn compare(stem: &str, before: &Violations, after: &Violations) -> Result<()> {
+pub(crate) fn compare(stem: &str, before: &Violations, after: &Violations) -> Result<()> {
     let worse: Vec<String> = after
         .iter()
         .filter_map(|(key, now)| {

@@ -2,11 +2,11 @@
 
 pub(crate) mod borrowed;
 pub mod connection;
-pub mod count;
-pub mod foreign_keys;
+pub(crate) mod count;
+pub(crate) mod foreign_keys;
 pub(crate) mod open_watch;
 pub(crate) mod pace;
 pub mod quote;
 pub(crate) mod rollback_journal;
-pub mod room;
-pub mod sqlite_error;
+pub(crate) mod room;
+pub(crate) mod sqlite_error;

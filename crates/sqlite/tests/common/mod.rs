@@ -17,8 +17,8 @@ use bridge_migrate_core::{
     Catalog, ChainRoots, DataStep, Event, Migration, Observer, Phase, Release, Rewrite, Rewritten, Settings,
     Target,
 };
-use bridge_migrate_sqlite::apply::MigrateOptions;
-use bridge_migrate_sqlite::plan::PlanOptions;
+use bridge_migrate_sqlite::MigrateOptions;
+use bridge_migrate_sqlite::PlanOptions;
 use rusqlite::Connection;
 use tempfile::TempDir;
 

@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use bridge_migrate_core::Settings;
-use bridge_migrate_sqlite::apply;
+use bridge_migrate_sqlite::PlanOptions;
 use bridge_migrate_sqlite::kept::{self, PruneOptions, Reclaimed};
-use bridge_migrate_sqlite::plan::PlanOptions;
 use bridge_migrate_sqlite::status::status;
+use bridge_migrate_sqlite::{MigrateOutcome, plan};
 
 use super::*;
 
@@ -69,11 +69,11 @@ fn bare() -> Catalog {
     Catalog::new("Notes", migrations).unwrap()
 }
 
-fn up(place: &Place) -> apply::MigrateOutcome {
+fn up(place: &Place) -> MigrateOutcome {
     up_with(place, &coloured())
 }
 
-fn up_with(place: &Place, catalog: &Catalog) -> apply::MigrateOutcome {
+fn up_with(place: &Place, catalog: &Catalog) -> MigrateOutcome {
     migrate(catalog, &place.settings, MigrateOptions::default(), &Silent).unwrap()
 }
 
@@ -159,7 +159,7 @@ fn what_is_kept_is_named_until_it_is_back_and_comes_back_at_any_later_time() {
     };
     let found = status(&coloured(), &place.settings).unwrap();
     assert_eq!(named(&found.kept), expected(Some("V005 is not applied")));
-    let plan = apply::plan(&coloured(), &place.settings, PlanOptions::default()).unwrap();
+    let plan = plan(&coloured(), &place.settings, PlanOptions::default()).unwrap();
     assert_eq!(named(&plan.kept), expected(Some("V005 is not applied")));
 
     // Nothing fits yet, and nothing is lost by trying.

@@ -5,15 +5,15 @@ use std::fs;
 use std::time::Duration;
 
 use bridge_migrate_core::{Finding, Result, Settings, Severity, Silent, Target};
-use bridge_migrate_sqlite::apply;
+use bridge_migrate_sqlite::connection;
 use bridge_migrate_sqlite::doctor::gather;
-use bridge_migrate_sqlite::plan::{Plan, PlanOptions};
 use bridge_migrate_sqlite::rollback::{self, RollbackOptions, Strategy};
 use bridge_migrate_sqlite::status::{Status, status};
 use bridge_migrate_sqlite::undo::{UndoOptions, undo};
 use bridge_migrate_sqlite::verify::{VerifyOptions, verify};
-use bridge_migrate_sqlite::wait::wait;
-use bridge_migrate_sqlite::{connection, runs};
+use bridge_migrate_sqlite::wait;
+use bridge_migrate_sqlite::{Plan, PlanOptions};
+use bridge_migrate_sqlite::{plan, read_runs, read_steps};
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 use support::dump;
@@ -112,7 +112,7 @@ pub struct Looks {
 pub const OURS: Looks = Looks {
     verify: |settings| verify(&CATALOG, settings, VerifyOptions::default(), &Silent),
     status: |settings| status(&CATALOG, settings),
-    plan: |settings| apply::plan(&CATALOG, settings, PlanOptions::default()),
+    plan: |settings| plan(&CATALOG, settings, PlanOptions::default()),
     wait: |settings| wait(&CATALOG, settings, Target::Latest, Duration::ZERO).map(drop),
     bundle: |settings| Ok(serde_json::to_string(&gather(&CATALOG, settings, &Silent)?).unwrap()),
 };
@@ -253,7 +253,7 @@ fn look(settings: &Settings, choice: usize) {
     };
     let _ = undo(settings, 5, &options, &Silent);
     let read = connection::with_reader(&settings.database, settings.busy_timeout, |reader| {
-        let _ = (runs::read_steps(reader), runs::read_runs(reader));
+        let _ = (read_steps(reader), read_runs(reader));
         Ok(())
     });
     read.unwrap();

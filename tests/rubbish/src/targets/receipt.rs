@@ -5,11 +5,10 @@ use std::fs;
 use std::path::PathBuf;
 
 use bridge_migrate_core::{ErrorKind, Result, Settings, Silent};
-use bridge_migrate_sqlite::adoption::AdoptionOptions;
-use bridge_migrate_sqlite::apply;
-use bridge_migrate_sqlite::plan::{Plan, PlanOptions};
 use bridge_migrate_sqlite::receipt::{self, Receipt};
 use bridge_migrate_sqlite::rehearse::{RehearseOptions, rehearse};
+use bridge_migrate_sqlite::{AdoptionOptions, plan};
+use bridge_migrate_sqlite::{Plan, PlanOptions};
 
 use super::edit::edited;
 use crate::ground::{CATALOG, ORIGINAL, Place};
@@ -66,7 +65,7 @@ fn prepare() -> Ground {
         smoke_test: None,
     };
     rehearse(&CATALOG, &place.settings, options, &Silent).unwrap();
-    let plan = apply::plan(&CATALOG, &place.settings, PlanOptions::default()).unwrap();
+    let plan = plan(&CATALOG, &place.settings, PlanOptions::default()).unwrap();
     receipt::require(&CATALOG, &place.settings, &plan).expect("the rehearsal allows the migration");
     Ground {
         path: receipt::path(&place.settings).unwrap(),

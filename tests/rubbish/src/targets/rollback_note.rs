@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 use std::fs;
 
 use bridge_migrate_core::{ErrorKind, Result, Settings, Silent, Target};
-use bridge_migrate_sqlite::apply;
+use bridge_migrate_sqlite::migrate;
 use bridge_migrate_sqlite::rollback::{RollbackOptions, Strategy, rollback};
 
 use support::engine::without_backup;
@@ -26,7 +26,7 @@ pub struct Commands {
 
 /// The product's.
 pub const OURS: Commands = Commands {
-    migrate: |settings| apply::migrate(&CATALOG, settings, without_backup(), &Silent).map(drop),
+    migrate: |settings| migrate(&CATALOG, settings, without_backup(), &Silent).map(drop),
     rollback: |settings| {
         let options = RollbackOptions {
             target: Target::Latest,

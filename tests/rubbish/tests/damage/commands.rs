@@ -1,21 +1,21 @@
 //! The commands, as the library offers them.
 
 use bridge_migrate_core::{Error, ErrorKind, Result, Settings, Severity, Silent, Target};
-use bridge_migrate_sqlite::adoption::AdoptionOptions;
-use bridge_migrate_sqlite::apply::{self, MigrateOptions};
+use bridge_migrate_sqlite::MigrateOptions;
+use bridge_migrate_sqlite::PlanOptions;
+use bridge_migrate_sqlite::SqliteContext;
 use bridge_migrate_sqlite::backup::{self, BackupFacts};
 use bridge_migrate_sqlite::checklist::checklist;
 use bridge_migrate_sqlite::lock::MigrationLock;
-use bridge_migrate_sqlite::plan::PlanOptions;
 use bridge_migrate_sqlite::rehearse::{RehearseOptions, rehearse};
 use bridge_migrate_sqlite::rollback::{self, RollbackOptions, Strategy};
 use bridge_migrate_sqlite::schema::mermaid;
-use bridge_migrate_sqlite::sqlite_error::SqliteContext;
 use bridge_migrate_sqlite::status::status;
 use bridge_migrate_sqlite::undo::{UndoOptions, undo};
 use bridge_migrate_sqlite::verify::{VerifyOptions, verify};
-use bridge_migrate_sqlite::wait::wait;
-use bridge_migrate_sqlite::{connection, doctor, expected, runs};
+use bridge_migrate_sqlite::wait;
+use bridge_migrate_sqlite::{AdoptionOptions, adopt, migrate, plan, read_runs, read_steps};
+use bridge_migrate_sqlite::{connection, doctor, expected};
 use rubbish::ground::CATALOG;
 use support::engine::without_backup;
 
@@ -51,7 +51,7 @@ impl Command {
         };
         match self {
             Self::Status => status(&CATALOG, settings).map(drop),
-            Self::Plan => apply::plan(&CATALOG, settings, PlanOptions::default()).map(drop),
+            Self::Plan => plan(&CATALOG, settings, PlanOptions::default()).map(drop),
             Self::Verify => {
                 let found = verify(&CATALOG, settings, VerifyOptions { full: true }, &Silent)?;
                 let is_wrong = found.iter().any(|finding| finding.severity == Severity::Error);
@@ -74,8 +74,8 @@ impl Command {
                 })
             }
             Self::History => connection::with_reader(&settings.database, settings.busy_timeout, |reader| {
-                runs::read_steps(reader)?;
-                runs::read_runs(reader).map(drop)
+                read_steps(reader)?;
+                read_runs(reader).map(drop)
             }),
             Self::Wait => match wait(&CATALOG, settings, Target::Version(1), std::time::Duration::ZERO) {
                 Err(error) if error.kind() == ErrorKind::Timeout => Ok(()),
@@ -109,11 +109,9 @@ impl Command {
                 );
                 Ok(())
             }
-            Self::Migrate => apply::migrate(&CATALOG, settings, MigrateOptions::default(), &Silent).map(drop),
-            Self::MigrateWithoutBackup => {
-                apply::migrate(&CATALOG, settings, without_backup(), &Silent).map(drop)
-            }
-            Self::Adopt => apply::adopt(&CATALOG, settings, AdoptionOptions::default(), &Silent).map(drop),
+            Self::Migrate => migrate(&CATALOG, settings, MigrateOptions::default(), &Silent).map(drop),
+            Self::MigrateWithoutBackup => migrate(&CATALOG, settings, without_backup(), &Silent).map(drop),
+            Self::Adopt => adopt(&CATALOG, settings, AdoptionOptions::default(), &Silent).map(drop),
             Self::Rollback => {
                 rollback::rollback(&CATALOG, settings, back(Strategy::Down), &mut |_| true, &Silent).map(drop)
             }

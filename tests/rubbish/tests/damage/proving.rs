@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use bridge_migrate_core::{Error, ErrorKind, Result};
-use bridge_migrate_sqlite::history::History;
+use bridge_migrate_sqlite::History;
 use rubbish::ground::{Files, Place};
 use support::proof;
 
