@@ -80,7 +80,7 @@ pub(super) fn is_securing(reason: &str) -> bool {
 impl Manifest {
     /// Whether the backup secures the state before a restore or a rollback. Such a one is never the `latest`: the
     /// same command, given again, would bring back what it had replaced.
-    pub fn is_securing(&self) -> bool {
+    pub(crate) fn is_securing(&self) -> bool {
         is_securing(&self.reason)
     }
 

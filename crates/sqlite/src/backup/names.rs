@@ -41,12 +41,12 @@ impl Stamp {
     }
 
     /// When.
-    pub fn time(&self) -> DateTime<Utc> {
+    pub(crate) fn time(&self) -> DateTime<Utc> {
         self.time.and_utc()
     }
 
     /// Reads `YYYYMMDD_HHMMSS` or `YYYYMMDD_HHMMSS_n` with n from 2 on.
-    pub fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let (time, number) = match text.split_at_checked("YYYYMMDD_HHMMSS".len())? {
             (time, "") => (time, 1),
             (time, rest) => (time, rest.strip_prefix('_')?.parse().ok()?),

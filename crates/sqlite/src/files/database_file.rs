@@ -25,7 +25,7 @@ pub enum FileState {
 }
 
 /// The sidecars that SQLite keeps beside a database while it is in use or after a crash.
-pub const SIDECARS: [&str; 3] = ["-wal", "-shm", "-journal"];
+pub(crate) const SIDECARS: [&str; 3] = ["-wal", "-shm", "-journal"];
 
 /// `path` with `suffix` added to its file name.
 pub fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
@@ -39,7 +39,7 @@ pub fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 ///
 /// # Errors
 /// When the folder does not exist, or the path is a link to nothing.
-pub fn resolve(path: &Path) -> Result<PathBuf> {
+pub(crate) fn resolve(path: &Path) -> Result<PathBuf> {
     if let Ok(real) = path.canonicalize() {
         return Ok(real);
     }

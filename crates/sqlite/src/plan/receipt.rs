@@ -135,7 +135,7 @@ fn magnitude(rows: u64) -> u32 {
 }
 
 /// SHA-256 over everything that decides what the catalog's migrations do and how they go back.
-pub fn catalog_digest(catalog: &Catalog) -> String {
+pub(crate) fn catalog_digest(catalog: &Catalog) -> String {
     let mut hasher = Sha256::new();
     let mut put = |text: &str| {
         hasher.update((text.len() as u64).to_le_bytes());

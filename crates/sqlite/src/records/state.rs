@@ -72,7 +72,7 @@ impl State {
     }
 
     /// The state of a database that has nothing in it.
-    pub fn fresh() -> Self {
+    pub(crate) fn fresh() -> Self {
         Self {
             history: None,
             schema: Snapshot::default(),
@@ -82,7 +82,7 @@ impl State {
     }
 
     /// Whether there is nothing in the database at all.
-    pub fn is_fresh(&self) -> bool {
+    pub(crate) fn is_fresh(&self) -> bool {
         self.history.is_none() && self.schema.is_empty() && self.schema_version.is_none()
     }
 

@@ -29,7 +29,7 @@ pub enum WayBack {
 
 impl WayBack {
     /// The way back of a migration of the catalog.
-    pub fn of(migration: &Migration) -> Self {
+    pub(crate) fn of(migration: &Migration) -> Self {
         match &migration.data {
             None => Self::Statements,
             Some(step) => {
@@ -44,7 +44,7 @@ impl WayBack {
     }
 
     /// Reads what [`fmt::Display`] wrote.
-    pub fn parse(text: &str) -> Self {
+    pub(crate) fn parse(text: &str) -> Self {
         let named = |rest: &str| {
             let (table, column) = rest.split_once('.')?;
             Some((table.to_owned(), column.to_owned()))

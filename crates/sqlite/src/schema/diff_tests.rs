@@ -134,7 +134,7 @@ y'; END;",
     "#);
     let extra: Vec<_> = differences
         .iter()
-        .filter(|one| one.is_extra_object())
+        .filter(|one| matches!(one, Difference::ObjectUnexpected { .. }))
         .map(Difference::subject)
         .collect();
     assert_eq!(extra, ["audit", "active_rooms", "watch"]);

@@ -151,19 +151,13 @@ impl Difference {
 
     /// Whether this is nothing but a column that the expected table lacks.
     #[must_use]
-    pub fn is_additional_column(&self) -> bool {
+    pub(crate) fn is_additional_column(&self) -> bool {
         matches!(self, Self::ColumnExtra { .. })
-    }
-
-    /// Whether this is nothing but a whole object that the expected schema lacks.
-    #[must_use]
-    pub fn is_extra_object(&self) -> bool {
-        matches!(self, Self::ObjectUnexpected { .. })
     }
 
     /// The definition that is expected and the one that is there, as far as there are any.
     #[must_use]
-    pub fn definitions(&self) -> (Option<String>, Option<String>) {
+    pub(crate) fn definitions(&self) -> (Option<String>, Option<String>) {
         match self {
             Self::ObjectMissing { expected, .. }
             | Self::ColumnMissing { expected, .. }
@@ -186,7 +180,7 @@ impl Difference {
 
     /// The statements, in one line, that make it what is expected; `None` where no few statements do.
     #[must_use]
-    pub fn mended_by(&self) -> Option<String> {
+    pub(crate) fn mended_by(&self) -> Option<String> {
         let drop = |kind: ObjectKind, name: &str| {
             format!(
                 "DROP {} {};",
@@ -223,7 +217,7 @@ impl Difference {
 
     /// Whether the statements of [`Difference::mended_by`] remove rows or values.
     #[must_use]
-    pub fn mending_loses(&self) -> bool {
+    pub(crate) fn mending_loses(&self) -> bool {
         matches!(
             self,
             Self::ColumnExtra { .. }

@@ -114,7 +114,7 @@ impl Effects {
     ///
     /// # Errors
     /// When SQLite refuses a statement, as it then would on the real database.
-    pub fn of_statements(scratch: &mut Connection, statements: &str) -> rusqlite::Result<Self> {
+    pub(crate) fn of_statements(scratch: &mut Connection, statements: &str) -> rusqlite::Result<Self> {
         let writes = Writes::Statements {
             sql: statements,
             fills: &[],
@@ -123,12 +123,12 @@ impl Effects {
     }
 
     /// The tables whose row count can change and that stay.
-    pub fn recounted(&self) -> BTreeSet<String> {
+    pub(crate) fn recounted(&self) -> BTreeSet<String> {
         self.inserted.union(&self.deleted).cloned().collect()
     }
 
     /// Tables that are copied and replaced under their own name.
-    pub fn rebuilt(&self, before: &Snapshot, after: &Snapshot) -> Vec<String> {
+    pub(crate) fn rebuilt(&self, before: &Snapshot, after: &Snapshot) -> Vec<String> {
         use crate::schema::ObjectKind::Table;
         self.dropped
             .iter()

@@ -66,7 +66,7 @@ pub(crate) fn read_again(connection: &Connection, before: &Snapshot) -> Result<S
 ///
 /// # Errors
 /// When SQLite is out of memory.
-pub fn replay(schema: &Snapshot) -> Result<Connection> {
+pub(crate) fn replay(schema: &Snapshot) -> Result<Connection> {
     let connection = open_scratch()?;
     if schema.of_kind(ObjectKind::Trigger).next().is_some() {
         // A trigger that names one of the tool's tables compiles where that is.

@@ -1,7 +1,8 @@
 //! The fingerprint of a schema: equal for equal normal forms, whatever the order in which objects were made.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 
+use bridge_migrate_core::digest::hex;
 use serde::{Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
@@ -26,18 +27,12 @@ impl Fingerprint {
         }
         Self(hasher.finalize().into())
     }
-
-    /// The first 12 hexadecimal digits, for people.
-    #[must_use]
-    pub fn short(&self) -> String {
-        hexadecimal(&self.0[..6])
-    }
 }
 
 impl fmt::Display for Fingerprint {
     /// All 64 hexadecimal digits, in lower case.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.pad(&hexadecimal(&self.0))
+        formatter.pad(&hex(&self.0))
     }
 }
 
@@ -45,16 +40,6 @@ impl Serialize for Fingerprint {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-            // Writing to a String cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
 }
 
 #[cfg(test)]
@@ -71,7 +56,6 @@ mod tests {
         // printf '\x15\0\0\0\0\0\0\0create table a(x int)' | sha256sum
         let one = Fingerprint::of(&Snapshot::from_iter([table("a", "CREATE TABLE a (x INT)")]));
         insta::assert_snapshot!(one, @"7439254654b742db946add181fdb2b8994c329f3daf154bac0c9f065ad37ffe0");
-        assert_eq!(one.short(), one.to_string()[..12]);
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub enum ObjectKind {
 impl ObjectKind {
     /// The kind that the column `type` of `sqlite_schema` names.
     #[must_use]
-    pub fn from_schema_type(name: &str) -> Option<Self> {
+    pub(crate) fn from_schema_type(name: &str) -> Option<Self> {
         match name {
             "table" => Some(Self::Table),
             "index" => Some(Self::Index),
@@ -85,7 +85,7 @@ impl Eq for Object {}
 impl Object {
     /// An object whose `sql` nobody has looked at yet.
     #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         kind: ObjectKind,
         name: impl Into<String>,
         table: impl Into<String>,
@@ -109,7 +109,7 @@ impl Object {
 
     /// Whether `name` names this object: SQLite's names differ in more than the case of ASCII letters.
     #[must_use]
-    pub fn is_named(&self, name: &str) -> bool {
+    pub(crate) fn is_named(&self, name: &str) -> bool {
         self.name.eq_ignore_ascii_case(name)
     }
 }

@@ -30,7 +30,7 @@ impl Snapshot {
     ///
     /// # Errors
     /// As [`Snapshot::read`].
-    pub fn read_again(
+    pub(crate) fn read_again(
         connection: &Connection,
         before: &Self,
         wanted: impl Fn(&str) -> bool,
@@ -90,7 +90,7 @@ impl Snapshot {
 
     /// The same schema without the objects for which `leave_out` is true.
     #[must_use]
-    pub fn without(&self, mut leave_out: impl FnMut(&Object) -> bool) -> Self {
+    pub(crate) fn without(&self, mut leave_out: impl FnMut(&Object) -> bool) -> Self {
         Self {
             objects: self
                 .objects
@@ -103,13 +103,13 @@ impl Snapshot {
 
     /// How many objects there are.
     #[must_use]
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.objects.len()
     }
 
     /// Whether there is no object, as in a new database.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.objects.is_empty()
     }
 }

@@ -92,7 +92,7 @@ impl TableDetail {
     /// # Errors
     /// [`rusqlite::Error::QueryReturnedNoRows`] when there is no such table; SQLite's own error when the table
     /// cannot be looked into, such as a virtual table whose module is not loaded.
-    pub fn read(connection: &Connection, table: &str) -> Result<Self, rusqlite::Error> {
+    pub(crate) fn read(connection: &Connection, table: &str) -> Result<Self, rusqlite::Error> {
         // Not the table-valued functions: a table of the same name, such as `pragma_table_info`, hides them.
         let mut columns = Vec::new();
         connection.pragma(Some("main"), "table_xinfo", table, |row| {

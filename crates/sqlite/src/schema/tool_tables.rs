@@ -21,13 +21,13 @@ pub const STEPS: &str = "migration_steps";
 /// Where an interrupted data step goes on.
 pub const PROGRESS: &str = "migration_progress";
 /// Objects of the operators' own that adoption accepted.
-pub const ACCEPTED: &str = "migration_accepted_objects";
+pub(crate) const ACCEPTED: &str = "migration_accepted_objects";
 /// Old values of records that data steps changed.
 pub const JOURNAL: &str = "migration_affected_records";
 /// Drift that an operator let a run pass over, with the name of the run.
-pub const ALLOWED: &str = "migration_allowed_drift";
+pub(crate) const ALLOWED: &str = "migration_allowed_drift";
 /// What rollbacks dropped and kept. Made by the first rollback that keeps something.
-pub const KEPT: &str = "migration_kept";
+pub(crate) const KEPT: &str = "migration_kept";
 /// Which of it came back.
 pub const KEPT_BACK: &str = "migration_kept_back";
 
@@ -231,7 +231,7 @@ pub(crate) fn create_all(scratch: &Connection) -> Result<()> {
 ///
 /// # Errors
 /// When SQLite cannot read the schema.
-pub fn foreign(connection: &Connection) -> Result<Vec<Difference>> {
+pub(crate) fn foreign(connection: &Connection) -> Result<Vec<Difference>> {
     let found = Snapshot::read_again(connection, &AS_MADE, is_tool_table)
         .while_doing("read the schema of the tool's own tables")?;
     if found

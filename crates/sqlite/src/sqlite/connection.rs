@@ -161,7 +161,7 @@ impl Reader {
 
     /// Whether the database keeps a write-ahead log; SQLite tells `delete` of one that nobody has open.
     #[must_use]
-    pub fn is_wal(&self) -> bool {
+    pub(crate) fn is_wal(&self) -> bool {
         self.is_wal
     }
 
@@ -436,7 +436,7 @@ pub fn open_still(path: &Path) -> Result<Connection> {
 ///
 /// # Errors
 /// When SQLite is out of memory.
-pub fn open_scratch() -> Result<Connection> {
+pub(crate) fn open_scratch() -> Result<Connection> {
     let doing = "open a database in memory";
     let connection = Connection::open_in_memory().while_doing(doing)?;
     connection

@@ -47,7 +47,7 @@ pub struct RollbackPlan {
 
 impl RollbackPlan {
     /// Whether the database is there already.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.takes_back.is_empty()
     }
 
