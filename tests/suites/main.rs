@@ -30,6 +30,7 @@ mod regression;
 mod restore;
 mod restore_tokens;
 mod room;
+mod rooms;
 mod status;
 mod tokens;
 mod wait;

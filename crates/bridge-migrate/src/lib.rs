@@ -1,6 +1,13 @@
 //! The schema migrations of the Claude Multi-Agent Bridge, for programs that embed them.
 //!
 //! A server that wants a current database at start needs one call; everything else is in [`engine`].
+//! Its rooms stand in this order, each on those before it:
+//!
+//! 1. `timestamps`: the timestamps that the Bridge's Python wrote
+//! 2. `tokens`: the token file
+//! 3. `authoring`: the words in which migrations are written
+//! 4. `catalog`: the migrations
+//! 5. `neighbours`: databases of the Bridge near the place where none is
 //!
 //! ```
 //! # let folder = tempfile::tempdir()?;

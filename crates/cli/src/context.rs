@@ -1,6 +1,5 @@
 //! What every command works with: settings for the engine, and streams.
 
-use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,9 +11,8 @@ use bridge_migrate_sqlite::History;
 use bridge_migrate_sqlite::connection::{self, Reader};
 use bridge_migrate_sqlite::database_file::resolved;
 
-use crate::arguments::{Command, GlobalOptions};
-use crate::config::Config;
 use crate::hint::PROGRAM;
+use crate::options::{Config, GlobalOptions};
 use crate::output::Output;
 use crate::progress::Console;
 
@@ -31,8 +29,8 @@ pub(crate) struct Context {
 
 impl Context {
     /// Takes flags, environment and file together.
-    pub(crate) fn new(global: GlobalOptions, command: &Command) -> Result<Self> {
-        let config = Config::decide(&global, |name| std::env::var_os(name))?;
+    pub(crate) fn new(global: &GlobalOptions, command: &str) -> Result<Self> {
+        let config = Config::decide(global, |name| std::env::var_os(name))?;
         let mut settings = Settings::new(&config.database);
         settings.time_zone = match config.timezone.as_deref() {
             Some(name) if !name.eq_ignore_ascii_case("local") => Zone::named(TimeZone::parse(name)?),
@@ -41,7 +39,7 @@ impl Context {
         if let Some(seconds) = global.lock_timeout {
             settings.limit_waiting(Duration::from_secs(seconds.into()));
         }
-        let output = Output::new(&config, command.name(), given(global));
+        let output = Output::new(command, &config.database, global.given(), config.manner);
         settings.companion = config.tokens.unwrap_or(settings.companion);
         settings.backup_dir = config.backup_dir.unwrap_or(settings.backup_dir);
         settings.log_dir = config.log_dir.unwrap_or(settings.log_dir);
@@ -115,20 +113,4 @@ impl Context {
         let catalog = self.catalog()?;
         Ok(history.map(|history| Position::of(&catalog, history.version())))
     }
-}
-
-/// The options that a hint has to repeat: those that decide which files a command is about.
-pub(crate) fn given(global: GlobalOptions) -> Vec<OsString> {
-    [
-        ("--config", global.config.map(OsString::from)),
-        ("--db", global.db.map(OsString::from)),
-        ("--tokens", global.tokens.map(OsString::from)),
-        ("--backup-dir", global.backup_dir.map(OsString::from)),
-        ("--log-dir", global.log_dir.map(OsString::from)),
-        ("--timezone", global.timezone.map(OsString::from)),
-    ]
-    .into_iter()
-    .filter_map(|(name, value)| Some([OsString::from(name), value?]))
-    .flatten()
-    .collect()
 }

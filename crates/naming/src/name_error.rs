@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::limits::{MAX_NAME_LENGTH, MAX_VERSION};
-use crate::quoted;
+use crate::quoted::quoted;
 
 /// Why a text is not a migration's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

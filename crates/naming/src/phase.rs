@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::quoted;
+use crate::quoted::quoted;
 
 /// Which part of a change, spread over time so that servers keep running, a migration is.
 ///

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::quoted;
+use crate::quoted::quoted;
 
 /// A release of the schema, such as 1.1.0.
 ///

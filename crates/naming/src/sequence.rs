@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::{MigrationName, NameError};
+use crate::migration_name::MigrationName;
+use crate::name_error::NameError;
 
 /// Sorts the names of a folder's files into the sequence of migrations.
 ///

@@ -4,7 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::limits::MAX_VERSION;
-use crate::{Release, quoted};
+use crate::quoted::quoted;
+use crate::release::Release;
 
 /// Where a database is to be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

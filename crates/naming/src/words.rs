@@ -58,7 +58,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{MAX_NAME_LENGTH, MigrationName};
+    use crate::limits::MAX_NAME_LENGTH;
+    use crate::migration_name::MigrationName;
 
     #[test]
     fn what_people_type_becomes_snake_case() {

@@ -6,7 +6,7 @@ use bridge_migrate_sqlite::{AdoptionOptions, adopt};
 use super::migrate::{report, unanswered};
 use crate::context::Context;
 use crate::exit_code;
-use crate::failure::Failure;
+use crate::output::Failure;
 
 /// Takes an unversioned database into management, only on an exact match
 ///

@@ -11,7 +11,7 @@ use bridge_migrate_sqlite::read_runs;
 
 use crate::context::Context;
 use crate::exit_code;
-use crate::failure::Failure;
+use crate::output::Failure;
 use crate::render::backup::{
     BackupEntry, BackupFiles, BackupProblem, CreatedReport, ListReport, PrunedReport, VerifiedReport,
 };
@@ -47,18 +47,6 @@ pub(crate) enum Action {
         #[arg(long)]
         dry_run: bool,
     },
-}
-
-impl Action {
-    /// The command's name.
-    pub(crate) fn name(&self) -> &'static str {
-        match self {
-            Self::Create => "backup create",
-            Self::List => "backup list",
-            Self::Verify { .. } => "backup verify",
-            Self::Prune { .. } => "backup prune",
-        }
-    }
 }
 
 pub(crate) fn run(context: &Context, action: &Action) -> std::result::Result<u8, Failure> {

@@ -5,7 +5,7 @@ use bridge_migrate_sqlite::checklist::checklist;
 
 use crate::context::Context;
 use crate::exit_code;
-use crate::failure::Failure;
+use crate::output::Failure;
 use crate::render::checklist::ChecklistReport;
 
 /// The oldest SQLite that a server of the Bridge carries, with its Python.

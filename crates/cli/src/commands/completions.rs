@@ -3,11 +3,11 @@
 use clap::CommandFactory;
 use clap_complete::Shell;
 
-use crate::arguments::Arguments as Program;
+use crate::commands::arguments::Arguments as Program;
 use crate::context::Context;
 use crate::exit_code;
-use crate::failure::Failure;
 use crate::hint::PROGRAM;
+use crate::output::Failure;
 use crate::render::text::Text;
 
 /// Writes a completion script for a shell

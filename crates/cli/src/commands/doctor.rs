@@ -6,7 +6,7 @@ use bridge_migrate_sqlite::doctor;
 
 use crate::context::Context;
 use crate::exit_code;
-use crate::failure::Failure;
+use crate::output::Failure;
 use crate::render::doctor::DoctorReport;
 
 /// Gathers what a maintainer needs to help, with no secret and no row of user data in it

@@ -6,7 +6,7 @@ use bridge_migrate_sqlite::{read_runs, read_steps};
 
 use crate::context::Context;
 use crate::exit_code;
-use crate::failure::Failure;
+use crate::output::Failure;
 use crate::render::history::HistoryReport;
 
 /// Shows what was applied: when, by which run, how long it took, with which tool

@@ -6,7 +6,7 @@ use bridge_migrate_sqlite::kept::{self, PruneOptions};
 use super::backup::parse_age;
 use crate::context::Context;
 use crate::exit_code;
-use crate::failure::Failure;
+use crate::output::Failure;
 use crate::render::kept::{KeptListReport, KeptPrunedReport, ReclaimedReport};
 
 /// Lists, takes back and removes what rollbacks dropped and kept
@@ -38,17 +38,6 @@ pub(crate) enum Action {
         #[arg(long)]
         dry_run: bool,
     },
-}
-
-impl Action {
-    /// The command's name.
-    pub(crate) fn name(&self) -> &'static str {
-        match self {
-            Self::List => "kept list",
-            Self::Reclaim { .. } => "kept reclaim",
-            Self::Prune { .. } => "kept prune",
-        }
-    }
 }
 
 pub(crate) fn run(context: &Context, action: &Action) -> Result<u8, Failure> {

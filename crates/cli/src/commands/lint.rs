@@ -5,7 +5,7 @@ use bridge_migrate_sqlite::lint::{self, Allowed};
 
 use crate::context::Context;
 use crate::exit_code;
-use crate::failure::Failure;
+use crate::output::Failure;
 use crate::render::findings::FindingsReport;
 
 /// Looks for mistakes in the migrations, and for what would break the servers that meet them

@@ -7,7 +7,7 @@ use bridge_migrate_sqlite::undo::prune;
 use super::undo::parse_migration;
 use crate::context::Context;
 use crate::exit_code;
-use crate::failure::Failure;
+use crate::output::Failure;
 use crate::render::log::LogReport;
 use crate::render::undo::PruneReport;
 
@@ -35,16 +35,6 @@ enum Action {
         #[arg(long)]
         dry_run: bool,
     },
-}
-
-impl Arguments {
-    /// The command's name.
-    pub(crate) fn name(&self) -> &'static str {
-        match self.action {
-            Some(Action::Prune { .. }) => "log prune",
-            None => "log",
-        }
-    }
 }
 
 pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failure> {

@@ -5,10 +5,10 @@ use std::path::Path;
 use bridge_migrate_core::{Error, ErrorKind, Hint, IoContext};
 use clap::CommandFactory;
 
-use crate::arguments::Arguments as Program;
+use crate::commands::arguments::Arguments as Program;
 use crate::context::Context;
 use crate::exit_code;
-use crate::failure::Failure;
+use crate::output::Failure;
 use crate::render::text::Text;
 
 /// Writes the manual page of the program, or of one command

@@ -9,7 +9,7 @@ use bridge_migrate_sqlite::{MigrateOptions, MigrateOutcome, migrate};
 use super::plan::Way;
 use crate::context::Context;
 use crate::exit_code;
-use crate::failure::Failure;
+use crate::output::Failure;
 use crate::progress::SkippedRow;
 use crate::render::adoption::AdoptionReport;
 use crate::render::backup::BackupFiles;

@@ -1,62 +1,82 @@
 //! One file for each command: its arguments, the call of the engine, and the answer.
 
-pub(crate) mod adopt;
-pub(crate) mod backup;
-pub(crate) mod checklist;
-pub(crate) mod completions;
-pub(crate) mod doctor;
-pub(crate) mod history;
-pub(crate) mod kept;
-pub(crate) mod lint;
-pub(crate) mod log;
-pub(crate) mod man;
-pub(crate) mod migrate;
-pub(crate) mod plan;
-pub(crate) mod rehearse;
-pub(crate) mod repair;
-pub(crate) mod restore;
-pub(crate) mod rollback;
-pub(crate) mod schema;
-pub(crate) mod status;
-pub(crate) mod tokens;
-pub(crate) mod undo;
-pub(crate) mod verify;
-pub(crate) mod wait;
+pub(crate) mod arguments;
+
+mod adopt;
+mod backup;
+mod checklist;
+mod completions;
+mod doctor;
+mod history;
+mod kept;
+mod lint;
+mod log;
+mod man;
+mod migrate;
+mod plan;
+mod rehearse;
+mod repair;
+mod restore;
+mod rollback;
+mod schema;
+mod status;
+mod tokens;
+mod undo;
+mod verify;
+mod wait;
 
 use std::time::Duration;
 
 use bridge_migrate_core::{Error, Position, Reached};
 
-use crate::arguments::Command;
 use crate::context::Context;
-use crate::failure::Failure;
+use crate::output::Failure;
 
-/// Runs a command, and gives the exit code of its success.
-pub(crate) fn run(context: &Context, command: Command) -> Result<u8, Failure> {
-    match command {
-        Command::Status(arguments) => status::run(context, &arguments),
-        Command::Plan(arguments) => plan::run(context, &arguments),
-        Command::Migrate(arguments) => migrate::run(context, &arguments),
-        Command::Rollback(arguments) => rollback::run(context, &arguments),
-        Command::Undo(arguments) => undo::run(context, &arguments),
-        Command::Adopt(arguments) => adopt::run(context, &arguments),
-        Command::Backup(action) => backup::run(context, &action),
-        Command::Rehearse(arguments) => rehearse::run(context, &arguments),
-        Command::Repair(arguments) => repair::run(context, &arguments),
-        Command::Restore(arguments) => restore::run(context, &arguments),
-        Command::History(arguments) => history::run(context, &arguments),
-        Command::Log(arguments) => log::run(context, &arguments),
-        Command::Wait(arguments) => wait::run(context, &arguments),
-        Command::Kept(action) => kept::run(context, &action),
-        Command::Tokens(action) => tokens::run(context, &action),
-        Command::Schema(action) => schema::run(context, &action),
-        Command::Verify(arguments) => verify::run(context, &arguments),
-        Command::Lint(arguments) => lint::run(context, &arguments),
-        Command::Checklist(arguments) => checklist::run(context, &arguments),
-        Command::Doctor(arguments) => doctor::run(context, &arguments),
-        Command::Completions(arguments) => completions::run(context, &arguments),
-        Command::Man(arguments) => man::run(context, &arguments),
-    }
+/// The commands: what each is called, its arguments, and the module that runs it.
+macro_rules! commands {
+    ($($(#[$attribute:meta])* $name:ident: $module:ident::$arguments:ident,)*) => {
+        /// What to do.
+        #[derive(Debug, clap::Subcommand)]
+        pub(crate) enum Command {
+            $($(#[$attribute])* $name($module::$arguments),)*
+        }
+
+        /// Runs a command, and gives the exit code of its success.
+        pub(crate) fn run(context: &Context, command: Command) -> Result<u8, Failure> {
+            match command {
+                $(Command::$name(arguments) => $module::run(context, &arguments),)*
+            }
+        }
+    };
+}
+
+commands! {
+    Status: status::Arguments,
+    Plan: plan::Arguments,
+    Migrate: migrate::Arguments,
+    Rollback: rollback::Arguments,
+    Undo: undo::Arguments,
+    Adopt: adopt::Arguments,
+    #[command(subcommand)]
+    Backup: backup::Action,
+    #[command(subcommand)]
+    Kept: kept::Action,
+    Rehearse: rehearse::Arguments,
+    Repair: repair::Arguments,
+    Restore: restore::Arguments,
+    History: history::Arguments,
+    Log: log::Arguments,
+    Wait: wait::Arguments,
+    #[command(subcommand)]
+    Tokens: tokens::Action,
+    #[command(subcommand)]
+    Schema: schema::Action,
+    Verify: verify::Arguments,
+    Lint: lint::Arguments,
+    Checklist: checklist::Arguments,
+    Doctor: doctor::Arguments,
+    Completions: completions::Arguments,
+    Man: man::Arguments,
 }
 
 /// An answer that cannot be written must not read as if nothing had happened. `done` is what succeeded.

@@ -5,7 +5,7 @@ use bridge_migrate_sqlite::{AdoptionOptions, Plan, PlanOptions, Start, Step, pla
 
 use crate::context::Context;
 use crate::exit_code;
-use crate::failure::Failure;
+use crate::output::Failure;
 use crate::render::adoption::AdoptionReport;
 use crate::render::kept::KeptWaiting;
 use crate::render::plan::{PlanReport, PlannedStep};

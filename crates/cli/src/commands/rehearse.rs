@@ -13,10 +13,10 @@ use bridge_migrate_core::{
 use bridge_migrate_sqlite::AdoptionOptions;
 use bridge_migrate_sqlite::rehearse::{CheckOutcome, Rehearsal, RehearseOptions, SmokeTest, rehearse};
 
-use crate::config::DATABASE_VARIABLE;
 use crate::context::Context;
 use crate::exit_code;
-use crate::failure::Failure;
+use crate::options::DATABASE_VARIABLE;
+use crate::output::Failure;
 use crate::render::rehearse::RehearseReport;
 use crate::report::page;
 

@@ -5,7 +5,7 @@ use bridge_migrate_sqlite::repair;
 
 use crate::context::Context;
 use crate::exit_code;
-use crate::failure::Failure;
+use crate::output::Failure;
 use crate::render::repair::RepairReport;
 
 /// Says what it would put right of what only this program wrote, and why; --yes does it, after a backup

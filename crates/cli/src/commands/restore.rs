@@ -7,10 +7,10 @@ use bridge_migrate_sqlite::database_file::resolved;
 use bridge_migrate_sqlite::lock::MigrationLock;
 use bridge_migrate_sqlite::restore::{RestoreOptions, refuse_foreign, restore};
 
-use crate::arguments::TokenChoice;
+use crate::commands::arguments::TokenChoice;
 use crate::context::Context;
 use crate::exit_code;
-use crate::failure::Failure;
+use crate::output::Failure;
 use crate::render::restore::RestoreReport;
 
 /// Puts the database and the token file back as a backup has them

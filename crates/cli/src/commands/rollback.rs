@@ -5,10 +5,10 @@ use std::io::{BufRead as _, IsTerminal as _};
 use bridge_migrate_core::Target;
 use bridge_migrate_sqlite::rollback::{self, RollbackOptions, RollbackPlan, Strategy};
 
-use crate::arguments::TokenChoice;
+use crate::commands::arguments::TokenChoice;
 use crate::context::Context;
 use crate::exit_code;
-use crate::failure::Failure;
+use crate::output::Failure;
 use crate::output::Report as _;
 use crate::render::rollback::{RollbackPlanReport, RollbackReport};
 

@@ -12,7 +12,7 @@ use bridge_migrate_sqlite::{connection, expected};
 
 use crate::context::Context;
 use crate::exit_code;
-use crate::failure::Failure;
+use crate::output::Failure;
 use crate::render::schema::{DiagramReport, DiffReport, SchemaObject, ShownReport};
 
 /// The schema as SQL, and how it differs from another
@@ -39,17 +39,6 @@ pub(crate) enum Action {
         #[arg(long)]
         all: bool,
     },
-}
-
-impl Action {
-    /// The command's name.
-    pub(crate) fn name(&self) -> &'static str {
-        match self {
-            Self::Show { .. } => "schema show",
-            Self::Diff { .. } => "schema diff",
-            Self::Diagram { .. } => "schema diagram",
-        }
-    }
 }
 
 pub(crate) fn run(context: &Context, action: &Action) -> std::result::Result<u8, Failure> {

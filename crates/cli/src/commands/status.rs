@@ -5,7 +5,7 @@ use bridge_migrate_sqlite::status::{self, Pending, Presence as Found, Status};
 
 use crate::context::Context;
 use crate::exit_code;
-use crate::failure::Failure;
+use crate::output::Failure;
 use crate::render::adoption::AdoptionReport;
 use crate::render::backup::BackupEntry;
 use crate::render::kept::KeptWaiting;

@@ -7,7 +7,7 @@ use bridge_migrate_sqlite::import_again;
 
 use crate::context::Context;
 use crate::exit_code;
-use crate::failure::Failure;
+use crate::output::Failure;
 use crate::render::tokens::{ComparedReport, ImportedReport};
 
 /// The token file into the database again, or compares both
@@ -23,16 +23,6 @@ pub(crate) enum Action {
     },
     /// Compares the token file with the database, in numbers; ends with 6 when they contradict each other
     Verify,
-}
-
-impl Action {
-    /// The command's name.
-    pub(crate) fn name(&self) -> &'static str {
-        match self {
-            Self::Import { .. } => "tokens import",
-            Self::Verify => "tokens verify",
-        }
-    }
 }
 
 pub(crate) fn run(context: &Context, action: &Action) -> Result<u8, Failure> {

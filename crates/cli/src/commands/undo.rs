@@ -5,7 +5,7 @@ use bridge_migrate_sqlite::undo::{UndoOptions, undo};
 
 use crate::context::Context;
 use crate::exit_code;
-use crate::failure::Failure;
+use crate::output::Failure;
 use crate::render::undo::UndoReport;
 
 /// Puts back single records that a data migration changed

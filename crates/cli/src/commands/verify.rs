@@ -5,7 +5,7 @@ use bridge_migrate_sqlite::verify::{self, VerifyOptions, codes};
 
 use crate::context::Context;
 use crate::exit_code;
-use crate::failure::Failure;
+use crate::output::Failure;
 use crate::render::findings::FindingsReport;
 
 /// Checks integrity, foreign keys, drift, history, records and leftovers; ends with 6 when something is wrong

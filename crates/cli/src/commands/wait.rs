@@ -7,7 +7,7 @@ use bridge_migrate_sqlite::{status::status, wait};
 
 use crate::context::Context;
 use crate::exit_code;
-use crate::failure::Failure;
+use crate::output::Failure;
 use crate::render::status::Drift;
 use crate::render::wait::WaitReport;
 

@@ -3,7 +3,7 @@
 use bridge_migrate_sqlite::Adoption;
 use serde::Serialize;
 
-use crate::json::Position;
+use crate::output::json::Position;
 
 /// An adoption, done or planned.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

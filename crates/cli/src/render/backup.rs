@@ -6,10 +6,10 @@ use bridge_migrate_core::disk::size;
 use bridge_migrate_sqlite::backup::{Backup, Created, Manifest, State};
 use serde::Serialize;
 
-use super::table::{Column, table};
-use super::{CAUTION, counted, duration, line, safe, styled, time, version};
-use crate::json::{DatabaseKey, optional_path, path};
-use crate::output::{Report, shown};
+use crate::output::Report;
+use crate::output::json::{DatabaseKey, optional_path, path};
+use crate::text::table::{Column, table};
+use crate::text::{CAUTION, counted, duration, line, safe, shown, styled, time, version};
 
 /// The files of a backup.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -362,7 +362,8 @@ mod tests {
             sha256: "00".to_owned(),
             lock_ms: 3,
         };
-        let line = crate::json::success("backup create", "a.db", report.database_key(), &report).unwrap();
+        let line =
+            crate::output::json::success("backup create", "a.db", report.database_key(), &report).unwrap();
         insta::assert_snapshot!(line, @r#"{"ok":true,"command":"backup create","source":"a.db","database":"b.db","tokens":null,"manifest":"b.json","bytes":4096,"sha256":"00","lock_ms":3}"#);
     }
 }

@@ -4,8 +4,8 @@ use bridge_migrate_core::Finding;
 use bridge_migrate_sqlite::checklist::{Checklist, Item, ItemState};
 use serde::Serialize;
 
-use super::{CAUTION, LABEL, STRONG, WRONG, line, safe_lines, styled};
 use crate::output::Report;
+use crate::text::{CAUTION, LABEL, STRONG, WRONG, line, safe_lines, styled};
 
 /// The answer of `checklist`.
 #[derive(Debug, Clone, Serialize)]

@@ -6,9 +6,9 @@ use bridge_migrate_core::disk::size;
 use bridge_migrate_sqlite::doctor::Bundle;
 use serde::Serialize;
 
-use super::{count, counted, field, safe, version};
-use crate::json::optional_path;
-use crate::output::{Report, shown};
+use crate::output::Report;
+use crate::output::json::optional_path;
+use crate::text::{count, counted, field, safe, shown, version};
 
 /// The answer of `doctor`.
 #[derive(Debug, Clone, Serialize)]

@@ -3,8 +3,8 @@
 use bridge_migrate_core::{Finding, Severity};
 use serde::Serialize;
 
-use super::{CAUTION, LABEL, STRONG, WRONG, count, line, safe_lines, styled};
 use crate::output::Report;
+use crate::text::{CAUTION, LABEL, STRONG, WRONG, count, line, safe_lines, styled};
 
 /// The answer of a check.
 #[derive(Debug, Clone, Serialize)]

@@ -3,9 +3,9 @@
 use bridge_migrate_sqlite::{RecordedRun, RecordedStep};
 use serde::Serialize;
 
-use super::table::{Column, table};
-use super::{STRONG, count, duration, line, safe, styled, time, version};
 use crate::output::Report;
+use crate::text::table::{Column, table};
+use crate::text::{STRONG, count, duration, line, safe, styled, time, version};
 
 /// The answer of `history`.
 #[derive(Debug, Clone, Serialize)]

@@ -7,10 +7,10 @@ use bridge_migrate_core::Hint;
 use bridge_migrate_sqlite::kept::{Kept, KeptList, Pruned, Reclaimed};
 use serde::Serialize;
 
-use super::table::{Column, table};
-use super::{CAUTION, COMMAND, STRONG, count, counted, field, line, safe, styled, time};
-use crate::json::path;
-use crate::output::{Output, Report, shown};
+use crate::output::json::path;
+use crate::output::{Output, Report};
+use crate::text::table::{Column, table};
+use crate::text::{CAUTION, COMMAND, STRONG, count, counted, field, line, safe, shown, styled, time};
 
 /// How many rows people see.
 const SHOWN: usize = 20;

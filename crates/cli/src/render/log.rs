@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{LABEL, line, safe, styled};
-use crate::json::path;
-use crate::output::{Report, shown};
+use crate::output::Report;
+use crate::output::json::path;
+use crate::text::{LABEL, counted, line, safe, shown, styled};
 
 /// The answer of `log`.
 #[derive(Debug, Clone, Serialize)]
@@ -50,7 +50,7 @@ impl Report for LogReport {
         if self.unreadable_lines > 0 {
             let text = format!(
                 "{} cannot be read: the run was probably killed",
-                super::counted(self.unreadable_lines as u64, "line",)
+                counted(self.unreadable_lines as u64, "line",)
             );
             line(&mut page, &styled(LABEL, &text));
         }

@@ -8,10 +8,10 @@ use serde::Serialize;
 use super::adoption::AdoptionReport;
 use super::backup::BackupFiles;
 use super::kept::{KeptWaiting, ReclaimedReport};
-use super::{CAUTION, STRONG, count, counted, line, safe, styled, version};
-use crate::json::{Position, optional_path};
-use crate::output::{Report, shown};
+use crate::output::Report;
+use crate::output::json::{Position, optional_path};
 use crate::progress::SkippedRow;
+use crate::text::{CAUTION, STRONG, count, counted, line, safe, shown, styled, version};
 
 /// The answer of `migrate` and `adopt`.
 #[derive(Debug, Clone, Serialize)]

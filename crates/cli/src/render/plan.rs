@@ -8,10 +8,12 @@ use serde::Serialize;
 use super::adoption::AdoptionReport;
 use super::kept::KeptWaiting;
 use super::status::Drift;
-use super::table::{Column, table};
-use super::{CAUTION, STRONG, count, counted, duration, field, line, safe, safe_lines, styled, version};
-use crate::json::Position;
-use crate::output::{Report, shown};
+use crate::output::Report;
+use crate::output::json::Position;
+use crate::text::table::{Column, table};
+use crate::text::{
+    CAUTION, STRONG, count, counted, duration, field, line, safe, safe_lines, shown, styled, version,
+};
 
 /// The answer of `plan`.
 #[derive(Debug, Clone, Serialize)]

@@ -9,12 +9,13 @@ use bridge_migrate_sqlite::rehearse::{
 use serde::Serialize;
 
 use super::adoption::AdoptionReport;
-use super::table::{Column, table};
-use super::{
-    CAUTION, LABEL, STRONG, WRONG, count, counted, duration, field, line, safe, safe_lines, styled, version,
+use crate::output::Report;
+use crate::output::json::{self, Position, optional_path};
+use crate::text::table::{Column, table};
+use crate::text::{
+    CAUTION, LABEL, STRONG, WRONG, count, counted, duration, field, line, safe, safe_lines, shown, styled,
+    version,
 };
-use crate::json::{self, Position, optional_path};
-use crate::output::{Report, shown};
 
 /// The lines of a smoke test's output that people see.
 const OUTPUT_LINES: usize = 20;

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use bridge_migrate_sqlite::{Defect, Repaired};
 use serde::Serialize;
 
-use super::{CAUTION, COMMAND, line, safe, styled};
-use crate::json::optional_path;
-use crate::output::{Output, Report, shown};
+use crate::output::json::optional_path;
+use crate::output::{Output, Report};
+use crate::text::{CAUTION, COMMAND, line, safe, shown, styled};
 
 /// The answer of `repair`.
 #[derive(Debug, Clone, Serialize)]

@@ -8,10 +8,10 @@ use bridge_migrate_sqlite::restore::{CompanionChange, Placement, RestoreOutcome,
 use serde::Serialize;
 
 use super::backup::BackupFiles;
-use super::table::{Column, table};
-use super::{count, field, line};
-use crate::json::optional_path;
-use crate::output::{Report, shown};
+use crate::output::Report;
+use crate::output::json::optional_path;
+use crate::text::table::{Column, table};
+use crate::text::{count, field, line, safe, shown};
 
 /// The answer of `restore`.
 #[derive(Debug, Clone, Serialize)]
@@ -82,7 +82,7 @@ impl Report for RestoreReport {
             );
         }
         for file in &self.damaged {
-            let text = format!("damaged, copied to {}", super::safe(file));
+            let text = format!("damaged, copied to {}", safe(file));
             field(&mut page, "before", &text);
         }
         let tokens = match self.tokens {

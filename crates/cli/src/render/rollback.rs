@@ -9,9 +9,9 @@ use bridge_migrate_sqlite::undo::Conflict;
 use serde::Serialize;
 
 use super::restore::token_counts;
-use super::{CAUTION, STRONG, count, counted, duration, field, line, safe, styled, version};
-use crate::json::{Position, optional_path};
-use crate::output::{Report, shown};
+use crate::output::Report;
+use crate::output::json::{Position, optional_path};
+use crate::text::{CAUTION, STRONG, count, counted, duration, field, line, safe, shown, styled, version};
 
 /// How many lines of a list people see.
 const SHOWN: usize = 10;

@@ -3,8 +3,8 @@
 use bridge_migrate_sqlite::schema::{Difference, render_diff};
 use serde::Serialize;
 
-use super::{line, safe, safe_lines};
 use crate::output::Report;
+use crate::text::{line, safe, safe_lines};
 
 /// The answer of `schema show`.
 #[derive(Debug, Clone, Serialize)]

@@ -11,10 +11,12 @@ use serde_json::Value;
 use super::adoption::AdoptionReport;
 use super::backup::BackupEntry;
 use super::kept::KeptWaiting;
-use super::table::{Column, table};
-use super::{CAUTION, COMMAND, STRONG, counted, field, line, safe, safe_lines, styled, time, version};
-use crate::json::Position;
-use crate::output::{Report, shown};
+use crate::output::Report;
+use crate::output::json::Position;
+use crate::text::table::{Column, table};
+use crate::text::{
+    CAUTION, COMMAND, STRONG, counted, field, line, safe, safe_lines, shown, styled, time, version,
+};
 
 /// The answer of `status`.
 #[derive(Debug, Clone, Serialize)]

@@ -4,9 +4,9 @@ use bridge_migrate::tokens::{Agreement, Comparison};
 use bridge_migrate_sqlite::ImportedAgain;
 use serde::Serialize;
 
-use super::table::{Column, table};
-use super::{count, counted};
 use crate::output::Report;
+use crate::text::table::{Column, table};
+use crate::text::{count, counted};
 
 /// The answer of `tokens import`.
 #[derive(Debug, Clone, Serialize)]

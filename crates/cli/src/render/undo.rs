@@ -4,9 +4,9 @@ use bridge_migrate_sqlite::undo::{Pruned, UndoOutcome};
 use serde::Serialize;
 
 use super::rollback::conflicts;
-use super::table::{Column, table};
-use super::{CAUTION, count, counted, line, safe, styled, version};
 use crate::output::Report;
+use crate::text::table::{Column, table};
+use crate::text::{CAUTION, count, counted, line, safe, styled, version};
 
 /// How many records people see.
 const SHOWN: usize = 20;

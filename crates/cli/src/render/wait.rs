@@ -3,9 +3,9 @@
 use serde::Serialize;
 
 use super::status::Drift;
-use super::{line, safe};
-use crate::json::Position;
 use crate::output::Report;
+use crate::output::json::Position;
+use crate::text::{line, safe};
 
 /// The answer of `wait`.
 #[derive(Debug, Clone, Serialize)]

@@ -3,7 +3,7 @@
 use bridge_migrate_sqlite::rehearse::{ColumnChange, Rehearsal, Sample, TableChange};
 
 use super::html::{self, escape, table};
-use crate::render::{count, counted};
+use crate::text::{count, counted};
 
 /// Row counts of all tables, then samples of every column that differs.
 pub(super) fn section(rehearsal: &Rehearsal) -> String {

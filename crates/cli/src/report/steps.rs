@@ -3,7 +3,7 @@
 use bridge_migrate_sqlite::rehearse::{Rehearsal, RehearsedStep};
 
 use super::html::{self, code, details, escape, prose};
-use crate::render::counted;
+use crate::text::counted;
 
 /// One box for each step.
 pub(super) fn section(rehearsal: &Rehearsal) -> String {

@@ -4,7 +4,7 @@ use bridge_migrate_core::{Finding, disk::size};
 use bridge_migrate_sqlite::rehearse::{CheckOutcome, Rehearsal};
 
 use super::html::{self, code, escape, table};
-use crate::render::{count, counted, duration, time};
+use crate::text::{count, counted, duration, time};
 
 /// The title, the verdict and the facts.
 pub(super) fn section(rehearsal: &Rehearsal) -> String {

@@ -6,7 +6,7 @@ use bridge_migrate_core::disk::size;
 use bridge_migrate_sqlite::rehearse::{Measures, Rehearsal, RehearsedStep};
 
 use super::html::{self, escape, table};
-use crate::render::{count, duration};
+use crate::text::{count, duration};
 
 /// Where the bars begin.
 const LEFT: u64 = 270;

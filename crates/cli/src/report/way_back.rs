@@ -3,7 +3,7 @@
 use bridge_migrate_sqlite::rehearse::{Rehearsal, RehearsedStep};
 
 use super::html::{self, code, details, escape, prose};
-use crate::render::{counted, duration};
+use crate::text::{counted, duration};
 
 /// The way back, in the order in which it is gone.
 pub(super) fn section(rehearsal: &Rehearsal) -> String {

@@ -1,5 +1,7 @@
 //! From arguments to an exit code.
 
+mod glance;
+
 use std::ffi::OsString;
 use std::mem::ManuallyDrop;
 
@@ -8,36 +10,45 @@ use bridge_migrate_sqlite::lock::with_who_locks;
 use clap::error::ErrorKind as ClapErrorKind;
 use clap::{CommandFactory, FromArgMatches};
 
-use crate::arguments::{Arguments, with_choice_of_tokens};
 use crate::commands;
+use crate::commands::arguments::{Arguments, with_choice_of_tokens};
 use crate::context::Context;
 use crate::exit_code;
-use crate::glance::Glance;
+use crate::options::config_file::ConfigFile;
+use crate::options::database_url::without_password;
+use crate::options::{GlobalOptions, Manner, named_database};
 use crate::output::{Output, write_parser};
 use crate::render::text::Text;
+use glance::Glance;
 
-/// Runs the program with its arguments, the first of which is its name.
-pub(crate) fn run(arguments: Vec<OsString>) -> u8 {
-    match parse(with_choice_of_tokens(&arguments)) {
-        Ok(parsed) => execute(parsed),
-        Err(error) => report_parser(&arguments, &error),
+/// Runs the program with its arguments, the first of which is its name, and gives its exit code.
+pub fn run(arguments: &[OsString]) -> u8 {
+    match parse(with_choice_of_tokens(arguments)) {
+        Ok((name, parsed)) => execute(&name, parsed),
+        Err(error) => report_parser(arguments, &error),
     }
 }
 
-fn parse(arguments: Vec<OsString>) -> clap::error::Result<Arguments> {
+/// The command's name, as people type it and scripts read it, and all arguments.
+fn parse(arguments: Vec<OsString>) -> clap::error::Result<(String, Arguments)> {
     // Taking the tree of all options apart is a twentieth of a start, and the process ends soon.
     let mut parser = ManuallyDrop::new(Arguments::command());
     let mut matches = parser.try_get_matches_from_mut(arguments)?;
-    Arguments::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut parser))
+    let mut words = Vec::new();
+    let mut at = &matches;
+    while let Some((word, below)) = at.subcommand() {
+        words.push(word);
+        at = below;
+    }
+    let name = words.join(" ");
+    let parsed = Arguments::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut parser))?;
+    Ok((name, parsed))
 }
 
-fn execute(arguments: Arguments) -> u8 {
-    let Arguments { global, command } = arguments;
-    // Used for what goes wrong while the options themselves are read.
-    let early = Output::from_flags(&global, command.name());
-    let context = match Context::new(global, &command) {
+fn execute(name: &str, Arguments { global, command }: Arguments) -> u8 {
+    let context = match Context::new(&global, name) {
         Ok(context) => context,
-        Err(error) => return early.fail(&error.into()),
+        Err(error) => return as_flags_say(name, &global).fail(&error.into()),
     };
     match commands::run(&context, command) {
         Ok(code) => code,
@@ -46,6 +57,19 @@ fn execute(arguments: Arguments) -> u8 {
             context.output.fail(&failure)
         }
     }
+}
+
+/// For what goes wrong while the options themselves are read.
+fn as_flags_say(name: &str, flags: &GlobalOptions) -> Output {
+    let database = named_database(flags.db.clone().map(Into::into));
+    // A zone that is no zone must not be given again.
+    let again = GlobalOptions {
+        timezone: None,
+        ..flags.clone()
+    };
+    let database = without_password(&database.to_string_lossy());
+    let manner = Manner::decide(flags, &ConfigFile::default());
+    Output::new(name, database.as_ref(), again.given(), manner)
 }
 
 /// What the argument parser has to say: help, the version, or what is wrong with the arguments.
@@ -65,7 +89,13 @@ fn report_parser(arguments: &[OsString], error: &clap::Error) -> u8 {
         ClapErrorKind::DisplayVersion => "version".to_owned(),
         _ => glance.command.join(" "),
     };
-    let output = Output::for_scripts(command, glance.database());
+    let manner = Manner {
+        json: true,
+        no_progress: true,
+        ..Manner::default()
+    };
+    let database = without_password(&named_database(glance.database).to_string_lossy());
+    let output = Output::new(&command, database.as_ref(), Vec::new(), manner);
     let text = error.render().to_string();
     if !error.use_stderr() {
         return match output.report(&Text::new(text)) {

@@ -1,5 +1,7 @@
 //! Shows people what happens while the engine works: a line for each step, and bars on long work.
 
+mod events;
+
 use std::cell::RefCell;
 use std::fmt::Write;
 
@@ -7,8 +9,8 @@ use bridge_migrate_core::{Activity, Event, Observer};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use crate::output::Output;
-use crate::render::events::{aside, line};
-use crate::render::{count, safe};
+use crate::progress::events::{aside, line};
+use crate::text::{count, safe};
 
 /// How many rows that were left as they are a report names.
 pub(crate) const NAMED_ROWS: usize = 10;

@@ -1,12 +1,10 @@
 //! What can be told of arguments that do not parse: enough to answer a script in the form it asked for.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
 
 use clap::CommandFactory;
 
-use crate::arguments::Arguments;
-use crate::config::{DATABASE_VARIABLE, DEFAULT_DATABASE};
+use crate::commands::arguments::Arguments;
 
 /// A first look at arguments, without rules.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -16,7 +14,7 @@ pub(crate) struct Glance {
     /// The words of the command, such as `backup` and `list`, as far as they are named.
     pub(crate) command: Vec<String>,
     /// What follows `--db`.
-    db: Option<OsString>,
+    pub(crate) database: Option<OsString>,
 }
 
 impl Glance {
@@ -30,23 +28,15 @@ impl Glance {
             if argument == "--json" {
                 glance.json = true;
             } else if argument == "--db" {
-                glance.db = rest.next().cloned();
+                glance.database = rest.next().cloned();
             } else if let Some(value) = text.strip_prefix("--db=") {
-                glance.db = Some(value.into());
+                glance.database = Some(value.into());
             } else if let Some(command) = known.find_subcommand(argument) {
                 glance.command.push(text.into_owned());
                 known = command.clone();
             }
         }
         glance
-    }
-
-    /// The database that the arguments, the environment or the default name.
-    pub(crate) fn database(&self) -> PathBuf {
-        self.db
-            .clone()
-            .or_else(|| std::env::var_os(DATABASE_VARIABLE).filter(|value| !value.is_empty()))
-            .map_or_else(|| PathBuf::from(DEFAULT_DATABASE), PathBuf::from)
     }
 }
 
@@ -64,11 +54,8 @@ mod tests {
         let found = glance("bridge-migrate --nonsense migrate --db x.db --json --to");
         assert!(found.json);
         assert_eq!(found.command, ["migrate"]);
-        assert_eq!(found.database(), PathBuf::from("x.db"));
-        assert_eq!(
-            glance("bridge-migrate --db=y.db").database(),
-            PathBuf::from("y.db")
-        );
+        assert_eq!(found.database, Some("x.db".into()));
+        assert_eq!(glance("bridge-migrate --db=y.db").database, Some("y.db".into()));
     }
 
     #[test]

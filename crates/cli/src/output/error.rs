@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use bridge_migrate_core::Error;
 
-use super::{COMMAND, LABEL, WRONG, safe_lines};
-use crate::json::causes;
+use super::json::causes;
+use crate::text::{COMMAND, LABEL, WRONG, safe_lines};
 
 /// The lines of a failure; `hint` is the command that helps.
 pub(crate) fn render_error(error: &Error, hint: &str) -> String {

@@ -2,8 +2,7 @@
 
 use bridge_migrate_core::{Event, Stage};
 
-use super::{CAUTION, LABEL, STRONG, count, counted, duration, safe, styled, time, version};
-use crate::output::shown;
+use crate::text::{CAUTION, LABEL, STRONG, count, counted, duration, safe, shown, styled, time, version};
 
 /// What a run did: a line of its story. `None` for what has no place in it.
 pub(crate) fn line(event: &Event, verbose: bool) -> Option<String> {

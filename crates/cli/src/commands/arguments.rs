@@ -1,16 +1,12 @@
 //! The arguments, as clap reads them. The commands' own arguments stand beside the commands.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
 
-use bridge_migrate_cli::config_file::Color;
 use bridge_migrate_core::Keep;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser};
 
-use crate::commands::{
-    adopt, backup, checklist, completions, doctor, history, kept, lint, log, man, migrate, plan, rehearse,
-    repair, restore, rollback, schema, status, tokens, undo, verify, wait,
-};
+use super::Command;
+use crate::options::GlobalOptions;
 
 /// Takes the database of the Claude Multi-Agent Bridge from release to release.
 ///
@@ -37,49 +33,6 @@ Exit codes:
    5  the database is newer than this program
    6  verification found damage, drift or divergence
   10  `status --exit-code` with migrations pending";
-
-/// Options of every command.
-#[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "Global options")]
-pub(crate) struct GlobalOptions {
-    /// The database [env: DATABASE_PATH] [default: data/collab.db]
-    #[arg(long, global = true, value_name = "PATH")]
-    pub(crate) db: Option<PathBuf>,
-    /// The token file [env: BRIDGE_TOKENS] [default: tokens.json beside the database]
-    #[arg(long, global = true, value_name = "PATH")]
-    pub(crate) tokens: Option<PathBuf>,
-    /// Where backups go [env: BRIDGE_BACKUP_DIR] [default: beside the database]
-    #[arg(long, global = true, value_name = "DIR")]
-    pub(crate) backup_dir: Option<PathBuf>,
-    /// Where the logs of runs go [env: BRIDGE_LOG_DIR] [default: logs]
-    #[arg(long, global = true, value_name = "DIR")]
-    pub(crate) log_dir: Option<PathBuf>,
-    /// What a timestamp without an offset means: local, UTC or an IANA name [env: BRIDGE_TIMEZONE] [default:
-    /// local]
-    #[arg(long, global = true, value_name = "ZONE")]
-    pub(crate) timezone: Option<String>,
-    /// How long to wait for another process that migrates, or that keeps the database locked [default: 300]
-    #[arg(long, global = true, value_name = "SECONDS")]
-    pub(crate) lock_timeout: Option<u32>,
-    /// A bridge-migrate.toml with these options as keys; paths in it are relative to its folder
-    #[arg(long, global = true, value_name = "FILE")]
-    pub(crate) config: Option<PathBuf>,
-    /// Writes one JSON object to standard output, and nothing else
-    #[arg(long, global = true)]
-    pub(crate) json: bool,
-    /// Says nothing but answers and errors
-    #[arg(long, short, global = true, conflicts_with = "verbose")]
-    pub(crate) quiet: bool,
-    /// Says more: every batch, and where the files are
-    #[arg(long, short, global = true)]
-    pub(crate) verbose: bool,
-    /// When to use colors [default: auto]
-    #[arg(long, global = true, value_name = "WHEN")]
-    pub(crate) color: Option<Color>,
-    /// Shows no progress bars
-    #[arg(long, global = true)]
-    pub(crate) no_progress: bool,
-}
 
 /// Which tokens a restore leaves, as an option of its own.
 #[derive(Debug, Clone, Copy, Default, Args)]
@@ -133,69 +86,10 @@ pub(crate) fn with_choice_of_tokens(arguments: &[OsString]) -> Vec<OsString> {
     chosen
 }
 
-/// What to do.
-#[derive(Debug, Subcommand)]
-pub(crate) enum Command {
-    Status(status::Arguments),
-    Plan(plan::Arguments),
-    Migrate(migrate::Arguments),
-    Rollback(rollback::Arguments),
-    Undo(undo::Arguments),
-    Adopt(adopt::Arguments),
-    #[command(subcommand)]
-    Backup(backup::Action),
-    #[command(subcommand)]
-    Kept(kept::Action),
-    Rehearse(rehearse::Arguments),
-    Repair(repair::Arguments),
-    Restore(restore::Arguments),
-    History(history::Arguments),
-    Log(log::Arguments),
-    Wait(wait::Arguments),
-    #[command(subcommand)]
-    Tokens(tokens::Action),
-    #[command(subcommand)]
-    Schema(schema::Action),
-    Verify(verify::Arguments),
-    Lint(lint::Arguments),
-    Checklist(checklist::Arguments),
-    Doctor(doctor::Arguments),
-    Completions(completions::Arguments),
-    Man(man::Arguments),
-}
-
-impl Command {
-    /// The name, as people type it and scripts read it.
-    pub(crate) fn name(&self) -> &'static str {
-        match self {
-            Self::Status(_) => "status",
-            Self::Plan(_) => "plan",
-            Self::Migrate(_) => "migrate",
-            Self::Rollback(_) => "rollback",
-            Self::Undo(_) => "undo",
-            Self::Adopt(_) => "adopt",
-            Self::Backup(action) => action.name(),
-            Self::Kept(action) => action.name(),
-            Self::Rehearse(_) => "rehearse",
-            Self::Repair(_) => "repair",
-            Self::Restore(_) => "restore",
-            Self::History(_) => "history",
-            Self::Log(arguments) => arguments.name(),
-            Self::Wait(_) => "wait",
-            Self::Tokens(action) => action.name(),
-            Self::Schema(action) => action.name(),
-            Self::Verify(_) => "verify",
-            Self::Lint(_) => "lint",
-            Self::Checklist(_) => "checklist",
-            Self::Doctor(_) => "doctor",
-            Self::Completions(_) => "completions",
-            Self::Man(_) => "man",
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use clap::CommandFactory;
 
     use super::*;

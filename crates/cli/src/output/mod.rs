@@ -1,25 +1,22 @@
 //! The streams: answers on standard output, everything else beside it, and a pipe that closes early is no error.
 
+pub(crate) mod error;
+pub(crate) mod json;
+
 use std::ffi::OsString;
 use std::io::{self, ErrorKind as IoKind, IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anstream::adapter::strip_str;
 use anstream::stream::{AsLockedWrite, RawStream};
 use anstream::{AutoStream, ColorChoice};
-use bridge_migrate_cli::config_file::Color;
 use bridge_migrate_core::{Error, ErrorKind, Hint, Result, visible};
 use serde::Serialize;
 
-use crate::arguments::GlobalOptions;
-use crate::config::{Config, DATABASE_VARIABLE, DEFAULT_DATABASE};
-use crate::context::given;
-use crate::database_url::without_password;
-use crate::failure::Failure;
-use crate::json::{self, DatabaseKey};
-use crate::render::error::render_error;
-use crate::render::safe;
+use crate::options::Manner;
 use crate::{exit_code, hint};
+use error::render_error;
+use json::DatabaseKey;
 
 /// What a command answers: to scripts by its keys, to people by its text.
 pub(crate) trait Report: Serialize {
@@ -32,83 +29,49 @@ pub(crate) trait Report: Serialize {
     }
 }
 
+/// A command that did not succeed: the error, and what it found out on the way.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// What went wrong.
+    pub(crate) error: Error,
+    /// What scripts get beside the error: the findings of a verification.
+    report: Option<serde_json::Value>,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self { error, report: None }
+    }
+}
+
 /// Where and how to write.
 #[derive(Debug)]
 pub(crate) struct Output {
     command: String,
     database: String,
     given: Vec<OsString>,
-    json: bool,
-    quiet: bool,
-    verbose: bool,
-    no_progress: bool,
-    color: ColorChoice,
+    manner: Manner,
 }
 
 impl Output {
-    /// As all options together say.
-    pub(crate) fn new(config: &Config, command: &str, given: Vec<OsString>) -> Self {
+    /// For `command`, which is about `database`; `given` is what a hint has to repeat.
+    pub(crate) fn new(command: &str, database: &Path, given: Vec<OsString>, manner: Manner) -> Self {
         Self {
             command: command.to_owned(),
-            database: config.database.to_string_lossy().into_owned(),
+            database: database.to_string_lossy().into_owned(),
             given,
-            json: config.json,
-            quiet: config.quiet,
-            verbose: config.verbose,
-            no_progress: config.no_progress,
-            color: choice(config.color),
-        }
-    }
-
-    /// As the flags alone say, while the rest is not known yet.
-    pub(crate) fn from_flags(flags: &GlobalOptions, command: &str) -> Self {
-        let database = flags
-            .db
-            .clone()
-            // An empty one counts as not set, as where the options are decided.
-            .or_else(|| {
-                std::env::var_os(DATABASE_VARIABLE)
-                    .filter(|value| !value.is_empty())
-                    .map(PathBuf::from)
-            })
-            .unwrap_or_else(|| PathBuf::from(DEFAULT_DATABASE));
-        Self {
-            // A zone that is no zone must not be given again.
-            given: given(GlobalOptions {
-                timezone: None,
-                ..flags.clone()
-            }),
-            json: flags.json,
-            quiet: flags.quiet,
-            verbose: flags.verbose,
-            no_progress: flags.no_progress,
-            color: choice(flags.color.unwrap_or(Color::Auto)),
-            ..Self::for_scripts(command.to_owned(), database)
-        }
-    }
-
-    /// For a script whose arguments could not be read.
-    pub(crate) fn for_scripts(command: String, database: PathBuf) -> Self {
-        Self {
-            command,
-            database: without_password(&database.to_string_lossy()),
-            given: Vec::new(),
-            json: true,
-            quiet: false,
-            verbose: false,
-            no_progress: true,
-            color: ColorChoice::Auto,
+            manner,
         }
     }
 
     /// Whether people asked for more.
     pub(crate) fn is_verbose(&self) -> bool {
-        self.verbose
+        self.manner.verbose
     }
 
     /// Whether to draw progress bars: for people who are looking.
     pub(crate) fn shows_progress(&self) -> bool {
-        !self.no_progress && !self.quiet && !self.json && io::stderr().is_terminal()
+        !self.manner.no_progress && !self.manner.quiet && !self.manner.json && io::stderr().is_terminal()
     }
 
     /// Writes the answer.
@@ -116,7 +79,7 @@ impl Output {
     /// # Errors
     /// When standard output cannot be written, other than by being closed.
     pub(crate) fn report(&self, report: &impl Report) -> Result<()> {
-        if self.json {
+        if self.manner.json {
             let line = json::success(&self.command, &self.database, report.database_key(), report)
                 .map_err(|error| cannot_write(error.into()))?;
             self.answer(&line)
@@ -131,7 +94,7 @@ impl Output {
     /// # Errors
     /// As [`Output::report`].
     pub(crate) fn report_done(&self, report: &impl Report) -> Result<()> {
-        if self.quiet && !self.json {
+        if self.manner.quiet && !self.manner.json {
             return Ok(());
         }
         self.report(report)
@@ -156,7 +119,7 @@ impl Output {
 
     /// Tells what was found, as a failure: people read it now, scripts get it beside the error.
     pub(crate) fn findings(&self, report: &impl Report, error: Error) -> Failure {
-        if !self.json
+        if !self.manner.json
             && let Err(error) = self.answer(&report.render())
         {
             return error.into();
@@ -169,11 +132,11 @@ impl Output {
 
     /// Tells people what is going on; what cannot be written is lost, since a run must not fail for it.
     pub(crate) fn say(&self, line: &str) {
-        if self.quiet {
+        if self.manner.quiet {
             return;
         }
         let line = format!("{line}\n");
-        let _ = if self.json {
+        let _ = if self.manner.json {
             self.write_aside(&line)
         } else {
             self.write_answer(&line)
@@ -187,7 +150,7 @@ impl Output {
 
     /// Tells people something that does not belong to the answer.
     pub(crate) fn note(&self, line: &str) {
-        if !self.quiet {
+        if !self.manner.quiet {
             let _ = self.write_aside(&format!("{line}\n"));
         }
     }
@@ -198,7 +161,7 @@ impl Output {
         let hint = self.command_line(error.hint());
         // What cannot be written is lost: there is no third stream to say so.
         let _ = self.write_aside(&render_error(error, &hint));
-        if self.json
+        if self.manner.json
             && let Ok(line) = json::failure(
                 &self.command,
                 &self.database,
@@ -222,14 +185,14 @@ impl Output {
 
     fn write_answer(&self, text: &str) -> io::Result<()> {
         let stdout = io::stdout().lock();
-        match self.json {
+        match self.manner.json {
             true => write_plain(stdout, text),
-            false => write_styled(stdout, self.color, text),
+            false => write_styled(stdout, self.manner.color, text),
         }
     }
 
     fn write_aside(&self, text: &str) -> io::Result<()> {
-        write_styled(io::stderr().lock(), self.color, text)
+        write_styled(io::stderr().lock(), self.manner.color, text)
     }
 }
 
@@ -277,21 +240,8 @@ fn write_plain(mut stream: impl Write, text: &str) -> io::Result<()> {
     stream.flush()
 }
 
-fn choice(color: Color) -> ColorChoice {
-    match color {
-        Color::Auto => ColorChoice::Auto,
-        Color::Always => ColorChoice::Always,
-        Color::Never => ColorChoice::Never,
-    }
-}
-
 fn cannot_write(source: io::Error) -> Error {
     Error::new(ErrorKind::Io, "cannot write to standard output").with_source(source)
-}
-
-/// A path as people read it, with what could move a cursor made visible.
-pub(crate) fn shown(path: &Path) -> String {
-    safe(&path.to_string_lossy())
 }
 
 #[cfg(test)]

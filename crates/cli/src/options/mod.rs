@@ -1,13 +1,18 @@
-//! Where each option's value comes from: a flag beats the environment, which beats the file.
+//! The options of every command, and where each one's value comes from: a flag beats the environment, which beats the
+//! file.
+
+pub mod config_file;
+pub(crate) mod database_url;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use bridge_migrate_cli::config_file::{Color, ConfigFile, ConfigFileError};
+use anstream::ColorChoice;
 use bridge_migrate_core::{Error, ErrorKind, Hint, Result, regular_file, shell_quote};
+use clap::Args;
 
-use crate::arguments::GlobalOptions;
-use crate::database_url::database_path;
+use config_file::{Color, ConfigFile, ConfigFileError};
+use database_url::database_path;
 
 /// The Bridge's own variable for its database.
 pub(crate) const DATABASE_VARIABLE: &str = "DATABASE_PATH";
@@ -16,6 +21,67 @@ pub(crate) const DEFAULT_DATABASE: &str = "data/collab.db";
 
 /// A file of options is read up to this length.
 const MAX_BYTES: u64 = 1024 * 1024;
+
+/// Options of every command.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct GlobalOptions {
+    /// The database [env: DATABASE_PATH] [default: data/collab.db]
+    #[arg(long, global = true, value_name = "PATH")]
+    pub(crate) db: Option<PathBuf>,
+    /// The token file [env: BRIDGE_TOKENS] [default: tokens.json beside the database]
+    #[arg(long, global = true, value_name = "PATH")]
+    pub(crate) tokens: Option<PathBuf>,
+    /// Where backups go [env: BRIDGE_BACKUP_DIR] [default: beside the database]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) backup_dir: Option<PathBuf>,
+    /// Where the logs of runs go [env: BRIDGE_LOG_DIR] [default: logs]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) log_dir: Option<PathBuf>,
+    /// What a timestamp without an offset means: local, UTC or an IANA name [env: BRIDGE_TIMEZONE] [default:
+    /// local]
+    #[arg(long, global = true, value_name = "ZONE")]
+    pub(crate) timezone: Option<String>,
+    /// How long to wait for another process that migrates, or that keeps the database locked [default: 300]
+    #[arg(long, global = true, value_name = "SECONDS")]
+    pub(crate) lock_timeout: Option<u32>,
+    /// A bridge-migrate.toml with these options as keys; paths in it are relative to its folder
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Writes one JSON object to standard output, and nothing else
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Says nothing but answers and errors
+    #[arg(long, short, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// Says more: every batch, and where the files are
+    #[arg(long, short, global = true)]
+    pub(crate) verbose: bool,
+    /// When to use colors [default: auto]
+    #[arg(long, global = true, value_name = "WHEN")]
+    pub(crate) color: Option<Color>,
+    /// Shows no progress bars
+    #[arg(long, global = true)]
+    pub(crate) no_progress: bool,
+}
+
+impl GlobalOptions {
+    /// The options that a hint has to repeat: those that decide which files a command is about.
+    pub(crate) fn given(&self) -> Vec<OsString> {
+        [
+            ("--config", self.config.as_ref().map(OsString::from)),
+            ("--db", self.db.as_ref().map(OsString::from)),
+            ("--tokens", self.tokens.as_ref().map(OsString::from)),
+            ("--backup-dir", self.backup_dir.as_ref().map(OsString::from)),
+            ("--log-dir", self.log_dir.as_ref().map(OsString::from)),
+            ("--timezone", self.timezone.as_ref().map(OsString::from)),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| Some([OsString::from(name), value?]))
+        .flatten()
+        .collect()
+    }
+}
 
 /// The options of a run, decided.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,11 +93,42 @@ pub(crate) struct Config {
     pub(crate) backup_dir: Option<PathBuf>,
     pub(crate) log_dir: Option<PathBuf>,
     pub(crate) timezone: Option<String>,
+    pub(crate) manner: Manner,
+}
+
+/// How to write.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Manner {
     pub(crate) json: bool,
     pub(crate) quiet: bool,
     pub(crate) verbose: bool,
     pub(crate) no_progress: bool,
-    pub(crate) color: Color,
+    pub(crate) color: ColorChoice,
+}
+
+impl Manner {
+    /// What flags and file say together.
+    pub(crate) fn decide(flags: &GlobalOptions, file: &ConfigFile) -> Self {
+        let set = |option: Option<bool>| option.unwrap_or(false);
+        Self {
+            json: flags.json || set(file.json),
+            quiet: flags.quiet || (set(file.quiet) && !flags.verbose),
+            verbose: flags.verbose || (set(file.verbose) && !flags.quiet),
+            no_progress: flags.no_progress || set(file.no_progress),
+            color: match flags.color.or(file.color) {
+                Some(Color::Always) => ColorChoice::Always,
+                Some(Color::Never) => ColorChoice::Never,
+                Some(Color::Auto) | None => ColorChoice::Auto,
+            },
+        }
+    }
+}
+
+/// The database that a flag names, the environment or nobody, while no file is read: an empty variable counts as not
+/// set.
+pub(crate) fn named_database(flag: Option<OsString>) -> PathBuf {
+    flag.or_else(|| std::env::var_os(DATABASE_VARIABLE).filter(|value| !value.is_empty()))
+        .map_or_else(|| PathBuf::from(DEFAULT_DATABASE), PathBuf::from)
 }
 
 impl Config {
@@ -45,6 +142,7 @@ impl Config {
             Some(path) => read(path)?,
             None => ConfigFile::default(),
         };
+        let manner = Manner::decide(flags, &file);
         let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
         let path = |flag: &Option<PathBuf>, name: &str, file: Option<PathBuf>| {
             flag.clone()
@@ -67,11 +165,7 @@ impl Config {
             backup_dir: path(&flags.backup_dir, "BRIDGE_BACKUP_DIR", file.backup_dir),
             log_dir: path(&flags.log_dir, "BRIDGE_LOG_DIR", file.log_dir),
             timezone,
-            json: flags.json || file.json.unwrap_or(false),
-            quiet: flags.quiet || (file.quiet.unwrap_or(false) && !flags.verbose),
-            verbose: flags.verbose || (file.verbose.unwrap_or(false) && !flags.quiet),
-            no_progress: flags.no_progress || file.no_progress.unwrap_or(false),
-            color: flags.color.or(file.color).unwrap_or(Color::Auto),
+            manner,
         })
     }
 }
@@ -98,13 +192,16 @@ mod tests {
     use clap::Parser;
 
     use super::*;
-    use crate::arguments::Arguments;
+
+    #[derive(Parser)]
+    struct Flags {
+        #[command(flatten)]
+        global: GlobalOptions,
+    }
 
     fn flags(line: &str) -> GlobalOptions {
-        let words = ["bridge-migrate", "status"]
-            .into_iter()
-            .chain(line.split_whitespace());
-        Arguments::try_parse_from(words).unwrap().global
+        let words = std::iter::once("bridge-migrate").chain(line.split_whitespace());
+        Flags::try_parse_from(words).unwrap().global
     }
 
     fn file(text: &str) -> (tempfile::TempDir, String) {
@@ -129,7 +226,7 @@ mod tests {
         assert_eq!(config.database, Path::new("data/collab.db"));
         assert!(config.is_default_database);
         assert_eq!((config.tokens, config.timezone), (None, None));
-        assert_eq!(config.color, Color::Auto);
+        assert_eq!(config.manner.color, ColorChoice::Auto);
     }
 
     #[test]
@@ -141,8 +238,8 @@ mod tests {
         assert!(!config.is_default_database);
         assert_eq!(config.backup_dir.as_deref(), Some(Path::new("/b")));
         assert_eq!(config.timezone.as_deref(), Some("UTC"));
-        assert!(config.quiet);
-        assert_eq!(config.color, Color::Never);
+        assert!(config.manner.quiet);
+        assert_eq!(config.manner.color, ColorChoice::Never);
     }
 
     #[test]
@@ -182,7 +279,7 @@ mod tests {
     fn verbose_on_the_command_line_beats_quiet_in_the_file() {
         let (_folder, flag) = file("quiet = true");
         let config = Config::decide(&flags(&format!("{flag} --verbose")), nothing).unwrap();
-        assert!(config.verbose && !config.quiet);
+        assert!(config.manner.verbose && !config.manner.quiet);
     }
 
     #[test]
