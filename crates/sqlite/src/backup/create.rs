@@ -58,8 +58,7 @@ pub struct Created {
 /// [`ErrorKind::Missing`] and [`ErrorKind::NotADatabase`] by what stands at the database's path;
 /// [`ErrorKind::DiskFull`] before anything is written; [`ErrorKind::Corrupt`] when the database is damaged;
 /// [`ErrorKind::CompanionInvalid`] when the companion does not become whole within a second, unless the backup
-/// [secures](Manifest::is_securing) a state; [`ErrorKind::Busy`] when
-/// another process keeps readers out. No file is left behind.
+/// secures a state; [`ErrorKind::Busy`] when another process keeps readers out. No file is left behind.
 pub fn create(settings: &Settings, facts: &BackupFacts, observer: &dyn Observer) -> Result<Created> {
     create_with(settings, facts, Limits::default(), observer)
 }

@@ -78,12 +78,6 @@ pub(super) fn is_securing(reason: &str) -> bool {
 }
 
 impl Manifest {
-    /// Whether the backup secures the state before a restore or a rollback. Such a one is never the `latest`: the
-    /// same command, given again, would bring back what it had replaced.
-    pub(crate) fn is_securing(&self) -> bool {
-        is_securing(&self.reason)
-    }
-
     /// Writes the manifest into `folder`, without a name yet.
     pub(super) fn write_in(&self, folder: &Path) -> Result<VerifiedFile> {
         let whole = WholeFile::create_in(folder)?;

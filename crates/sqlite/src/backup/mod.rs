@@ -68,8 +68,10 @@ pub struct Backup {
 }
 
 impl Backup {
-    /// As [`Manifest::is_securing`].
+    /// Whether it secures the state before a restore or a rollback. Such a one is never the `latest`: the same
+    /// command, given again, would bring back what it had replaced.
     pub fn is_securing(&self) -> bool {
-        self.manifest.as_ref().is_some_and(Manifest::is_securing)
+        let manifest = self.manifest.as_ref();
+        manifest.is_some_and(|manifest| manifest::is_securing(&manifest.reason))
     }
 }

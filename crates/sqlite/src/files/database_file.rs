@@ -148,7 +148,7 @@ fn not_a_database(path: &Path, why: &str) -> Error {
 /// The settings with the real place of the database, and the catalog's format of the companion.
 ///
 /// # Errors
-/// As [`resolve`].
+/// When the path names no file, or nothing that can be looked at.
 pub fn resolved(catalog: &Catalog, settings: &Settings) -> Result<Settings> {
     Ok(Settings {
         companion_format: catalog.companion(),
