@@ -222,6 +222,29 @@ pub enum Event {
 pub trait Observer {
     /// Takes note of one event. Must not panic; cannot fail the run.
     fn observe(&self, event: &Event);
+
+    /// A long activity goes on.
+    fn progress(&self, activity: Activity, subject: &str, done: u64, total: Option<u64>) {
+        self.observe(&Event::Progress {
+            activity,
+            subject: subject.to_owned(),
+            done,
+            total,
+        });
+    }
+
+    /// A long activity has ended.
+    fn finished(&self, activity: Activity, subject: &str) {
+        self.observe(&Event::ProgressFinished {
+            activity,
+            subject: subject.to_owned(),
+        });
+    }
+
+    /// Something that the operator should know.
+    fn warn(&self, message: String) {
+        self.observe(&Event::Warning { message });
+    }
 }
 
 /// An observer that ignores everything.

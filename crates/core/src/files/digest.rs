@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::error::{IoContext, Result};
-use crate::event::{Activity, Event, Observer};
+use crate::event::{Activity, Observer};
 use crate::files::regular_file;
 
 /// Read at a time: a cache's worth.
@@ -46,19 +46,11 @@ pub fn digest_file(path: &Path, subject: &str, observer: &dyn Observer) -> Resul
         bytes += read as u64;
         if bytes - announced >= PROGRESS_BYTES {
             announced = bytes;
-            observer.observe(&Event::Progress {
-                activity: Activity::Digest,
-                subject: subject.to_owned(),
-                done: bytes,
-                total: Some(total),
-            });
+            observer.progress(Activity::Digest, &subject, bytes, Some(total));
         }
     }
     if announced > 0 {
-        observer.observe(&Event::ProgressFinished {
-            activity: Activity::Digest,
-            subject: subject.to_owned(),
-        });
+        observer.finished(Activity::Digest, &subject);
     }
     Ok(FileDigest {
         bytes,

@@ -9,7 +9,7 @@ use crate::records::recorded_position::managed_position;
 use crate::sqlite::connection::{open_still, stand_in_for_collations};
 use crate::sqlite::sqlite_error::{is_damage, sqlite_error};
 use bridge_migrate_core::{
-    Activity, Error, ErrorKind, Event, Hint, IoContext, Observer, Position, Result,
+    Activity, Error, ErrorKind, Hint, IoContext, Observer, Position, Result,
     beside::Beside,
     digest::{FileDigest, digest_file},
     folder_of, shell_quote,
@@ -50,12 +50,7 @@ pub(crate) fn check_copy(
     observer: &dyn Observer,
 ) -> Result<Checked> {
     let subject = lossy_name(path);
-    observer.observe(&Event::Progress {
-        activity: Activity::Check,
-        subject: subject.clone(),
-        done: 0,
-        total: None,
-    });
+    observer.progress(Activity::Check, &subject, 0, None);
     // The observer belongs to this thread, so the part with the finest progress runs here.
     let look = || look_for_damage(path, depth);
     let count = || {
@@ -92,10 +87,7 @@ pub(crate) fn check_copy(
         }
         Err(error) => return Err(unread(path, error)),
     };
-    observer.observe(&Event::ProgressFinished {
-        activity: Activity::Check,
-        subject,
-    });
+    observer.finished(Activity::Check, &subject);
     Ok(Checked {
         digest,
         contents,

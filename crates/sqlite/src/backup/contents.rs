@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 
+use crate::sqlite::ask::Ask;
 use crate::sqlite::quote::identifier;
 use crate::sqlite::sqlite_error::SqliteContext;
 use bridge_migrate_core::Result;
@@ -63,9 +64,7 @@ fn row_counts(connection: &Connection) -> Result<BTreeMap<String, u64>> {
         .into_iter()
         .map(|name| {
             let sql = format!("SELECT count(*) FROM main.{}", identifier(&name));
-            let rows: i64 = connection
-                .query_row(&sql, [], |row| row.get(0))
-                .while_doing(doing)?;
+            let rows: i64 = connection.value(&sql, []).while_doing(doing)?;
             Ok((name, u64::try_from(rows).unwrap_or_default()))
         })
         .collect()

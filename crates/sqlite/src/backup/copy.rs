@@ -20,10 +20,11 @@ use rusqlite::{Connection, Transaction};
 use super::names::lossy_name;
 use crate::files::database_file::{FileState, has_hot_journal, inspect, with_suffix};
 use crate::files::raw_file::{RawFile, read_at};
+use crate::sqlite::ask::Ask;
 use crate::sqlite::connection::{begin_reading, open_writer, with_reader};
 use crate::sqlite::sqlite_error::{SqliteContext, sqlite_error};
 use bridge_migrate_core::{
-    Activity, Error, ErrorKind, Event, IoContext, Observer, Result, Settings, Silent,
+    Activity, Error, ErrorKind, IoContext, Observer, Result, Settings, Silent,
     whole_file::{WholeFile, remove_abandoned},
 };
 
@@ -234,9 +235,7 @@ impl FileCopy<'_> {
     fn lock<'b>(&self, connection: &'b Connection) -> Result<Option<Transaction<'b>>> {
         let doing = || format!("read {}", self.database.display());
         let transaction = begin_reading(connection).while_doing(doing())?;
-        let mode: String = transaction
-            .pragma_query_value(None, "journal_mode", |row| row.get(0))
-            .while_doing(doing())?;
+        let mode: String = transaction.setting("journal_mode").while_doing(doing())?;
         Ok((mode != "wal").then_some(transaction))
     }
 
@@ -271,12 +270,8 @@ impl FileCopy<'_> {
                 break;
             }
             at += copied;
-            self.observer.observe(&Event::Progress {
-                activity: Activity::Copy,
-                subject: lossy_name(self.database),
-                done: at,
-                total: Some(to),
-            });
+            self.observer
+                .progress(Activity::Copy, &lossy_name(self.database), at, Some(to));
         }
         Ok(at)
     }
@@ -350,12 +345,12 @@ fn copy_pages(
             }
             let progress = backup.progress();
             let bytes = |pages: i32| u64::try_from(pages).unwrap_or_default() * page_size;
-            observer.observe(&Event::Progress {
-                activity: Activity::Copy,
-                subject: lossy_name(database),
-                done: bytes(progress.pagecount - progress.remaining),
-                total: Some(bytes(progress.pagecount)),
-            });
+            observer.progress(
+                Activity::Copy,
+                &lossy_name(database),
+                bytes(progress.pagecount - progress.remaining),
+                Some(bytes(progress.pagecount)),
+            );
         }
     }
     drop(snapshot);
@@ -366,10 +361,7 @@ fn copy_pages(
 }
 
 fn finished(database: &Path, observer: &dyn Observer) {
-    observer.observe(&Event::ProgressFinished {
-        activity: Activity::Copy,
-        subject: lossy_name(database),
-    });
+    observer.finished(Activity::Copy, &lossy_name(database));
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, params};
 
+use crate::sqlite::ask::Ask;
 use crate::sqlite::quote::identifier;
 use crate::sqlite::sqlite_error::SqliteContext;
 use bridge_migrate_core::Result;
@@ -47,10 +48,10 @@ impl<'a> Journal<'a> {
     /// When SQLite refuses the row.
     pub(crate) fn keep(&self, rowid: i64, new_value: &str) -> Result<()> {
         self.connection
-            .prepare_cached(&self.insert)
-            .and_then(|mut insert| {
-                insert.execute(params![self.migration, self.table, self.column, rowid, new_value])
-            })
+            .run(
+                &self.insert,
+                params![self.migration, self.table, self.column, rowid, new_value],
+            )
             .while_doing("write the journal")?;
         Ok(())
     }

@@ -37,7 +37,7 @@ use crate::sqlite::connection::{open_still, with_reader};
 use crate::sqlite::room::Room;
 use crate::sqlite::sqlite_error::is_damage;
 use bridge_migrate_core::{
-    Catalog, EntryCounts, Error, ErrorKind, Event, Hint, Keep, Observer, Result, Settings, folder_of,
+    Catalog, EntryCounts, Error, ErrorKind, Hint, Keep, Observer, Result, Settings, folder_of,
     regular_file::make_folder,
     whole_file::{WholeFile, remove_abandoned},
 };
@@ -231,7 +231,7 @@ pub(crate) fn put_back(
         lock_ms: None,
     };
     if let (Placement::InPlace, Some(message)) = (present.placement(), in_place::long_wait(&wanted)) {
-        observer.observe(&Event::Warning { message });
+        observer.warn(message);
     }
     if options.dry_run {
         let seen = match present {
@@ -272,7 +272,7 @@ pub(crate) fn put_back(
     if let Some(aside) = aside {
         let (companion, aside) = (settings.companion.display(), aside.display());
         let message = format!("{companion} was written to meanwhile: what was replaced is in {aside}");
-        observer.observe(&Event::Warning { message });
+        observer.warn(message);
     }
     Ok(outcome)
 }

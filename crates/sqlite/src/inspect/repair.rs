@@ -17,6 +17,7 @@ use crate::records::transaction::WriteTransaction;
 use crate::records::unfinished::Unfinished;
 use crate::records::{kept, schema_version};
 use crate::schema::tool_tables;
+use crate::sqlite::ask::Ask;
 use crate::sqlite::connection;
 use crate::sqlite::sqlite_error::SqliteContext;
 use bridge_migrate_core::{
@@ -288,11 +289,8 @@ fn releases(
             Err(error) => return Err(error),
         };
         rows = connection
-            .prepare("SELECT CAST(version AS TEXT) FROM schema_version")
-            .and_then(|mut select| {
-                select
-                    .query_map([], |row| row.get::<_, Option<String>>(0))?
-                    .collect::<rusqlite::Result<Vec<_>>>()
+            .rows("SELECT CAST(version AS TEXT) FROM schema_version", [], |row| {
+                row.get::<_, Option<String>>(0)
             })
             .while_doing("read schema_version")?;
     }
@@ -329,12 +327,7 @@ fn stale_progress(connection: &Connection, version: u32) -> Result<Vec<(i64, Str
         return Ok(Vec::new());
     }
     let rows: Vec<(i64, i64, bool)> = connection
-        .prepare("SELECT rowid, CAST(version AS INTEGER), direction = 'down' FROM migration_progress ORDER BY version")
-        .and_then(|mut select| {
-            select
-                .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
-                .collect()
-        })
+        .rows("SELECT rowid, CAST(version AS INTEGER), direction = 'down' FROM migration_progress ORDER BY version", [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
         .while_doing("read where an interrupted step stopped")?;
     let version = i64::from(version);
     Ok(rows

@@ -245,9 +245,9 @@ fn run_plan(
     let state = inspect(&settings.database)?;
     for difference in &plan.drift {
         let difference = difference.to_string();
-        log.observe(&Event::Warning {
-            message: format!("the schema was changed by hand, which is allowed here: {difference}"),
-        });
+        log.warn(format!(
+            "the schema was changed by hand, which is allowed here: {difference}"
+        ));
         run.allowed_drift.push(difference);
     }
     preconditions::warn_of_missing_file(catalog, settings, plan, log);
@@ -382,9 +382,9 @@ fn apply_plan(
 /// What a step measured of itself in its transaction lacks the commit.
 fn amend_steps(context: &StepContext<'_>, applied: &[StepOutcome]) {
     if let Err(error) = runs::amend_steps(context.connection, context.settings, context.run, applied) {
-        context.observer.observe(&Event::Warning {
-            message: format!("the durations in the history lack the commits: {error}"),
-        });
+        context
+            .observer
+            .warn(format!("the durations in the history lack the commits: {error}"));
     }
 }
 

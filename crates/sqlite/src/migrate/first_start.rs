@@ -8,6 +8,7 @@ use crate::files::database_file::{FileState, inspect};
 use crate::records::state::State;
 use crate::schema::expected;
 use crate::schema::{Difference, ObjectKind, Snapshot, diff};
+use crate::sqlite::ask::Ask;
 use crate::sqlite::connection;
 use crate::sqlite::quote;
 use crate::sqlite::sqlite_error::SqliteContext;
@@ -62,10 +63,7 @@ fn is_under_way(catalog: &Catalog, settings: &Settings) -> Result<bool> {
 fn has_rows(connection: &Connection, schema: &Snapshot) -> Result<bool> {
     for table in schema.of_kind(ObjectKind::Table) {
         let sql = format!("SELECT EXISTS (SELECT 1 FROM {})", quote::identifier(&table.name));
-        if connection
-            .query_row(&sql, [], |row| row.get(0))
-            .while_doing("look for rows")?
-        {
+        if connection.value(&sql, []).while_doing("look for rows")? {
             return Ok(true);
         }
     }

@@ -10,7 +10,7 @@ use crate::plan::{Plan, Start};
 use crate::sqlite::pace;
 use crate::sqlite::pace::let_writers_in;
 use crate::sqlite::sqlite_error::SqliteContext;
-use bridge_migrate_core::{Catalog, Error, ErrorKind, Event, Hint, Observer, Result, Settings};
+use bridge_migrate_core::{Catalog, Error, ErrorKind, Hint, Observer, Result, Settings};
 
 /// Steps of SQLite between two looks at the clock.
 const STEPS_BETWEEN_LOOKS: i32 = 1000;
@@ -32,13 +32,11 @@ pub(crate) fn refuse_damaged(
         .while_doing(doing)?;
     let answer = match answer {
         Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::OperationInterrupted) => {
-            observer.observe(&Event::Warning {
-                message: format!(
-                    "not all pages were checked for damage: without a backup that would keep servers waiting for \
+            observer.warn(format!(
+                "not all pages were checked for damage: without a backup that would keep servers waiting for \
                      longer than {} ms",
-                    patience.as_millis()
-                ),
-            });
+                patience.as_millis()
+            ));
             let_writers_in(patience);
             return Ok(());
         }
@@ -131,13 +129,11 @@ pub(crate) fn warn_of_missing_file(
             .get(step.version)
             .is_some_and(|migration| migration.import.is_some())
         {
-            observer.observe(&Event::Warning {
-                message: format!(
-                    "there is no {}: {} imports nothing from it",
-                    settings.companion.display(),
-                    step.stem
-                ),
-            });
+            observer.warn(format!(
+                "there is no {}: {} imports nothing from it",
+                settings.companion.display(),
+                step.stem
+            ));
         }
     }
 }

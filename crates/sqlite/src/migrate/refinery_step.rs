@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::records::history::as_refinery;
+use crate::sqlite::ask::Ask;
 use crate::sqlite::sqlite_error::{SqliteContext, sqlite_error};
 use bridge_migrate_core::{Catalog, Error, ErrorKind, Hint, Result, Settings, clock::timestamp};
 
@@ -85,10 +86,9 @@ fn last_version(connection: &Connection) -> Result<u32> {
         return Ok(0);
     }
     connection
-        .query_row(
+        .value(
             "SELECT coalesce(max(version), 0) FROM refinery_schema_history",
             [],
-            |row| row.get(0),
         )
         .while_doing("read the history")
 }

@@ -19,6 +19,7 @@ use crate::schema::effects::{Effects, Forecast, Writes};
 use crate::schema::refusal::refusal;
 use crate::schema::{Difference, Object, ObjectKind, Snapshot};
 use crate::schema::{expected, tool_tables};
+use crate::sqlite::ask::Ask;
 use crate::sqlite::count::count_rows;
 use crate::sqlite::quote::identifier;
 use crate::sqlite::room::{Load, Room, Sizes};
@@ -471,7 +472,7 @@ fn load_of_data(connection: &Connection, sizes: &Sizes<'_>, data: &DataStep, row
             identifier(table)
         );
         connection
-            .query_row(&sum, [], |row| row.get(0))
+            .value(&sum, [])
             .while_doing(format_args!("read how long the values of {table}.{column} are"))
     };
     let keys = length(data.key())?;

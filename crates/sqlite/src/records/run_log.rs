@@ -48,9 +48,7 @@ impl<'a> RunLog<'a> {
             Err(error) => {
                 let cause =
                     std::error::Error::source(&error).map_or(String::new(), |cause| format!(": {cause}"));
-                next.observe(&Event::Warning {
-                    message: format!("this run has no log: {error}{cause}"),
-                });
+                next.warn(format!("this run has no log: {error}{cause}"));
                 None
             }
         };
@@ -87,9 +85,7 @@ impl Observer for RunLog<'_> {
                 .and_then(|()| writer.flush());
             if let Err(error) = written {
                 *file = None;
-                self.next.observe(&Event::Warning {
-                    message: format!("the log ends here: {error}"),
-                });
+                self.next.warn(format!("the log ends here: {error}"));
             }
         }
         self.next.observe(event);

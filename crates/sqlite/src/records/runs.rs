@@ -15,6 +15,7 @@ use crate::records::run_log::RunLog;
 use crate::records::transaction::WriteTransaction;
 use crate::records::way_back::WayBack;
 use crate::schema::tool_tables;
+use crate::sqlite::ask::Ask;
 use crate::sqlite::connection::{open_writer, with_reader};
 use crate::sqlite::sqlite_error::{SqliteContext, sqlite_error};
 use bridge_migrate_core::{
@@ -132,9 +133,7 @@ impl Run {
         };
         let written: Result<()> = write();
         if let Err(error) = written {
-            observer.observe(&Event::Warning {
-                message: format!("the history does not have this run: {error}"),
-            });
+            observer.warn(format!("the history does not have this run: {error}"));
         }
     }
 
@@ -218,11 +217,10 @@ pub(crate) fn zone_of_unfinished(connection: &Connection, version: u32) -> Resul
         return Ok(None);
     }
     connection
-        .query_row(
+        .value(
             "SELECT time_zone FROM migration_runs WHERE command = 'migrate' AND finished_at IS NULL \
              AND from_version < ?1 AND to_version >= ?1 ORDER BY started_at DESC, rowid DESC LIMIT 1",
             [version],
-            |row| row.get(0),
         )
         .optional()
         .while_doing("read how an interrupted step began")
@@ -462,10 +460,9 @@ pub(crate) fn unreadable(doing: &str, source: rusqlite::Error) -> Error {
 /// The fingerprint of the schema that should be there after the last recorded step.
 pub(crate) fn last_fingerprint(connection: &Connection) -> Result<Option<String>> {
     connection
-        .query_row(
+        .value(
             "SELECT fingerprint FROM migration_steps ORDER BY version DESC LIMIT 1",
             [],
-            |row| row.get(0),
         )
         .optional()
         .while_doing("read the fingerprint of the last step")

@@ -10,6 +10,7 @@ use crate::records::transaction::WriteTransaction;
 use crate::schema::Snapshot;
 use crate::schema::expected;
 use crate::schema::tool_tables;
+use crate::sqlite::ask::Ask;
 use crate::sqlite::sqlite_error::SqliteContext;
 use bridge_migrate_core::Result;
 
@@ -64,7 +65,7 @@ impl<'a> SchemaReader<'a> {
 
     fn cookie(&self) -> Result<i64> {
         self.connection
-            .pragma_query_value(None, "schema_version", |row| row.get(0))
+            .setting("schema_version")
             .while_doing("read the schema")
     }
 }

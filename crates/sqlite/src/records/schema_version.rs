@@ -5,6 +5,7 @@ use naming::Release;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::schema::tool_tables;
+use crate::sqlite::ask::Ask;
 use crate::sqlite::sqlite_error::SqliteContext;
 use bridge_migrate_core::{Error, ErrorKind, Hint, Result};
 
@@ -48,11 +49,7 @@ pub(crate) fn record(
 ) -> Result<()> {
     let doing = "record the release in schema_version";
     let latest: Option<String> = connection
-        .query_row(
-            "SELECT CAST(max(applied_at) AS TEXT) FROM schema_version",
-            [],
-            |row| row.get(0),
-        )
+        .value("SELECT CAST(max(applied_at) AS TEXT) FROM schema_version", [])
         .while_doing(doing)?;
     let applied_at = after(latest.as_deref(), now);
     connection

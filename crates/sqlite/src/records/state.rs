@@ -7,6 +7,7 @@ use crate::records::{runs, schema_version};
 use crate::schema::Snapshot;
 use crate::schema::expected;
 use crate::schema::tool_tables;
+use crate::sqlite::ask::Ask;
 use crate::sqlite::sqlite_error::SqliteContext;
 use bridge_migrate_core::Result;
 
@@ -125,15 +126,11 @@ impl Progress {
 
     pub(crate) fn write(&self, connection: &Connection, now: &str) -> Result<()> {
         connection
-            .prepare_cached(
-                "INSERT INTO migration_progress \
+            .run("INSERT INTO migration_progress \
                  (version, direction, cursor, visited, changed, skipped, max_lock_us, started_at, name, release, \
                  way_back) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) \
                  ON CONFLICT (version) DO UPDATE SET direction = ?2, cursor = ?3, visited = ?4, changed = ?5, \
-                 skipped = ?6, max_lock_us = ?7",
-            )
-            .and_then(|mut upsert| {
-                upsert.execute(rusqlite::params![
+                 skipped = ?6, max_lock_us = ?7", rusqlite::params![
                     self.version,
                     if self.down { "down" } else { "up" },
                     self.cursor,
@@ -146,7 +143,6 @@ impl Progress {
                     self.release,
                     self.way_back,
                 ])
-            })
             .while_doing("record where the step stands")?;
         Ok(())
     }

@@ -11,6 +11,7 @@ use crate::catalog::data::key_text;
 use crate::schema::expected;
 use crate::schema::own_values::is_not_default;
 use crate::schema::{Hidden, ObjectKind, Snapshot, TableDefinition, TableDetail};
+use crate::sqlite::ask::Ask;
 use crate::sqlite::connection::percent_encoded;
 use crate::sqlite::count::count_rows;
 use crate::sqlite::quote::identifier;
@@ -135,11 +136,7 @@ pub(super) fn compare(
 
 fn count_of_start(connection: &Connection, table: &str) -> Result<u64> {
     connection
-        .query_row(
-            &format!("SELECT count(*) FROM start.{}", identifier(table)),
-            [],
-            |row| row.get(0),
-        )
+        .value(&format!("SELECT count(*) FROM start.{}", identifier(table)), [])
         .while_doing(format_args!("count the rows of {table}"))
 }
 
@@ -211,10 +208,7 @@ impl<'a> Pair<'a> {
                     "SELECT count(*) FROM main.{} WHERE {condition}",
                     identifier(self.table)
                 );
-                let rows = self
-                    .connection
-                    .query_row(&select, [], |row| row.get(0))
-                    .while_doing(doing())?;
+                let rows = self.connection.value(&select, []).while_doing(doing())?;
                 changes.push((column.name.clone(), true, rows));
             }
         }

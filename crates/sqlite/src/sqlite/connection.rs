@@ -15,6 +15,7 @@ use crate::files::database_file::{
 use crate::files::kernel_locks as kernel;
 use crate::files::private_folder::PrivateFolder;
 use crate::files::raw_file::{RawFile, Standing, read_at};
+use crate::sqlite::ask::Ask;
 use crate::sqlite::sqlite_error::{SqliteContext, sqlite_error};
 use bridge_migrate_core::{Error, ErrorKind, Hint, IoContext, Result, folder_of, regular_file, shell_quote};
 
@@ -70,9 +71,7 @@ fn open_for_writing(path: &Path, busy_timeout: Duration, is_taken_for_empty: boo
     connection
         .pragma_update(None, "foreign_keys", false)
         .while_doing(doing())?;
-    let on: bool = connection
-        .pragma_query_value(None, "foreign_keys", |row| row.get(0))
-        .while_doing(doing())?;
+    let on: bool = connection.setting("foreign_keys").while_doing(doing())?;
     if on {
         return Err(Error::new(
             ErrorKind::Sqlite,
@@ -509,7 +508,7 @@ fn open_private_copy(path: &Path, busy_timeout: Duration) -> Result<Option<Reade
         open(&copy, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(|source| cannot_open(path, source))?;
     configure(&connection, busy_timeout).while_doing(format_args!("open {}", path.display()))?;
     let mode: String = connection
-        .pragma_query_value(None, "journal_mode", |row| row.get(0))
+        .setting("journal_mode")
         .map_err(|source| cannot_open(path, source))?;
     Ok(Some(Reader {
         connection,

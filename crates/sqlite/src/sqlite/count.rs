@@ -2,6 +2,7 @@
 
 use rusqlite::Connection;
 
+use crate::sqlite::ask::Ask;
 use crate::sqlite::quote::identifier;
 use crate::sqlite::sqlite_error::SqliteContext;
 use bridge_migrate_core::Result;
@@ -12,10 +13,6 @@ use bridge_migrate_core::Result;
 /// When SQLite cannot read the table.
 pub(crate) fn count_rows(connection: &Connection, table: &str) -> Result<u64> {
     connection
-        .query_row(
-            &format!("SELECT count(*) FROM {}", identifier(table)),
-            [],
-            |row| row.get(0),
-        )
+        .value(&format!("SELECT count(*) FROM {}", identifier(table)), [])
         .while_doing(format_args!("count the rows of {table}"))
 }

@@ -1,5 +1,6 @@
 //! SQLite itself: connections, its journal, its locks, its errors.
 
+pub(crate) mod ask;
 pub(crate) mod borrowed;
 pub mod connection;
 pub(crate) mod count;

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
+use crate::sqlite::ask::Ask;
 use crate::sqlite::open_watch::OpenWatch;
 use crate::sqlite::sqlite_error::SqliteContext;
 use bridge_migrate_core::Result;
@@ -107,7 +108,7 @@ impl Pace {
 
     fn others(&mut self, connection: &Connection) -> Result<Others> {
         let version: i64 = connection
-            .pragma_query_value(None, "data_version", |row| row.get(0))
+            .setting("data_version")
             .while_doing("look for other writers")?;
         if self.last_version.is_some_and(|last| last != version) {
             self.last_foreign_write = Some(Instant::now());

@@ -4,6 +4,7 @@ use rusqlite::{Connection, ToSql};
 
 use crate::files::database_file::with_suffix;
 use crate::files::lock::MigrationLock;
+use crate::sqlite::ask::Ask;
 use crate::sqlite::connection::open_writer;
 use bridge_migrate_core::{Observer, Result, Settings};
 
@@ -27,8 +28,7 @@ pub(crate) struct RollbackJournal<'a> {
 impl<'a> RollbackJournal<'a> {
     /// Leaves a database alone that is in write-ahead mode. Whether it works does not matter to what follows.
     pub(crate) fn keep(connection: &'a Connection) -> Self {
-        let mode: rusqlite::Result<String> =
-            connection.pragma_query_value(None, "journal_mode", |row| row.get(0));
+        let mode: rusqlite::Result<String> = connection.setting("journal_mode");
         Self {
             connection,
             is_kept: mode.is_ok_and(|mode| mode == "delete")

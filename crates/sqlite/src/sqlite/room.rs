@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 
 use crate::files::database_file::{FileState, inspect};
+use crate::sqlite::ask::Ask;
 use crate::sqlite::sqlite_error::SqliteContext;
 use bridge_migrate_core::{
     Result, Settings,
@@ -52,7 +53,7 @@ impl<'a> Sizes<'a> {
     pub(crate) fn new(connection: &'a Connection) -> Result<Self> {
         let pragma = |name: &str| -> Result<u64> {
             connection
-                .pragma_query_value(None, name, |row| row.get(0))
+                .setting(name)
                 .while_doing("read the size of the database")
         };
         let page = pragma("page_size")?;
@@ -83,19 +84,15 @@ impl<'a> Sizes<'a> {
     }
 
     fn trees(&self, condition: &str, values: &[&str]) -> u64 {
-        let names: rusqlite::Result<Vec<String>> = self
-            .connection
-            .prepare(&format!("SELECT name FROM sqlite_schema WHERE {condition}"))
-            .and_then(|mut select| {
-                select
-                    .query_map(rusqlite::params_from_iter(values), |row| row.get(0))?
-                    .collect()
-            });
+        let names: rusqlite::Result<Vec<String>> = self.connection.rows(
+            &format!("SELECT name FROM sqlite_schema WHERE {condition}"),
+            rusqlite::params_from_iter(values),
+            |row| row.get(0),
+        );
         let bytes = |name: &String| -> rusqlite::Result<u64> {
-            self.connection.query_row(
+            self.connection.value(
                 "SELECT sum(pgsize) FROM dbstat WHERE name = ?1 AND aggregate = TRUE",
                 [name],
-                |row| row.get(0),
             )
         };
         names

@@ -5,6 +5,7 @@ use rusqlite::{Connection, params_from_iter};
 
 use super::ContractStatement;
 use crate::schema::{Hidden, TableDefinition, TableDetail};
+use crate::sqlite::ask::Ask;
 use crate::sqlite::quote::identifier;
 
 /// Values that a column is tried with until it takes one: text for people and for JSON, then numbers.
@@ -62,10 +63,9 @@ pub(super) fn reset_columns(
     let written = row();
     let mut reset = Vec::new();
     for (column, name, mark) in marked {
-        let changed: bool = connection.query_row(
+        let changed: bool = connection.value(
             &format!("SELECT EXISTS (SELECT 1 FROM {table} WHERE {written} AND {name} IS NOT {mark})"),
             [],
-            |row| row.get(0),
         )?;
         if changed {
             reset.push(column.clone());

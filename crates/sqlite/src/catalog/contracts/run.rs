@@ -12,6 +12,7 @@ use super::{Breach, ContractStatement, statements_of};
 use crate::schema::expected;
 use crate::schema::token::tokenize;
 use crate::schema::{ObjectKind, Snapshot, TableDefinition, TableDetail};
+use crate::sqlite::ask::Ask;
 use crate::sqlite::count::count_rows;
 use crate::sqlite::sqlite_error::SqliteContext;
 use bridge_migrate_core::{Catalog, Error, ErrorKind, Finding, Hint, Result, Severity};
@@ -82,9 +83,7 @@ pub(crate) fn breaches(
         .with_hint(Hint::tool(["lint"])));
     };
     let doing = "run contract statements";
-    let had: bool = connection
-        .pragma_query_value(None, "foreign_keys", |row| row.get(0))
-        .while_doing(doing)?;
+    let had: bool = connection.setting("foreign_keys").while_doing(doing)?;
     connection
         .pragma_update(None, "foreign_keys", foreign_keys)
         .while_doing(doing)?;

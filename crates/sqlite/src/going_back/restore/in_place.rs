@@ -23,6 +23,7 @@ use crate::backup::{
 use crate::files::raw_file::{file_at, read_at};
 use crate::records::failed_run::after_replacing;
 use crate::records::transaction::moved;
+use crate::sqlite::ask::Ask;
 use crate::sqlite::connection::{
     begin_reading, open_over_damage, open_still, open_writer, percent_encoded, see_content,
     stand_in_for_collations,
@@ -30,7 +31,7 @@ use crate::sqlite::connection::{
 use crate::sqlite::sqlite_error::is_damage;
 use crate::sqlite::sqlite_error::{SqliteContext, sqlite_error};
 use bridge_migrate_core::{
-    Activity, Error, ErrorKind, Event, Hint, IoContext, Observer, Result, Settings, Silent,
+    Activity, Error, ErrorKind, Hint, IoContext, Observer, Result, Settings, Silent,
     beside::Beside,
     disk::{require_space, size},
     folder_of, regular_file,
@@ -354,9 +355,7 @@ impl<'a> Pages<'a> {
         }
         let written_since = data_version(&snapshot)? != self.version_before;
         stand_in_for_collations(&snapshot).while_doing(doing())?;
-        let damage: String = snapshot
-            .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
-            .while_doing(doing())?;
+        let damage: String = snapshot.value("PRAGMA quick_check(1)", []).while_doing(doing())?;
         let mut wrong: Vec<String> = (damage != "ok").then_some(damage).into_iter().collect();
         if !written_since {
             let wanted = match self.merges {
@@ -421,22 +420,19 @@ impl Write<'_, '_> {
             self.step(pages)?;
             let progress = self.backup.progress();
             let bytes = |pages: i32| u64::try_from(pages).unwrap_or_default() * self.page_size;
-            self.observer.observe(&Event::Progress {
-                activity: Activity::Copy,
-                subject: self.subject.clone(),
-                done: bytes(progress.pagecount - progress.remaining),
-                total: Some(bytes(progress.pagecount)),
-            });
+            self.observer.progress(
+                Activity::Copy,
+                &self.subject,
+                bytes(progress.pagecount - progress.remaining),
+                Some(bytes(progress.pagecount)),
+            );
         }
         Ok(())
     }
 
     fn the_last(&self) -> Result<()> {
         self.step(-1)?;
-        self.observer.observe(&Event::ProgressFinished {
-            activity: Activity::Copy,
-            subject: self.subject.clone(),
-        });
+        self.observer.finished(Activity::Copy, &self.subject);
         Ok(())
     }
 
@@ -460,7 +456,7 @@ fn settle(live: &Connection, wanted: &str, settings: &Settings) -> Result<()> {
     wait(Duration::from_millis(100))?;
     if wanted == "wal" {
         // What was put may have been a copy that is not in this mode.
-        let changed = live.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0));
+        let changed = live.value("PRAGMA journal_mode = WAL", []);
         mode = changed.unwrap_or(mode);
     }
     if mode == "wal" {
@@ -542,19 +538,19 @@ fn write_journal_mode(whole: &WholeFile, mode: u8) -> Result<()> {
 }
 
 fn page_size(connection: &Connection) -> rusqlite::Result<u32> {
-    connection.pragma_query_value(None, "page_size", |row| row.get(0))
+    connection.setting("page_size")
 }
 
 /// Changes when another connection commits, never by this connection's own commits.
 fn data_version(connection: &Connection) -> Result<i64> {
     connection
-        .pragma_query_value(None, "data_version", |row| row.get(0))
+        .setting("data_version")
         .while_doing("see whether others write")
 }
 
 fn journal_mode(connection: &Connection) -> Result<String> {
     connection
-        .pragma_query_value(None, "journal_mode", |row| row.get(0))
+        .setting("journal_mode")
         .while_doing("read the journal mode")
 }
 

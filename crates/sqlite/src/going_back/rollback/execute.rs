@@ -17,6 +17,7 @@ use crate::records::schema_version;
 use crate::records::state::Progress;
 use crate::records::transaction::WriteTransaction;
 use crate::records::way_back::WayBack;
+use crate::sqlite::ask::Ask;
 use crate::sqlite::pace::Pace;
 use crate::sqlite::quote::identifier;
 use crate::sqlite::sqlite_error::SqliteContext;
@@ -251,17 +252,14 @@ impl Back<'_> {
             let held = transaction.commit()?;
             self.committed = true;
             longest = longest.max(held);
-            self.observer.observe(&Event::Progress {
-                activity: Activity::Rows,
-                subject: step.stem.clone(),
-                done: next.visited,
-                total: (step.rows > 0).then_some(step.rows.max(next.visited)),
-            });
+            self.observer.progress(
+                Activity::Rows,
+                &step.stem,
+                next.visited,
+                (step.rows > 0).then_some(step.rows.max(next.visited)),
+            );
             if is_last {
-                self.observer.observe(&Event::ProgressFinished {
-                    activity: Activity::Rows,
-                    subject: step.stem.clone(),
-                });
+                self.observer.finished(Activity::Rows, &step.stem);
                 return Ok(outcome(step, started, longest, next.changed));
             }
             pace.after_batch(connection, held)?;
@@ -295,8 +293,10 @@ impl Back<'_> {
                 Fate::Stay(_) => {}
             }
             self.connection
-                .prepare_cached("DELETE FROM migration_affected_records WHERE seq = ?1")
-                .and_then(|mut delete| delete.execute([record.seq]))
+                .run(
+                    "DELETE FROM migration_affected_records WHERE seq = ?1",
+                    [record.seq],
+                )
                 .while_doing("take a record from the journal")?;
         }
         Ok(BatchBack {
@@ -332,10 +332,9 @@ impl Back<'_> {
         };
         let changed = self
             .connection
-            .prepare_cached(&format!(
+            .run(&format!(
                 "UPDATE {table} NOT INDEXED SET {column} = NULL WHERE _rowid_ BETWEEN ?1 AND ?2 AND {column} IS NOT NULL"
-            ))
-            .and_then(|mut update| update.execute(params![first, last]))
+            ), params![first, last])
             .while_doing(&doing)? as u64;
         Ok(BatchBack {
             cursor: last.checked_add(1).map(|next| next.to_string()),

@@ -10,6 +10,7 @@ use rusqlite::{Connection, params, params_from_iter};
 use crate::records::kept::Kept;
 use crate::records::runs::Run;
 use crate::schema::{Hidden, TableDetail};
+use crate::sqlite::ask::Ask;
 use crate::sqlite::borrowed::Borrowed;
 use crate::sqlite::connection::{create_writer, open_still};
 use crate::sqlite::quote::identifier;
@@ -69,7 +70,7 @@ pub(super) fn save(
     let (verified, ()) = whole.verified(|whole| {
         let reader = open_still(whole.path())?;
         let answer: String = reader
-            .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+            .value("PRAGMA quick_check(1)", [])
             .while_doing("check the file of what is dropped")?;
         if answer == "ok" {
             Ok(())

@@ -3,6 +3,7 @@
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::schema::own_values::is_not_default;
+use crate::sqlite::ask::Ask;
 use crate::sqlite::count::count_rows;
 use crate::sqlite::quote::identifier;
 use crate::sqlite::sqlite_error::SqliteContext;
@@ -17,14 +18,13 @@ pub(crate) fn of_dropping(connection: &Connection, dropped: &Dropped) -> Result<
         Dropped::Column { table, column } => Loss::for_good(
             &format!("{table}.{column}"),
             connection
-                .query_row(
+                .value(
                     &format!(
                         "SELECT count(*) FROM {} WHERE {}",
                         identifier(table),
                         is_not_default(connection, table, column)?
                     ),
                     [],
-                    |row| row.get(0),
                 )
                 .while_doing(format_args!("count the values of {table}.{column}"))?,
             "values other than the default",
@@ -36,10 +36,9 @@ pub(crate) fn of_dropping(connection: &Connection, dropped: &Dropped) -> Result<
 /// Records of a journaled migration that are not put back yet.
 pub(crate) fn journal_size(connection: &Connection, version: u32) -> Result<u64> {
     connection
-        .query_row(
+        .value(
             "SELECT count(*) FROM migration_affected_records WHERE migration = ?1 AND undone_by IS NULL",
             [version],
-            |row| row.get(0),
         )
         .optional()
         .map(Option::unwrap_or_default)

@@ -31,7 +31,7 @@ use crate::sqlite::connection;
 use crate::sqlite::rollback_journal::{RollbackJournal, remove_left};
 use crate::sqlite::sqlite_error::SqliteContext;
 use bridge_migrate_core::{
-    Catalog, EntryCounts, Error, ErrorKind, Event, Hint, Keep, Loss, Observer, Position, Result, Settings,
+    Catalog, EntryCounts, Error, ErrorKind, Hint, Keep, Loss, Observer, Position, Result, Settings,
 };
 
 use crate::records::unfinished::Unfinished;
@@ -264,12 +264,10 @@ fn complete(catalog: &Catalog, settings: &Settings, observer: &dyn Observer) -> 
     if unfinished.from != unfinished.to && is_still_at(settings, unfinished.from) {
         return Unfinished::forget(settings);
     }
-    observer.observe(&Event::Warning {
-        message: format!(
-            "a rollback to V{:03} was interrupted; it is completed first",
-            unfinished.to
-        ),
-    });
+    observer.warn(format!(
+        "a rollback to V{:03} was interrupted; it is completed first",
+        unfinished.to
+    ));
     let run = Run::begin(settings, "rollback", unfinished.from, unfinished.to);
     run.with_log(settings, observer, |run, log| {
         put_back(catalog, settings, &point, &unfinished, run, None, log).map(drop)

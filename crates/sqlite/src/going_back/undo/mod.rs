@@ -18,12 +18,13 @@ use crate::records::state::Progress;
 use crate::records::unfinished::Unfinished;
 use crate::records::way_back::WayBack;
 use crate::schema::tool_tables;
+use crate::sqlite::ask::Ask;
 use crate::sqlite::connection;
 use crate::sqlite::pace::Pace;
 use crate::sqlite::rollback_journal::RollbackJournal;
 use crate::sqlite::room::{Load, Room, Sizes};
 use crate::sqlite::sqlite_error::SqliteContext;
-use bridge_migrate_core::{Activity, Error, ErrorKind, Event, Hint, Observer, Position, Result, Settings};
+use bridge_migrate_core::{Activity, Error, ErrorKind, Hint, Observer, Position, Result, Settings};
 use records::{Fate, JournalReader, Record, Selection, journaled};
 
 pub use prune::{Pruned, prune};
@@ -245,18 +246,15 @@ impl<'a> Undo<'a> {
             }
             let held = self.put_back(settings, run, &schemas, &window.records, &mut outcome)?;
             run.committed_at.set(Some(self.at));
-            observer.observe(&Event::Progress {
-                activity: Activity::Rows,
-                subject: subject.clone(),
-                done: visited,
-                total: Some(self.journaled.max(visited)),
-            });
+            observer.progress(
+                Activity::Rows,
+                &subject,
+                visited,
+                Some(self.journaled.max(visited)),
+            );
             pace.after_batch(self.connection, held)?;
         }
-        observer.observe(&Event::ProgressFinished {
-            activity: Activity::Rows,
-            subject,
-        });
+        observer.finished(Activity::Rows, &subject);
         if run.committed_at.get().is_none() {
             // A run that found nothing to put back is on record, too.
             let transaction = schemas.begin(settings.busy_timeout)?;
@@ -289,10 +287,10 @@ impl<'a> Undo<'a> {
                     if let Fate::Revert(rowid) = fate {
                         self.journal.revert(record, rowid)?;
                         self.connection
-                            .prepare_cached(
+                            .run(
                                 "UPDATE migration_affected_records SET undone_by = ?2 WHERE seq = ?1",
+                                rusqlite::params![record.seq, run.name],
                             )
-                            .and_then(|mut update| update.execute(rusqlite::params![record.seq, run.name]))
                             .while_doing("record what was undone")?;
                     }
                 }

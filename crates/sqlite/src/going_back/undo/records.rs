@@ -7,6 +7,7 @@ use rusqlite::{Connection, params, params_from_iter};
 use crate::catalog::data::key_text;
 use crate::schema::effects::Writes;
 use crate::schema::{ObjectKind, TableDetail};
+use crate::sqlite::ask::Ask;
 use crate::sqlite::quote::identifier;
 use crate::sqlite::sqlite_error::SqliteContext;
 use bridge_migrate_core::{Error, ErrorKind, Hint, Result};
@@ -118,10 +119,9 @@ fn check_condition(connection: &Connection, table: &str, condition: &str) -> Res
 /// How many records the journal has of a migration, undone or not.
 pub(crate) fn journaled(connection: &Connection, version: u32) -> Result<u64> {
     connection
-        .query_row(
+        .value(
             "SELECT count(*) FROM migration_affected_records WHERE migration = ?1",
             [version],
-            |row| row.get(0),
         )
         .while_doing("read the journal")
 }
@@ -129,11 +129,11 @@ pub(crate) fn journaled(connection: &Connection, version: u32) -> Result<u64> {
 /// Removes up to `limit` records of a migration, and says how many there were.
 pub(crate) fn remove(connection: &Connection, version: u32, limit: u64) -> rusqlite::Result<u64> {
     connection
-        .prepare_cached(
+        .run(
             "DELETE FROM migration_affected_records WHERE seq IN \
              (SELECT seq FROM migration_affected_records WHERE migration = ?1 ORDER BY seq LIMIT ?2)",
+            params![version, limit],
         )
-        .and_then(|mut delete| delete.execute(params![version, limit]))
         .map(|removed| removed as u64)
 }
 
@@ -280,20 +280,14 @@ impl<'a> JournalReader<'a> {
     /// At most two rows that belong to the record, and whether each has the value that the migration wrote.
     fn find(&self, record: &Record, sql: &str) -> Result<Vec<(i64, bool)>> {
         self.connection
-            .prepare_cached(sql)
-            .and_then(|mut select| {
-                select
-                    .query_map([record.seq], |row| Ok((row.get(0)?, row.get(1)?)))?
-                    .collect()
-            })
+            .rows(sql, [record.seq], |row| Ok((row.get(0)?, row.get(1)?)))
             .while_doing("compare a record with the journal")
     }
 
     /// Puts the old value back into the row.
     pub(crate) fn revert(&self, record: &Record, rowid: i64) -> Result<()> {
         self.connection
-            .prepare_cached(&self.revert)
-            .and_then(|mut update| update.execute(params![record.seq, rowid]))
+            .run(&self.revert, params![record.seq, rowid])
             .while_doing(format_args!("put back {}.{}", self.table, self.column))?;
         Ok(())
     }
@@ -328,10 +322,9 @@ impl<'a> JournalReader<'a> {
     /// Records that are not undone yet, whatever the selection.
     pub(crate) fn remaining(&self) -> Result<u64> {
         self.connection
-            .query_row(
+            .value(
                 "SELECT count(*) FROM migration_affected_records WHERE migration = ?1 AND undone_by IS NULL",
                 [self.version],
-                |row| row.get(0),
             )
             .while_doing("read the journal")
     }
@@ -341,11 +334,7 @@ impl<'a> JournalReader<'a> {
         for key in keys {
             let is_known: bool = self
                 .connection
-                .query_row(
-                    "SELECT EXISTS (SELECT 1 FROM migration_affected_records WHERE migration = ?1 AND id = ?2)",
-                    params![self.version, key],
-                    |row| row.get(0),
-                )
+                .value("SELECT EXISTS (SELECT 1 FROM migration_affected_records WHERE migration = ?1 AND id = ?2)", params![self.version, key])
                 .while_doing("look for a record in the journal")?;
             if !is_known {
                 return Err(Error::new(

@@ -7,6 +7,7 @@ use crate::plan::receipt::Receipt;
 use crate::plan::{Plan, Start};
 use crate::records::runs;
 use crate::records::way_back::WayBack;
+use crate::sqlite::ask::Ask;
 use bridge_migrate_core::{
     ErrorKind, Result,
     clock::{for_people, timestamp},
@@ -281,7 +282,7 @@ pub(super) fn journal_mode(look: &Look<'_>) -> Item {
     let Some(reader) = look.reader else {
         return asked.ok("there is no database yet");
     };
-    let encoding: rusqlite::Result<String> = reader.pragma_query_value(None, "encoding", |row| row.get(0));
+    let encoding: rusqlite::Result<String> = reader.setting("encoding");
     let encoding = encoding.unwrap_or_else(|_| "an unknown encoding".to_owned());
     if reader.is_wal() {
         asked.ok(format!("write-ahead log, {encoding}: it stays so"))

@@ -11,6 +11,7 @@ use crate::records::way_back::WayBack;
 use crate::schema::expected;
 use crate::schema::tool_tables;
 use crate::schema::{Fingerprint, ObjectKind, Snapshot};
+use crate::sqlite::ask::Ask;
 use crate::sqlite::connection::{self, Reader};
 use crate::sqlite::quote::identifier;
 use crate::sqlite::sqlite_error::SqliteContext;
@@ -177,7 +178,7 @@ fn read_facts(catalog: &Catalog, reader: &Reader) -> DatabaseFacts {
         free_pages: pragma("freelist_count"),
         user_version: pragma("user_version"),
         application_id: pragma("application_id"),
-        encoding: reader.pragma_query_value(None, "encoding", |row| row.get(0)).ok(),
+        encoding: reader.setting("encoding").ok(),
         is_wal: reader.is_wal(),
         ..DatabaseFacts::default()
     };
@@ -221,7 +222,7 @@ fn read_schema(catalog: &Catalog, connection: &Connection, facts: &mut DatabaseF
         let count = format!("SELECT count(*) FROM {}", identifier(&table.name));
         facts.rows.push(TableRows {
             table: table.name.clone(),
-            rows: connection.query_row(&count, [], |row| row.get(0)).ok(),
+            rows: connection.value(&count, []).ok(),
         });
     }
     Ok(())

@@ -7,6 +7,7 @@ use crate::files::database_file::{FileState, SIDECARS, has_hot_journal, with_suf
 use crate::files::lock;
 use crate::records::unfinished::Unfinished;
 use crate::schema::tool_tables;
+use crate::sqlite::ask::Ask;
 use crate::sqlite::sqlite_error::SqliteContext;
 use bridge_migrate_core::{Result, Settings, folder_of, whole_file::abandoned};
 
@@ -96,14 +97,7 @@ pub(super) fn inside(subject: &Subject<'_>, report: &mut Report) -> Result<()> {
     }
     let rows: rusqlite::Result<Vec<(i64, bool, i64)>> = subject
         .connection
-        .prepare_cached(
-            "SELECT version, direction = 'down', CAST(visited AS INTEGER) FROM migration_progress ORDER BY version",
-        )
-        .and_then(|mut select| {
-            select
-                .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
-                .collect()
-        });
+        .rows("SELECT version, direction = 'down', CAST(visited AS INTEGER) FROM migration_progress ORDER BY version", [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
     for (version, down, visited) in rows.while_doing("read where an interrupted step stopped")? {
         let (what, next) = if down {
             ("taking it back", format!("`rollback --to {}`", version - 1))

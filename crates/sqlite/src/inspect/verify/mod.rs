@@ -21,7 +21,7 @@ use crate::files::lock;
 use crate::sqlite::connection::{self, Reader};
 use crate::sqlite::sqlite_error::SqliteContext;
 use crate::sqlite::sqlite_error::is_damage;
-use bridge_migrate_core::{Activity, Catalog, Event, Finding, Observer, Result, Settings, Severity};
+use bridge_migrate_core::{Activity, Catalog, Finding, Observer, Result, Settings, Severity};
 use report::Report;
 
 /// How thoroughly to look.
@@ -101,12 +101,7 @@ fn look_inside(
         .unwrap_or_default()
         .to_string_lossy()
         .into_owned();
-    observer.observe(&Event::Progress {
-        activity: Activity::Check,
-        subject: name.clone(),
-        done: 0,
-        total: None,
-    });
+    observer.progress(Activity::Check, &name, 0, None);
     let looked = look_at_one_moment(
         catalog,
         settings,
@@ -116,10 +111,7 @@ fn look_inside(
         observer,
         report,
     );
-    observer.observe(&Event::ProgressFinished {
-        activity: Activity::Check,
-        subject: name,
-    });
+    observer.finished(Activity::Check, &name);
     looked
 }
 

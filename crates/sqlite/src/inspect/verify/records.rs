@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::records::runs::{self, RecordedRun, RecordedStep};
 use crate::records::way_back::WayBack;
 use crate::schema::tool_tables;
+use crate::sqlite::ask::Ask;
 use crate::sqlite::sqlite_error::SqliteContext;
 use bridge_migrate_core::Result;
 
@@ -40,24 +41,19 @@ pub(super) fn check(subject: &Subject<'_>, report: &mut Report) -> Result<()> {
 
 /// The names of the applied migrations. Rows that are not what refinery writes are the history's to tell of.
 fn applied(subject: &Subject<'_>) -> Result<BTreeMap<u32, String>> {
-    let rows: rusqlite::Result<Vec<(u32, String)>> = subject
-        .connection
-        .prepare_cached(
-            "SELECT version, name FROM refinery_schema_history \
+    let rows: rusqlite::Result<Vec<(u32, String)>> = subject.connection.rows(
+        "SELECT version, name FROM refinery_schema_history \
              WHERE typeof(version) = 'integer' AND typeof(name) = 'text' AND version > 0",
-        )
-        .and_then(|mut select| {
-            select
-                .query_map([], |row| {
-                    let version: i64 = row.get(0)?;
-                    let name = row.get_ref(1)?.as_bytes().map(String::from_utf8_lossy);
-                    Ok((
-                        u32::try_from(version).unwrap_or(u32::MAX),
-                        name.map(std::borrow::Cow::into_owned).unwrap_or_default(),
-                    ))
-                })?
-                .collect()
-        });
+        [],
+        |row| {
+            let version: i64 = row.get(0)?;
+            let name = row.get_ref(1)?.as_bytes().map(String::from_utf8_lossy);
+            Ok((
+                u32::try_from(version).unwrap_or(u32::MAX),
+                name.map(std::borrow::Cow::into_owned).unwrap_or_default(),
+            ))
+        },
+    );
     Ok(rows.while_doing("read the history")?.into_iter().collect())
 }
 

@@ -7,6 +7,7 @@ use crate::records::way_back::WayBack;
 use crate::schema::ObjectKind;
 use crate::schema::expected;
 use crate::schema::tool_tables;
+use crate::sqlite::ask::Ask;
 use crate::sqlite::count::count_rows;
 use crate::sqlite::quote::identifier;
 use crate::sqlite::sqlite_error::SqliteContext;
@@ -110,14 +111,11 @@ fn strangers(
     report: &mut Report,
 ) -> Result<()> {
     let doing = "read the journal";
-    let migrations: rusqlite::Result<Vec<(i64, u64)>> = subject
-        .connection
-        .prepare("SELECT CAST(migration AS INTEGER), count(*) FROM migration_affected_records GROUP BY 1")
-        .and_then(|mut select| {
-            select
-                .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
-                .collect()
-        });
+    let migrations: rusqlite::Result<Vec<(i64, u64)>> = subject.connection.rows(
+        "SELECT CAST(migration AS INTEGER), count(*) FROM migration_affected_records GROUP BY 1",
+        [],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    );
     for (migration, rows) in migrations.while_doing(doing)? {
         let is_known = u32::try_from(migration).is_ok_and(|version| {
             progress == Some(version) || steps.iter().any(|step| step.version == version)
@@ -155,7 +153,7 @@ fn filled(subject: &Subject<'_>, step: &RecordedStep, report: &mut Report) -> Re
     }
     let empty: u64 = subject
         .connection
-        .query_row(
+        .value(
             &format!(
                 "SELECT count(*) FROM {} WHERE {} IS NULL AND {} IS NOT NULL",
                 identifier(data.table()),
@@ -163,7 +161,6 @@ fn filled(subject: &Subject<'_>, step: &RecordedStep, report: &mut Report) -> Re
                 identifier(data.key())
             ),
             [],
-            |row| row.get(0),
         )
         .while_doing(format_args!("count the rows of {}", data.table()))?;
     if empty > step.rows_skipped {

@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use crate::files::database_file::bytes_with_sidecars;
 use crate::sqlite::connection::open_still;
 use bridge_migrate_core::{
-    ErrorKind, Event, Observer, Result, Settings, disk::place_for_copy, folder_of, whole_file::WholeFile,
+    ErrorKind, Observer, Result, Settings, disk::place_for_copy, folder_of, whole_file::WholeFile,
 };
 
 /// Bytes whose pages even a slow disk gives within a second.
@@ -44,7 +44,7 @@ pub(super) fn copy_if_large(
                 "servers cannot write while the pages are checked: {}",
                 error.message()
             );
-            observer.observe(&Event::Warning { message });
+            observer.warn(message);
             return Ok(None);
         }
         Err(error) => return Err(error),

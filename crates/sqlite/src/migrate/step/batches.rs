@@ -64,19 +64,16 @@ impl StepContext<'_> {
                 .commit_batch(step, migration, data_step, longest_lock_us, started, &mut pace)
                 .map_err(failed)?;
             if done.is_last() {
-                self.observer.observe(&Event::ProgressFinished {
-                    activity: Activity::Rows,
-                    subject: step.stem.clone(),
-                });
+                self.observer.finished(Activity::Rows, &step.stem);
                 return Ok(outcome_of(step, done.measures(started)));
             }
             committed_batches = true;
-            self.observer.observe(&Event::Progress {
-                activity: Activity::Rows,
-                subject: step.stem.clone(),
-                done: done.progress.visited,
-                total: Some(step.rows.max(done.progress.visited)),
-            });
+            self.observer.progress(
+                Activity::Rows,
+                &step.stem,
+                done.progress.visited,
+                Some(step.rows.max(done.progress.visited)),
+            );
             longest_lock_us = done.progress.max_lock_us;
         }
     }

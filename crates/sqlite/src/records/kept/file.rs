@@ -4,6 +4,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
+use crate::sqlite::ask::Ask;
 use crate::sqlite::borrowed::Borrowed;
 use crate::sqlite::connection::open_still;
 use crate::sqlite::quote::identifier;
@@ -117,7 +118,7 @@ pub(super) fn contents(settings: &Settings, file: &str) -> Result<Vec<Kept>, Str
             .collect::<rusqlite::Result<Vec<_>>>()?;
         for kept in &mut kept {
             let count = format!("SELECT count(*) FROM {}", identifier(&kept.data));
-            kept.rows = reader.query_row(&count, [], |row| row.get(0))?;
+            kept.rows = reader.value(&count, [])?;
             kept.left = kept.rows;
         }
         Ok(kept)
@@ -130,9 +131,7 @@ fn open_whole(path: &Path) -> Result<Connection, String> {
         return Err("its file is not a regular one".to_owned());
     }
     let reader = open_still(path).map_err(|error| error.message().to_owned())?;
-    let answer: String = reader
-        .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
-        .map_err(damaged)?;
+    let answer: String = reader.value("PRAGMA quick_check(1)", []).map_err(damaged)?;
     match answer.as_str() {
         "ok" => Ok(reader),
         _ => Err("its file is damaged".to_owned()),

@@ -5,6 +5,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params_from_iter};
 
 use crate::schema::own_values::is_not_default;
 use crate::schema::{Hidden, TableDetail};
+use crate::sqlite::ask::Ask;
 use crate::sqlite::borrowed::Borrowed;
 use crate::sqlite::quote::identifier;
 
@@ -341,10 +342,7 @@ impl<'a> Place<'a> {
     }
 
     fn write(&self, sql: &str, values: &[Borrowed<'_>]) -> rusqlite::Result<Fate> {
-        let written = self
-            .connection
-            .prepare_cached(sql)
-            .and_then(|mut write| write.execute(params_from_iter(values)));
+        let written = self.connection.run(sql, params_from_iter(values));
         match written {
             Ok(1) => Ok(Fate::Back),
             Ok(_) => Ok(Fate::Stays("its row cannot be found".to_owned())),

@@ -14,14 +14,13 @@ use crate::records::recorded_position::recorded_position;
 use crate::records::runs::Run;
 use crate::records::schema_reader::SchemaReader;
 use crate::records::unfinished::Unfinished;
+use crate::sqlite::ask::Ask;
 use crate::sqlite::connection;
 use crate::sqlite::pace::Pace;
 use crate::sqlite::rollback_journal::{RollbackJournal, remove_left};
 use crate::sqlite::room::{Room, Sizes};
 use crate::sqlite::sqlite_error::SqliteContext;
-use bridge_migrate_core::{
-    Activity, Error, ErrorKind, Event, Hint, Observer, Result, Settings, clock::timestamp,
-};
+use bridge_migrate_core::{Activity, Error, ErrorKind, Hint, Observer, Result, Settings, clock::timestamp};
 
 use super::file::{KeptFile, contents};
 use super::place::{Fate, Parents, Place};
@@ -187,20 +186,12 @@ pub(crate) fn take_back(
                 visited += done.visited;
                 orphans_here.extend(done.stay);
                 next = done.next;
-                observer.observe(&Event::Progress {
-                    activity: Activity::Rows,
-                    subject: kept.subject(),
-                    done: visited.min(total),
-                    total: Some(total),
-                });
+                observer.progress(Activity::Rows, &kept.subject(), visited.min(total), Some(total));
                 if next.is_some() {
                     pace.after_batch(writer, held)?;
                 }
             }
-            observer.observe(&Event::ProgressFinished {
-                activity: Activity::Rows,
-                subject: kept.subject(),
-            });
+            observer.finished(Activity::Rows, &kept.subject());
             if !orphans_here.is_empty() {
                 orphans.push((kept, file, orphans_here));
             }
@@ -547,16 +538,11 @@ impl<'a> Pass<'a> {
     /// The rows of the file that came back before, as ranges in their order.
     fn returned(&self, kept: &Kept) -> Result<Vec<(i64, i64)>> {
         self.writer
-            .prepare_cached(
+            .rows(
                 "SELECT first, last FROM migration_kept_back WHERE file = ?1 AND data = ?2 ORDER BY first",
+                params![kept.file, kept.data],
+                |row| Ok((row.get(0)?, row.get(1)?)),
             )
-            .and_then(|mut select| {
-                select
-                    .query_map(params![kept.file, kept.data], |row| {
-                        Ok((row.get(0)?, row.get(1)?))
-                    })?
-                    .collect()
-            })
             .while_doing("read what came back before")
     }
 }

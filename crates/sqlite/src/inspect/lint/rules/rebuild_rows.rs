@@ -4,6 +4,7 @@ use super::super::subject::details;
 use super::super::{Found, Place, Subject, scratch};
 use crate::schema::token::tokenize;
 use crate::schema::{ForeignKeyAction, ObjectKind};
+use crate::sqlite::ask::Ask;
 use crate::sqlite::sqlite_error::SqliteContext;
 use bridge_migrate_core::Result;
 
@@ -31,10 +32,9 @@ pub(super) fn lost_sequence(subject: &Subject<'_>) -> Result<Vec<Found>> {
             .execute_batch(&subject.migration.up)
             .while_doing(doing)?;
         let mark: Option<i64> = connection
-            .query_row(
+            .value(
                 "SELECT max(seq) FROM sqlite_sequence WHERE lower(name) = lower(?1)",
                 [&table.name],
-                |row| row.get(0),
             )
             .while_doing(doing)?;
         if mark.is_none_or(|mark| mark < MARK) {
