@@ -27,6 +27,22 @@ pub(crate) struct Finding {
     pub(crate) fix: String,
 }
 
+impl Finding {
+    pub(crate) fn new(
+        code: impl Into<Cow<'static, str>>,
+        subject: impl Into<String>,
+        message: impl Into<String>,
+        fix: impl Into<String>,
+    ) -> Self {
+        Self {
+            code: code.into(),
+            subject: subject.into(),
+            message: message.into(),
+            fix: fix.into(),
+        }
+    }
+}
+
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
@@ -65,10 +81,7 @@ impl<'a> Subject<'a> {
     }
 }
 
-struct Check {
-    name: &'static str,
-    run: fn(&Subject<'_>) -> Result<Vec<Finding>, Error>,
-}
+type Check = fn(&Subject<'_>) -> Result<Vec<Finding>, Error>;
 
 /// What is checked, and whether anything is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,35 +95,14 @@ pub(crate) enum Extent {
 }
 
 /// In the order in which they are reported.
-const TEXT_CHECKS: [Check; 7] = [
-    Check {
-        name: "names and sequence",
-        run: checks::names,
-    },
-    Check {
-        name: "seals",
-        run: checks::sealing,
-    },
-    Check {
-        name: "golden SQL",
-        run: checks::golden,
-    },
-    Check {
-        name: "documentation",
-        run: checks::documentation,
-    },
-    Check {
-        name: "migration log",
-        run: checks::log,
-    },
-    Check {
-        name: "schema version",
-        run: checks::schema_version,
-    },
-    Check {
-        name: "contracts",
-        run: checks::contracts,
-    },
+const TEXT_CHECKS: [(&str, Check); 7] = [
+    ("names and sequence", checks::names),
+    ("seals", checks::sealing),
+    ("golden SQL", checks::golden),
+    ("documentation", checks::documentation),
+    ("migration log", checks::log),
+    ("schema version", checks::schema_version),
+    ("contracts", checks::contracts),
 ];
 
 /// Runs every check and reports each.
@@ -128,8 +120,8 @@ pub(crate) fn check(project: &Project, extent: Extent) -> Result<Report, Error> 
     };
     let subject = Subject::read(project)?;
     let mut sections = Vec::new();
-    for check in &TEXT_CHECKS {
-        sections.push((check.name, (check.run)(&subject)?));
+    for (name, check) in TEXT_CHECKS {
+        sections.push((name, check(&subject)?));
     }
     // They come last: they take the longest and say the least when a name is wrong.
     let mut later = None;

@@ -18,12 +18,7 @@ pub(crate) fn names(subject: &Subject<'_>) -> Result<Vec<Finding>, Error> {
         .unwrap_or_default();
     Ok(errors
         .into_iter()
-        .map(|error| Finding {
-            code: "XT101".into(),
-            subject: "migrations".to_owned(),
-            message: error.to_string(),
-            fix: "rename the file".to_owned(),
-        })
+        .map(|error| Finding::new("XT101", "migrations", error.to_string(), "rename the file"))
         .collect())
 }
 
@@ -36,41 +31,38 @@ pub(crate) fn sealing(subject: &Subject<'_>) -> Result<Vec<Finding>, Error> {
     let sealed = match seal::sealed(subject.project) {
         Ok(sealed) => sealed,
         Err(error) => {
-            return Ok(vec![Finding {
-                code: "XT205".into(),
-                subject: subject.project.show(&subject.project.seals()),
-                message: error.message().to_owned(),
-                fix: "take the file whole from version control, then run `cargo xtask seal`".to_owned(),
-            }]);
+            return Ok(vec![Finding::new(
+                "XT205",
+                subject.project.show(&subject.project.seals()),
+                error.message().to_owned(),
+                "take the file whole from version control, then run `cargo xtask seal`",
+            )]);
         }
     };
     let differences = seals::differences(&sealed.seals, &present);
     let closed = seal::closed(subject.project, &sealed, &differences);
-    let closed = closed.iter().map(|(name, release, last)| Finding {
-        code: "XT206".into(),
-        subject: subject.project.show(&subject.project.migration(name)),
-        message: format!(
-            "belongs to {release}, which is closed: its last migration, {}, is sealed",
-            last.label()
-        ),
-        fix: format!("give it a later release, or, while no database but your own has all of {release}: cargo xtask seal --open {release}"),
+    let closed = closed.iter().map(|(name, release, last)| {
+        let file = subject.project.show(&subject.project.migration(name));
+        let last = last.label();
+        let message = format!("belongs to {release}, which is closed: its last migration, {last}, is sealed");
+        let fix = format!(
+            "give it a later release, or, while no database but your own has all of {release}: \
+             cargo xtask seal --open {release}"
+        );
+        Finding::new("XT206", file, message, fix)
     });
     Ok(differences
         .iter()
-        .map(|found| Finding {
-            code: match found {
-                Difference::Added(_) => "XT201",
-                Difference::Edited(_) => "XT202",
-                Difference::Removed(_) => "XT203",
-                Difference::Moved { .. } => "XT204",
-            }
-            .into(),
-            subject: subject.project.show(&subject.project.migration(found.subject())),
-            message: found.what(),
-            fix: match found {
-                Difference::Added(_) => "cargo xtask seal, once nothing else is found".to_owned(),
-                _ => "undo the change and write a new migration instead".to_owned(),
-            },
+        .map(|found| {
+            let undo = "undo the change and write a new migration instead";
+            let (code, fix) = match found {
+                Difference::Added(_) => ("XT201", "cargo xtask seal, once nothing else is found"),
+                Difference::Edited(_) => ("XT202", undo),
+                Difference::Removed(_) => ("XT203", undo),
+                Difference::Moved { .. } => ("XT204", undo),
+            };
+            let file = subject.project.show(&subject.project.migration(found.subject()));
+            Finding::new(code, file, found.what(), fix)
         })
         .chain(closed)
         .collect())
@@ -94,22 +86,17 @@ pub(crate) fn golden(subject: &Subject<'_>) -> Result<Vec<Finding>, Error> {
             Some(_) => continue,
         };
         let fix = "cargo xtask check --bless, and read what it wrote".to_owned();
-        found.push(Finding {
-            code: code.into(),
-            subject: project.show(&path),
-            message: message.to_owned(),
-            fix,
-        });
+        found.push(Finding::new(code, project.show(&path), message.to_owned(), fix));
     }
     for file_name in project::file_names(&project.golden_dir())? {
         let stem = file_name.strip_suffix(".sql");
         if stem.is_some_and(|stem| !subject.migrations.iter().any(|(name, _)| name.stem() == stem)) {
-            found.push(Finding {
-                code: "XT303".into(),
-                subject: project.show(&project.golden_dir().join(&file_name)),
-                message: "belongs to no migration".to_owned(),
-                fix: "remove it, or rename it with its migration".to_owned(),
-            });
+            found.push(Finding::new(
+                "XT303",
+                project.show(&project.golden_dir().join(&file_name)),
+                "belongs to no migration",
+                "remove it, or rename it with its migration",
+            ));
         }
     }
     Ok(found)
@@ -135,21 +122,16 @@ pub(crate) fn documentation(subject: &Subject<'_>) -> Result<Vec<Finding>, Error
                 Some(_) => continue,
             };
             let fix = format!("write {content} under `//! # {heading}`");
-            found.push(Finding {
-                code: code.into(),
-                subject: file.clone(),
-                message,
-                fix,
-            });
+            found.push(Finding::new(code, file.clone(), message, fix));
         }
         let mut code_lines = text.lines().filter(|line| !line.trim_start().starts_with("//!"));
         if code_lines.any(|line| line.contains(source::PENDING_MARK)) {
-            found.push(Finding {
-                code: "XT405".into(),
-                subject: file,
-                message: "still holds the template's example".to_owned(),
-                fix: "write `up` and `down`, and remove the comment that says PENDING".to_owned(),
-            });
+            found.push(Finding::new(
+                "XT405",
+                file,
+                "still holds the template's example",
+                "write `up` and `down`, and remove the comment that says PENDING",
+            ));
         }
     }
     Ok(found)
@@ -158,12 +140,7 @@ pub(crate) fn documentation(subject: &Subject<'_>) -> Result<Vec<Finding>, Error
 pub(crate) fn log(subject: &Subject<'_>) -> Result<Vec<Finding>, Error> {
     let project = subject.project;
     let file = project.show(&project.log());
-    let finding = |code: &'static str, message, fix| Finding {
-        code: code.into(),
-        subject: file.clone(),
-        message,
-        fix,
-    };
+    let finding = |code: &'static str, message, fix| Finding::new(code, file.clone(), message, fix);
     let text = project::read_if_there(&project.log())?.unwrap_or_default();
     let Some(entries) = migration_log::entries(&text) else {
         let fix = format!("add the heading `{}`", migration_log::HEADING);
@@ -209,12 +186,12 @@ pub(crate) fn schema_version(subject: &Subject<'_>) -> Result<Vec<Finding>, Erro
         return Ok(Vec::new());
     };
     let Some(release) = source::release(text) else {
-        return Ok(vec![Finding {
-            code: "XT603".into(),
-            subject: project.show(&project.migration(newest)),
-            message: "names no release".to_owned(),
-            fix: "write it as in `Definition::new(\"1.1.0\", Phase::Expand)`".to_owned(),
-        }]);
+        return Ok(vec![Finding::new(
+            "XT603",
+            project.show(&project.migration(newest)),
+            "names no release",
+            "write it as in `Definition::new(\"1.1.0\", Phase::Expand)`",
+        )]);
     };
     let document = project::read_if_there(&project.log())?.unwrap_or_default();
     let stated = current_version::stated(&document);
@@ -226,15 +203,15 @@ pub(crate) fn schema_version(subject: &Subject<'_>) -> Result<Vec<Finding>, Erro
         ),
         None => ("XT602", "does not say the current version".to_owned()),
     };
-    Ok(vec![Finding {
-        code: code.into(),
-        subject: project.show(&project.log()),
+    Ok(vec![Finding::new(
+        code,
+        project.show(&project.log()),
         message,
-        fix: format!(
+        format!(
             "write `**Version**: {release}` under `{}`",
             current_version::HEADING
         ),
-    }])
+    )])
 }
 
 /// A release's contract may hold nothing new, but somebody must have looked. That it is missing is a finding of lint.
@@ -244,13 +221,12 @@ pub(crate) fn contracts(subject: &Subject<'_>) -> Result<Vec<Finding>, Error> {
     for file_name in project::file_names(&project.contracts_dir())? {
         let path = project.contracts_dir().join(file_name);
         if project::read(&path)?.contains(source::PENDING_MARK) {
-            found.push(Finding {
-                code: "XT604".into(),
-                subject: project.show(&path),
-                message: "is a stub".to_owned(),
-                fix: "write what servers of the release run that those before did not; then take out PENDING"
-                    .to_owned(),
-            });
+            found.push(Finding::new(
+                "XT604",
+                project.show(&path),
+                "is a stub",
+                "write what servers of the release run that those before did not; then take out PENDING",
+            ));
         }
     }
     Ok(found)

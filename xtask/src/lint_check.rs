@@ -26,11 +26,13 @@ pub(crate) fn lint(project: &Project) -> Result<Result<Vec<Finding>, Vec<Finding
         return Ok(Ok(found));
     }
     let message = message(&answer).unwrap_or_else(|| cargo::text(&output));
-    let found = tool_checks::contradiction(project, &message).unwrap_or_else(|| Finding {
-        code: "XT901".into(),
-        subject: "migrations".to_owned(),
-        message: format!("lint does not run: {message}"),
-        fix: "put right what it says".to_owned(),
+    let found = tool_checks::contradiction(project, &message).unwrap_or_else(|| {
+        Finding::new(
+            "XT901",
+            "migrations",
+            format!("lint does not run: {message}"),
+            "put right what it says",
+        )
     });
     Ok(Err(vec![found]))
 }
@@ -49,12 +51,12 @@ fn findings(answer: &str) -> Option<Vec<Finding>> {
         .filter(|finding| finding.get("severity").and_then(Value::as_str) != Some("note"))
         .map(|finding| {
             let text = |key: &str| finding.get(key)?.as_str().map(str::to_owned);
-            Some(Finding {
-                code: text("code")?.into(),
-                subject: text("subject")?,
-                message: text("message")?,
-                fix: text("fix")?,
-            })
+            Some(Finding::new(
+                text("code")?,
+                text("subject")?,
+                text("message")?,
+                text("fix")?,
+            ))
         })
         .collect()
 }

@@ -41,21 +41,16 @@ pub(crate) fn formatting(subject: &Subject<'_>) -> Result<Vec<Finding>, Error> {
         })
         .map(|(name, _)| {
             let file = project.show(&project.migration(name));
-            Finding {
-                code: "XT701".into(),
-                fix: format!("rustfmt {file}"),
-                subject: file,
-                message: "is not formatted".to_owned(),
-            }
+            Finding::new("XT701", &file, "is not formatted", format!("rustfmt {file}"))
         })
         .collect();
     if found.is_empty() {
-        found.push(Finding {
-            code: "XT702".into(),
-            subject: project.show(&project.migrations_dir()),
-            message: "rustfmt cannot read it".to_owned(),
-            fix: "make it compile".to_owned(),
-        });
+        found.push(Finding::new(
+            "XT702",
+            project.show(&project.migrations_dir()),
+            "rustfmt cannot read it",
+            "make it compile",
+        ));
     }
     Ok(found)
 }
@@ -157,12 +152,12 @@ fn compiler_errors(project: &Project, messages: &str) -> Vec<Finding> {
                 .iter()
                 .find(|span| span.get("is_primary").and_then(Value::as_bool) == Some(true))?;
             let file = project.show(&project.root().join(primary.get("file_name")?.as_str()?));
-            Some(Finding {
-                code: "XT802".into(),
-                subject: format!("{file}:{}", primary.get("line_start")?),
-                message: format!("does not compile: {}", error.get("message")?.as_str()?),
-                fix: "cargo check --package bridge-migrate shows the place".to_owned(),
-            })
+            Some(Finding::new(
+                "XT802",
+                format!("{file}:{}", primary.get("line_start")?),
+                format!("does not compile: {}", error.get("message")?.as_str()?),
+                "cargo check --package bridge-migrate shows the place",
+            ))
         })
         .collect()
 }
@@ -172,12 +167,12 @@ fn build_script_errors(said: &str) -> impl Iterator<Item = Finding> {
     said.lines().filter_map(|line| {
         let (_, mistake) = line.strip_prefix("error: bridge-migrate@")?.split_once(": ")?;
         let (subject, message) = mistake.split_once(": ").unwrap_or(("migrations", mistake));
-        Some(Finding {
-            code: "XT802".into(),
-            subject: subject.to_owned(),
-            message: message.to_owned(),
-            fix: "put it right in that file".to_owned(),
-        })
+        Some(Finding::new(
+            "XT802",
+            subject.to_owned(),
+            message.to_owned(),
+            "put it right in that file",
+        ))
     })
 }
 
@@ -194,20 +189,20 @@ fn failures(said: &str) -> Vec<Finding> {
         };
         let panicked = lines.by_ref().find(|line| line.contains("panicked at "));
         let why = panicked.and_then(|_| lines.next()).unwrap_or("it failed").trim();
-        found.push(Finding {
-            code: "XT801".into(),
-            subject: "migrations".to_owned(),
-            message: format!("{}: {why}", test.replace('_', " ")),
-            fix: format!("cargo test --package {CATALOG} {test}"),
-        });
+        found.push(Finding::new(
+            "XT801",
+            "migrations",
+            format!("{}: {why}", test.replace('_', " ")),
+            format!("cargo test --package {CATALOG} {test}"),
+        ));
     }
     if found.is_empty() {
-        found.push(Finding {
-            code: "XT801".into(),
-            subject: "migrations".to_owned(),
-            message: "do not do what they should".to_owned(),
-            fix: format!("cargo test --package {CATALOG}"),
-        });
+        found.push(Finding::new(
+            "XT801",
+            "migrations",
+            "do not do what they should",
+            format!("cargo test --package {CATALOG}"),
+        ));
     }
     found
 }
@@ -221,12 +216,12 @@ pub(crate) fn contradiction(project: &Project, message: &str) -> Option<Finding>
     } else {
         "put it right in its definition"
     };
-    Some(Finding {
-        code: "XT803".into(),
-        subject: project.show(&project.migration(&name)),
-        message: why.to_owned(),
-        fix: fix.to_owned(),
-    })
+    Some(Finding::new(
+        "XT803",
+        project.show(&project.migration(&name)),
+        why.to_owned(),
+        fix.to_owned(),
+    ))
 }
 
 #[cfg(test)]

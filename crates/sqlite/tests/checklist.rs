@@ -161,7 +161,7 @@ fn a_schema_that_old_servers_cannot_read_is_refused() {
     assert!(
         sqlite
             .evidence
-            .starts_with("view v uses the operator ->, which SQLite has since 3.38")
+            .starts_with("view v uses ->>, which SQLite has since 3.38")
     );
 }
 

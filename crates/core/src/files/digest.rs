@@ -46,11 +46,11 @@ pub fn digest_file(path: &Path, subject: &str, observer: &dyn Observer) -> Resul
         bytes += read as u64;
         if bytes - announced >= PROGRESS_BYTES {
             announced = bytes;
-            observer.progress(Activity::Digest, &subject, bytes, Some(total));
+            observer.progress(Activity::Digest, subject, bytes, Some(total));
         }
     }
     if announced > 0 {
-        observer.finished(Activity::Digest, &subject);
+        observer.finished(Activity::Digest, subject);
     }
     Ok(FileDigest {
         bytes,
@@ -75,6 +75,7 @@ mod tests {
     use std::fs::File;
 
     use super::*;
+    use crate::event::Event;
     use crate::event::Silent;
 
     #[derive(Default)]

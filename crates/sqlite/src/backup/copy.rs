@@ -373,6 +373,7 @@ mod tests {
     use crate::backup::BackupFacts;
     use crate::backup::create::create_with;
     use crate::sqlite::connection::{create_writer, open_still};
+    use bridge_migrate_core::Event;
 
     const NEVER_HOLD: [Limits; 2] = [
         Limits {

@@ -14,6 +14,7 @@ mod object;
 pub(crate) mod own_values;
 pub(crate) mod refusal;
 mod role;
+pub(crate) mod since;
 mod snapshot;
 mod table_definition;
 mod table_detail;

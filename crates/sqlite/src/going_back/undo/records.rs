@@ -128,13 +128,11 @@ pub(crate) fn journaled(connection: &Connection, version: u32) -> Result<u64> {
 
 /// Removes up to `limit` records of a migration, and says how many there were.
 pub(crate) fn remove(connection: &Connection, version: u32, limit: u64) -> rusqlite::Result<u64> {
-    connection
-        .run(
-            "DELETE FROM migration_affected_records WHERE seq IN \
+    connection.run(
+        "DELETE FROM migration_affected_records WHERE seq IN \
              (SELECT seq FROM migration_affected_records WHERE migration = ?1 ORDER BY seq LIMIT ?2)",
-            params![version, limit],
-        )
-        .map(|removed| removed as u64)
+        params![version, limit],
+    )
 }
 
 /// Records of the journal that stand beside each other.

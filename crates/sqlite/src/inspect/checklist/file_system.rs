@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Asked, Item, Look};
+use super::{Answered, Look, ok, warning};
 
 /// File systems that other machines may have open at the same time.
 const NETWORK: [&str; 14] = [
@@ -30,25 +30,20 @@ pub(crate) struct Mount {
     pub(crate) is_read_only: bool,
 }
 
-pub(super) fn check(look: &Look<'_>) -> Item {
-    let asked = Asked {
-        code: "BC112",
-        item: "file_system",
-        question: "is the database on a file system of this machine",
-    };
+pub(super) fn check(look: &Look<'_>) -> Answered {
     let Some(mount) = mount_of(&look.settings.database) else {
-        return asked.ok("what it lies on cannot be told on this system");
+        return ok("what it lies on cannot be told on this system");
     };
     let place = format!("{} at {}", mount.kind, mount.point.display());
     if is_network(&mount.kind) {
-        return asked.warning(
+        return warning(
             format!(
                 "{place}: locks over a network are not reliable, and write-ahead mode does not work there"
             ),
             "run the migration where the files are, with no other machine on them",
         );
     }
-    asked.ok(place)
+    ok(place)
 }
 
 /// The file system that `path` is on, where the system tells (Linux).

@@ -3,8 +3,8 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::files::lock;
+use crate::plan::Start;
 use crate::plan::receipt::Receipt;
-use crate::plan::{Plan, Start};
 use crate::records::runs;
 use crate::records::way_back::WayBack;
 use crate::sqlite::ask::Ask;
@@ -14,34 +14,21 @@ use bridge_migrate_core::{
     disk,
 };
 
-use super::{Asked, Item, Look};
+use super::{Answer, Answered, Look, failed, ok, warning};
 
 /// A backup made longer ago says little of what is in the database now.
 const FRESH_HOURS: i64 = 24;
 /// Clocks of machines that keep time differ by less.
 const CLOCK_TOLERANCE: TimeDelta = TimeDelta::seconds(5);
 
-/// What is pending, or why that cannot be told.
-fn pending<'a>(look: &'a Look<'_>, asked: Asked) -> std::result::Result<&'a Plan, Item> {
-    look.plan.as_ref().map_err(|error| asked.unknown(error))
-}
-
-pub(super) fn backup(look: &Look<'_>) -> Item {
-    let asked = Asked {
-        code: "BC101",
-        item: "backup",
-        question: "is there a backup",
-    };
+pub(super) fn backup(look: &Look<'_>) -> Answered {
     let fix = "`backup create`";
     if look.plan.as_ref().is_ok_and(|plan| plan.start == Start::Fresh) {
-        return asked.ok("there is nothing in the database yet");
+        return ok("there is nothing in the database yet");
     }
-    let status = match &look.status {
-        Ok(status) => status,
-        Err(error) => return asked.unknown(error),
-    };
+    let status = look.status.as_ref()?;
     let Some(backup) = &status.last_backup else {
-        return asked.failed("there is no complete backup", fix);
+        return failed("there is no complete backup", fix);
     };
     let name = backup.database.file_name().unwrap_or_default().to_string_lossy();
     let version = backup.manifest.as_ref().and_then(|manifest| manifest.version);
@@ -50,42 +37,32 @@ pub(super) fn backup(look: &Look<'_>) -> Item {
         |version| format!("at V{version:03}"),
     );
     if version.is_some_and(|version| version != status.position.version) {
-        return asked.warning(
+        return warning(
             format!("{name} is {position}, and the database is at {}", status.position),
             fix,
         );
     }
     let Some(stamp) = backup.stamp else {
-        return asked.ok(format!("{name}, {position}"));
+        return ok(format!("{name}, {position}"));
     };
     let age = look.settings.clock.now() - stamp.time();
     let hours = age.num_hours();
     if hours >= FRESH_HOURS {
-        return asked.warning(format!("{name}, {position}, was made {hours} hours ago"), fix);
+        return warning(format!("{name}, {position}, was made {hours} hours ago"), fix);
     }
-    asked.ok(format!("{name}, {position}, made {hours} hours ago"))
+    ok(format!("{name}, {position}, made {hours} hours ago"))
 }
 
-pub(super) fn rehearsal(look: &Look<'_>) -> Item {
-    let asked = Asked {
-        code: "BC102",
-        item: "rehearsal",
-        question: "was it tested on a copy of this database",
-    };
-    by_receipt(look, asked, |receipt| match receipt {
+pub(super) fn rehearsal(look: &Look<'_>) -> Answered {
+    by_receipt(look, |receipt| match receipt {
         Ok(Some(receipt)) => Ok(named(receipt)),
         Ok(None) => Err("there is no receipt of a rehearsal".to_owned()),
         Err(error) => Err(error.message().to_owned()),
     })
 }
 
-pub(super) fn contracts(look: &Look<'_>) -> Item {
-    let asked = Asked {
-        code: "BC103",
-        item: "contracts",
-        question: "does the application work with the new schema",
-    };
-    by_receipt(look, asked, |receipt| match receipt {
+pub(super) fn contracts(look: &Look<'_>) -> Answered {
+    by_receipt(look, |receipt| match receipt {
         Ok(Some(receipt)) if !receipt.served.is_empty() => Ok(format!(
             "the statements of {}: {}",
             receipt.served.join(", "),
@@ -102,30 +79,20 @@ fn named(receipt: &Receipt) -> String {
 /// What a rehearsal's receipt says: the evidence, or what is missing.
 fn by_receipt(
     look: &Look<'_>,
-    asked: Asked,
     says: impl FnOnce(&Result<Option<Receipt>>) -> std::result::Result<String, String>,
-) -> Item {
-    match pending(look, asked) {
-        Err(item) => item,
-        Ok(plan) if plan.is_empty() => asked.ok("no migration is pending"),
-        Ok(plan) if plan.start == Start::Fresh => asked.ok("there is nothing in the database yet"),
-        Ok(_) => match says(&look.receipt) {
-            Ok(evidence) => asked.ok(evidence),
-            Err(missing) => asked.failed(missing, "`rehearse`"),
+) -> Answered {
+    match look.plan.as_ref()? {
+        plan if plan.is_empty() => ok("no migration is pending"),
+        plan if plan.start == Start::Fresh => ok("there is nothing in the database yet"),
+        _ => match says(&look.receipt) {
+            Ok(evidence) => ok(evidence),
+            Err(missing) => failed(missing, "`rehearse`"),
         },
     }
 }
 
-pub(super) fn rollback(look: &Look<'_>) -> Item {
-    let asked = Asked {
-        code: "BC104",
-        item: "rollback",
-        question: "is the way back documented",
-    };
-    let plan = match pending(look, asked) {
-        Ok(plan) => plan,
-        Err(item) => return item,
-    };
+pub(super) fn rollback(look: &Look<'_>) -> Answered {
+    let plan = look.plan.as_ref()?;
     let mut without = Vec::new();
     for step in &plan.steps {
         let Some(migration) = look.catalog.get(step.version) else {
@@ -140,63 +107,47 @@ pub(super) fn rollback(look: &Look<'_>) -> Item {
         }
     }
     if !without.is_empty() {
-        return asked.failed(
+        return failed(
             without.join("; "),
             "write the section and the statements of its migration",
         );
     }
     match plan.steps.len() {
-        0 => asked.ok("no migration is pending"),
-        steps => asked.ok(format!(
+        0 => ok("no migration is pending"),
+        steps => ok(format!(
             "each of the {steps} pending migrations says what going back loses and how it is done"
         )),
     }
 }
 
-pub(super) fn version(look: &Look<'_>) -> Item {
-    let asked = Asked {
-        code: "BC105",
-        item: "version",
-        question: "is the version in the code the one that it migrates to",
-    };
+pub(super) fn version(look: &Look<'_>) -> Answered {
     let last = look.catalog.last_version();
     let Some(release) = look.catalog.release_at(last) else {
-        return asked.failed("this program has no migrations", "use another build");
+        return failed("this program has no migrations", "use another build");
     };
     if let Err(error) = &look.plan
         && error.kind() == ErrorKind::Newer
     {
-        return asked.unknown(error);
+        return Err(error.into());
     }
-    asked.ok(format!(
+    ok(format!(
         "{} ends at release {release} (V{last:03})",
         look.settings.tool
     ))
 }
 
-pub(super) fn plan(look: &Look<'_>) -> Item {
-    let asked = Asked {
-        code: "BC106",
-        item: "plan",
-        question: "is the database what the migrations expect",
-    };
-    let plan = match pending(look, asked) {
-        Ok(plan) => plan,
-        Err(item) => return item,
-    };
-    let status = match &look.status {
-        Ok(status) => status,
-        Err(error) => return asked.unknown(error),
-    };
+pub(super) fn plan(look: &Look<'_>) -> Answered {
+    let plan = look.plan.as_ref()?;
+    let status = look.status.as_ref()?;
     if let Some(difference) = status.drift.first() {
         let more = status.drift.len() - 1;
-        return asked.failed(
+        return failed(
             format!("the schema has drifted: {difference} (and {more} more)"),
             "`schema diff`",
         );
     }
     if let Some(progress) = &status.interrupted {
-        return asked.warning(
+        return warning(
             format!("V{:03} was interrupted and will go on", progress.version),
             "`migrate`",
         );
@@ -208,31 +159,23 @@ pub(super) fn plan(look: &Look<'_>) -> Item {
             step.stem, step.lock_ms
         ))
     }) {
-        return asked.warning(over, "migrate while few people write");
+        return warning(over, "migrate while few people write");
     }
-    asked.ok(match plan.steps.len() {
+    ok(match plan.steps.len() {
         0 => format!("nothing is pending; the database is at {}", plan.from),
         steps => format!("{steps} migrations lead from {} to {}", plan.from, plan.to),
     })
 }
 
-pub(super) fn disk(look: &Look<'_>) -> Item {
-    let asked = Asked {
-        code: "BC107",
-        item: "disk",
-        question: "is there room on the disk",
-    };
-    let needed = match pending(look, asked) {
-        Ok(plan) => plan.room,
-        Err(item) => return item,
-    };
+pub(super) fn disk(look: &Look<'_>) -> Answered {
+    let needed = look.plan.as_ref()?.room;
     let mut evidence = Vec::new();
     for share in needed.shares(look.settings, "the migration") {
         let folder = std::path::absolute(&share.folder).unwrap_or(share.folder);
         let needed = disk::size(share.bytes);
         match disk::available(&folder) {
             Ok(free) if free < share.bytes => {
-                return asked.failed(
+                return failed(
                     format!(
                         "{needed} needed and {} free in {}",
                         disk::size(free),
@@ -246,21 +189,16 @@ pub(super) fn disk(look: &Look<'_>) -> Item {
                 disk::size(free),
                 folder.display()
             )),
-            Err(error) => return asked.unknown(&error),
+            Err(error) => return Err(Answer::from(&error)),
         }
     }
-    asked.ok(evidence.join(", "))
+    ok(evidence.join(", "))
 }
 
-pub(super) fn lock(look: &Look<'_>) -> Item {
-    let asked = Asked {
-        code: "BC108",
-        item: "lock",
-        question: "is the migration lock free",
-    };
+pub(super) fn lock(look: &Look<'_>) -> Answered {
     match lock::current_holder(&look.settings.database) {
-        None => asked.ok("nobody holds it"),
-        Some(holder) => asked.failed(
+        None => ok("nobody holds it"),
+        Some(holder) => failed(
             format!(
                 "process {} on {} holds it since {} ({})",
                 holder.pid,
@@ -273,32 +211,22 @@ pub(super) fn lock(look: &Look<'_>) -> Item {
     }
 }
 
-pub(super) fn journal_mode(look: &Look<'_>) -> Item {
-    let asked = Asked {
-        code: "BC109",
-        item: "journal",
-        question: "is the journal mode one that the tool keeps",
-    };
+pub(super) fn journal_mode(look: &Look<'_>) -> Answered {
     let Some(reader) = look.reader else {
-        return asked.ok("there is no database yet");
+        return ok("there is no database yet");
     };
     let encoding: rusqlite::Result<String> = reader.setting("encoding");
     let encoding = encoding.unwrap_or_else(|_| "an unknown encoding".to_owned());
     if reader.is_wal() {
-        asked.ok(format!("write-ahead log, {encoding}: it stays so"))
+        ok(format!("write-ahead log, {encoding}: it stays so"))
     } else {
-        asked.ok(format!(
+        ok(format!(
             "rollback journal, {encoding}: writers wait while a step commits"
         ))
     }
 }
 
-pub(super) fn clock(look: &Look<'_>) -> Item {
-    let asked = Asked {
-        code: "BC113",
-        item: "clock",
-        question: "is the clock later than the last run",
-    };
+pub(super) fn clock(look: &Look<'_>) -> Answered {
     let now = look.settings.clock.now();
     let is_future = |time: &DateTime<Utc>| *time > now + CLOCK_TOLERANCE;
     let mut latest: Option<(DateTime<Utc>, &str)> = None;
@@ -323,7 +251,7 @@ pub(super) fn clock(look: &Look<'_>) -> Item {
         consider(&time, "the last backup");
     }
     match latest {
-        Some((time, what)) if is_future(&time) => asked.warning(
+        Some((time, what)) if is_future(&time) => warning(
             format!(
                 "it is {}, and {what} was at {}: the clock went back",
                 for_people(&timestamp(now)),
@@ -331,7 +259,7 @@ pub(super) fn clock(look: &Look<'_>) -> Item {
             ),
             "set the clock; times of records would lie before those of earlier ones",
         ),
-        Some((_, what)) => asked.ok(format!("it is later than {what}")),
-        None => asked.ok("nothing is on record that could be later"),
+        Some((_, what)) => ok(format!("it is later than {what}")),
+        None => ok("nothing is on record that could be later"),
     }
 }

@@ -94,6 +94,7 @@ pub(crate) struct Look<'a> {
     /// The receipt that allows the plan, if there is something to rehearse.
     pub(crate) receipt: Result<Option<Receipt>>,
     pub(crate) reader: Option<&'a Reader>,
+    pub(crate) oldest_server: Option<(u32, u32)>,
 }
 
 /// Goes through the list. What cannot be found out is an item that failed, not an error. `oldest_server` is the SQLite
@@ -120,23 +121,10 @@ pub fn checklist(
             },
             plan,
             reader,
+            oldest_server,
         };
         Checklist {
-            items: vec![
-                items::backup(&look),
-                items::rehearsal(&look),
-                items::contracts(&look),
-                items::rollback(&look),
-                items::version(&look),
-                items::plan(&look),
-                items::disk(&look),
-                permissions::check(&look),
-                items::lock(&look),
-                items::journal_mode(&look),
-                server_sqlite::check(&look, oldest_server),
-                file_system::check(&look),
-                items::clock(&look),
-            ],
+            items: ITEMS.iter().map(|item| item.answer(&look)).collect(),
         }
     };
     let answered = is_database.then(|| {
@@ -151,45 +139,115 @@ pub fn checklist(
     })
 }
 
-/// What an item asks; the answer is added.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Asked {
-    pub(crate) code: &'static str,
-    pub(crate) item: &'static str,
-    pub(crate) question: &'static str,
-}
+/// What an item asks, and what looks for the answer.
+struct Asked(
+    &'static str,
+    &'static str,
+    &'static str,
+    fn(&Look<'_>) -> Answered,
+);
+
+const ITEMS: [Asked; 13] = [
+    Asked("BC101", "backup", "is there a backup", items::backup),
+    Asked(
+        "BC102",
+        "rehearsal",
+        "was it tested on a copy of this database",
+        items::rehearsal,
+    ),
+    Asked(
+        "BC103",
+        "contracts",
+        "does the application work with the new schema",
+        items::contracts,
+    ),
+    Asked("BC104", "rollback", "is the way back documented", items::rollback),
+    Asked(
+        "BC105",
+        "version",
+        "is the version in the code the one that it migrates to",
+        items::version,
+    ),
+    Asked(
+        "BC106",
+        "plan",
+        "is the database what the migrations expect",
+        items::plan,
+    ),
+    Asked("BC107", "disk", "is there room on the disk", items::disk),
+    Asked(
+        "BC110",
+        "permissions",
+        "may this user write where the migration writes",
+        permissions::check,
+    ),
+    Asked("BC108", "lock", "is the migration lock free", items::lock),
+    Asked(
+        "BC109",
+        "journal",
+        "is the journal mode one that the tool keeps",
+        items::journal_mode,
+    ),
+    Asked(
+        "BC111",
+        "sqlite",
+        "can the SQLite of the oldest server read the new schema",
+        server_sqlite::check,
+    ),
+    Asked(
+        "BC112",
+        "file_system",
+        "is the database on a file system of this machine",
+        file_system::check,
+    ),
+    Asked(
+        "BC113",
+        "clock",
+        "is the clock later than the last run",
+        items::clock,
+    ),
+];
 
 impl Asked {
-    fn answer(self, state: ItemState, evidence: String, fix: String) -> Item {
+    fn answer(&self, look: &Look<'_>) -> Item {
+        let Self(code, item, question, find) = *self;
+        let (Ok(Answer(state, evidence, fix)) | Err(Answer(state, evidence, fix))) = find(look);
         Item {
-            code: self.code,
-            item: self.item,
-            question: self.question,
+            code,
+            item,
+            question,
             state,
             evidence,
             fix,
         }
     }
+}
 
-    pub(crate) fn ok(self, evidence: impl Into<String>) -> Item {
-        self.answer(ItemState::Ok, evidence.into(), String::new())
-    }
+/// How an item stands, what that rests on, and what to do.
+struct Answer(ItemState, String, String);
 
-    pub(crate) fn warning(self, evidence: impl Into<String>, fix: impl Into<String>) -> Item {
-        self.answer(ItemState::Warning, evidence.into(), fix.into())
-    }
+/// An answer; `Err` where an error prevents one.
+type Answered = std::result::Result<Answer, Answer>;
 
-    pub(crate) fn failed(self, evidence: impl Into<String>, fix: impl Into<String>) -> Item {
-        self.answer(ItemState::Failed, evidence.into(), fix.into())
-    }
+fn ok(evidence: impl Into<String>) -> Answered {
+    Ok(Answer(ItemState::Ok, evidence.into(), String::new()))
+}
 
-    /// An answer that an error prevents.
-    pub(crate) fn unknown(self, error: &Error) -> Item {
+fn warning(evidence: impl Into<String>, fix: impl Into<String>) -> Answered {
+    Ok(Answer(ItemState::Warning, evidence.into(), fix.into()))
+}
+
+fn failed(evidence: impl Into<String>, fix: impl Into<String>) -> Answered {
+    Ok(Answer(ItemState::Failed, evidence.into(), fix.into()))
+}
+
+impl From<&Error> for Answer {
+    fn from(error: &Error) -> Self {
         let fix = match error.hint() {
             Hint::Tool(words) => format!("`{}`", words.join(" ")),
             Hint::Shell(command) => format!("`{command}`"),
         };
-        self.failed(error.message(), fix)
+        Self(ItemState::Failed, error.message().to_owned(), fix)
     }
 }
 

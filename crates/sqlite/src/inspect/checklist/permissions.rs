@@ -6,19 +6,14 @@ use crate::sqlite::connection;
 use bridge_migrate_core::{folder_of, regular_file};
 
 use super::file_system::mount_of;
-use super::{Asked, Item, Look};
+use super::{Answer, Answered, Look, failed, ok};
 
-pub(super) fn check(look: &Look<'_>) -> Item {
-    let asked = Asked {
-        code: "BC110",
-        item: "permissions",
-        question: "may this user write where the migration writes",
-    };
+pub(super) fn check(look: &Look<'_>) -> Answered {
     let settings = look.settings;
     if settings.database.exists()
         && let Err(error) = connection::ask_to_write(&settings.database)
     {
-        return asked.unknown(&error);
+        return Err(Answer::from(&error));
     }
     let folders = [
         ("the folder of the database", folder_of(&settings.database)),
@@ -32,7 +27,7 @@ pub(super) fn check(look: &Look<'_>) -> Item {
             continue;
         };
         if let Err(why) = may_create_in(existing) {
-            return asked.failed(
+            return failed(
                 format!("{what} {}: {why}", existing.display()),
                 "run as the user of the server, or change the mode of the folder",
             );
@@ -41,12 +36,12 @@ pub(super) fn check(look: &Look<'_>) -> Item {
     if settings.companion.exists()
         && let Err(error) = regular_file::open(&settings.companion)
     {
-        return asked.failed(
+        return failed(
             format!("{} cannot be read: {error}", settings.companion.display()),
             "run as the user of the server",
         );
     }
-    asked.ok("the database, its folder, the backup folder and the log folder can be written")
+    ok("the database, its folder, the backup folder and the log folder can be written")
 }
 
 fn may_create_in(folder: &Path) -> Result<(), String> {
