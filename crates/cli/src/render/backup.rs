@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::output::Report;
 use crate::output::json::{DatabaseKey, optional_path, path};
-use crate::text::table::{Column, table};
+use crate::text::table::table;
 use crate::text::{CAUTION, counted, duration, line, safe, shown, styled, time, version};
 
 /// The files of a backup.
@@ -60,15 +60,13 @@ impl From<&Created> for CreatedReport {
 impl Report for CreatedReport {
     fn render(&self) -> String {
         let mut page = String::new();
-        line(
-            &mut page,
-            &format!(
-                "{} of the database, verified; writers waited {} at most",
-                size(self.bytes),
-                duration(self.lock_ms)
-            ),
+        line!(
+            page,
+            "{} of the database, verified; writers waited {} at most",
+            size(self.bytes),
+            duration(self.lock_ms)
         );
-        line(&mut page, &format!("sha256 {}", self.sha256));
+        line!(page, "sha256 {}", self.sha256);
         page
     }
 
@@ -169,14 +167,7 @@ impl Report for ListReport {
         if self.backups.is_empty() {
             return format!("there is no backup in {}\n", shown(&self.backup_dir));
         }
-        let columns = [
-            Column::Left("BACKUP"),
-            Column::Left("MADE"),
-            Column::Right("SIZE"),
-            Column::Left("DATABASE AT"),
-            Column::Left("TOKENS"),
-            Column::Left("WHY"),
-        ];
+        let columns = ["BACKUP", "MADE", ">SIZE", "DATABASE AT", "TOKENS", "WHY"];
         let rows = self.backups.iter().map(|backup| {
             let name = backup.stamp.clone().unwrap_or_else(|| {
                 let name = backup.database.file_name().unwrap_or_default();
@@ -225,10 +216,7 @@ impl Report for VerifiedReport {
         }
         let mut page = String::new();
         for problem in &self.problems {
-            line(
-                &mut page,
-                &format!("{} {}", styled(CAUTION, "found:"), safe(&problem.message)),
-            );
+            line!(page, "{} {}", styled(CAUTION, "found:"), safe(&problem.message));
         }
         page
     }
@@ -250,19 +238,19 @@ impl Report for PrunedReport {
         let mut page = String::new();
         let verb = if self.dry_run { "would remove" } else { "removed" };
         for backup in &self.removed {
-            line(&mut page, &format!("{verb} {}", shown(&backup.database)));
+            line!(page, "{verb} {}", shown(&backup.database));
         }
         for backup in &self.kept_for_runs {
             let run = backup.run.as_deref().unwrap_or("a run");
-            let text = format!(
+            line!(
+                page,
                 "keeps {}: run {} can go back to it",
                 shown(&backup.database),
                 safe(run)
             );
-            line(&mut page, &text);
         }
         let removed = counted(self.removed.len() as u64, "backup");
-        line(&mut page, &format!("{verb} {removed}, {}", size(self.bytes)));
+        line!(page, "{verb} {removed}, {}", size(self.bytes));
         page
     }
 }

@@ -34,13 +34,10 @@ impl Report for ChecklistReport {
                 ItemState::Warning => styled(CAUTION, "[!]"),
                 ItemState::Failed => styled(WRONG, "[ ]"),
             };
-            line(&mut page, &format!("{mark} {}?", item.question));
-            line(&mut page, &format!("    {}", safe_lines(&item.evidence)));
+            line!(page, "{mark} {}?", item.question);
+            line!(page, "    {}", safe_lines(&item.evidence));
             if item.state != ItemState::Ok {
-                line(
-                    &mut page,
-                    &format!("    {LABEL}fix:{LABEL:#} {}", safe_lines(&item.fix)),
-                );
+                line!(page, "    {LABEL}fix:{LABEL:#} {}", safe_lines(&item.fix));
             }
         }
         page

@@ -30,56 +30,58 @@ impl Report for DoctorReport {
             ..
         } = &self.bundle;
         let mut page = String::new();
-        field(
-            &mut page,
+        field!(
+            page,
             "program",
-            &format!("{}, SQLite {}", environment.tool, environment.sqlite),
+            "{}, SQLite {}",
+            environment.tool,
+            environment.sqlite
         );
         let file_system = environment
             .file_system
             .as_deref()
             .unwrap_or("an unknown file system");
-        field(
-            &mut page,
+        field!(
+            page,
             "machine",
-            &safe(&format!(
+            "{}",
+            safe(&format!(
                 "{} {}, {file_system}",
                 environment.system, environment.architecture
-            )),
+            ))
         );
         let bytes = files.database_bytes.map_or_else(|| "not there".to_owned(), size);
-        field(
-            &mut page,
+        field!(
+            page,
             "database",
-            &safe(&format!("{}, {bytes}", files.database)),
+            "{}",
+            safe(&format!("{}, {bytes}", files.database))
         );
         match database {
             Some(facts) => {
                 let rows: i64 = facts.rows.iter().filter_map(|table| table.rows).sum();
                 let position = facts.version.map_or_else(|| "not managed".to_owned(), version);
-                field(
-                    &mut page,
+                field!(
+                    page,
                     "holds",
-                    &format!(
-                        "{position}, {}, {}",
-                        counted(facts.rows.len() as u64, "table"),
-                        counted(u64::try_from(rows).unwrap_or_default(), "row")
-                    ),
+                    "{position}, {}, {}",
+                    counted(facts.rows.len() as u64, "table"),
+                    counted(u64::try_from(rows).unwrap_or_default(), "row")
                 );
             }
-            None => field(&mut page, "holds", "it cannot be read"),
+            None => field!(page, "holds", "it cannot be read"),
         }
         let backups = counted(files.backups_complete as u64, "complete backup");
-        field(&mut page, "backups", &backups);
-        field(&mut page, "findings", &count(findings.len() as u64));
+        field!(page, "backups", "{backups}");
+        field!(page, "findings", "{}", count(findings.len() as u64));
         let lines = log.as_ref().map_or(0, |log| log.lines.len());
-        field(&mut page, "log", &counted(lines as u64, "line"));
+        field!(page, "log", "{}", counted(lines as u64, "line"));
         match &self.file {
-            Some(file) => field(&mut page, "written to", &shown(file)),
-            None => field(
-                &mut page,
+            Some(file) => field!(page, "written to", "{}", shown(file)),
+            None => field!(
+                page,
                 "next",
-                "`doctor --bundle FILE` writes what a maintainer needs",
+                "`doctor --bundle FILE` writes what a maintainer needs"
             ),
         }
         page

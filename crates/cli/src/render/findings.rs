@@ -37,19 +37,14 @@ impl Report for FindingsReport {
             };
             let head = format!("{} {}", finding.severity, finding.code);
             let subject = styled(STRONG, &safe_lines(&finding.subject));
-            line(
-                &mut page,
-                &format!(
-                    "{} {subject}: {}",
-                    styled(style, &head),
-                    safe_lines(&finding.message)
-                ),
+            line!(
+                page,
+                "{} {subject}: {}",
+                styled(style, &head),
+                safe_lines(&finding.message)
             );
             if !finding.fix.is_empty() {
-                line(
-                    &mut page,
-                    &format!("  {LABEL}fix:{LABEL:#} {}", safe_lines(&finding.fix)),
-                );
+                line!(page, "  {LABEL}fix:{LABEL:#} {}", safe_lines(&finding.fix));
             }
         }
         let parts: Vec<String> = [
@@ -63,9 +58,9 @@ impl Report for FindingsReport {
         .map(|(number, name)| format!("{} {name}{}", count(number), if number == 1 { "" } else { "s" }))
         .collect();
         if parts.is_empty() {
-            line(&mut page, "nothing was found");
+            line!(page, "nothing was found");
         } else {
-            line(&mut page, &parts.join(", "));
+            line!(page, "{}", parts.join(", "));
         }
         page
     }

@@ -4,7 +4,7 @@ use bridge_migrate_sqlite::{RecordedRun, RecordedStep};
 use serde::Serialize;
 
 use crate::output::Report;
-use crate::text::table::{Column, table};
+use crate::text::table::table;
 use crate::text::{STRONG, count, duration, line, safe, styled, time, version};
 
 /// The answer of `history`.
@@ -29,8 +29,8 @@ impl Report for HistoryReport {
         }
         let mut page = String::new();
         page.push_str(&self.steps());
-        line(&mut page, "");
-        line(&mut page, &styled(STRONG, "Runs"));
+        line!(page);
+        line!(page, "{}", styled(STRONG, "Runs"));
         page.push_str(&self.runs());
         let failed: Vec<_> = self
             .runs
@@ -38,10 +38,10 @@ impl Report for HistoryReport {
             .filter_map(|run| Some((run, run.failure.as_ref()?)))
             .collect();
         if !failed.is_empty() {
-            line(&mut page, "");
-            line(&mut page, &styled(STRONG, "Why runs failed"));
+            line!(page);
+            line!(page, "{}", styled(STRONG, "Why runs failed"));
             for (run, cause) in failed {
-                line(&mut page, &format!("{}  {}", safe(&run.run), safe(&cause.line())));
+                line!(page, "{}  {}", safe(&run.run), safe(&cause.line()));
             }
         }
         page
@@ -51,14 +51,14 @@ impl Report for HistoryReport {
 impl HistoryReport {
     fn steps(&self) -> String {
         let columns = [
-            Column::Left("VERSION"),
-            Column::Left("NAME"),
-            Column::Left("RELEASE"),
-            Column::Left("APPLIED"),
-            Column::Right("DURATION"),
-            Column::Right("ROWS"),
-            Column::Right("LONGEST LOCK"),
-            Column::Left("RUN"),
+            "VERSION",
+            "NAME",
+            "RELEASE",
+            "APPLIED",
+            ">DURATION",
+            ">ROWS",
+            ">LONGEST LOCK",
+            "RUN",
         ];
         let rows = self.applied.iter().map(|step| {
             let [took, changed, lock] = if step.adopted {
@@ -89,18 +89,18 @@ impl HistoryReport {
         let mut page = String::new();
         for (index, step) in self.applied.iter().enumerate() {
             if index > 0 {
-                line(&mut page, "");
+                line!(page);
             }
             let title = format!("{} {}", version(step.version), safe(&step.name));
-            line(&mut page, &styled(STRONG, &title));
+            line!(page, "{}", styled(STRONG, &title));
             let by = if step.adopted {
                 "it was adopted, and stays"
             } else {
                 step.way_back.as_str()
             };
-            line(&mut page, &format!("  goes back by: {}", safe(by)));
+            line!(page, "  goes back by: {}", safe(by));
             for text in step.rollback.trim().lines() {
-                line(&mut page, &format!("  {}", safe(text)));
+                line!(page, "  {}", safe(text));
             }
         }
         page
@@ -108,14 +108,7 @@ impl HistoryReport {
 
     fn runs(&self) -> String {
         let columns = [
-            Column::Left("RUN"),
-            Column::Left("COMMAND"),
-            Column::Left("BEGAN"),
-            Column::Left("FROM"),
-            Column::Left("REACHED"),
-            Column::Left("HOST"),
-            Column::Left("TOOL"),
-            Column::Left("NOTE"),
+            "RUN", "COMMAND", "BEGAN", "FROM", "REACHED", "HOST", "TOOL", "NOTE",
         ];
         let rows = self.runs.iter().map(|run| {
             let mut note = match (&run.failure, &run.finished_at) {

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::output::json::path;
 use crate::output::{Output, Report};
-use crate::text::table::{Column, table};
+use crate::text::table::table;
 use crate::text::{CAUTION, COMMAND, STRONG, count, counted, field, line, safe, shown, styled, time};
 
 /// How many rows people see.
@@ -39,14 +39,10 @@ impl KeptWaiting {
     pub(crate) fn fields(&self, page: &mut String) {
         let mut label = "kept";
         for kept in &self.of {
-            field(page, label, &styled(CAUTION, &left(kept)));
+            field!(page, label, "{}", styled(CAUTION, &left(kept)));
             label = "";
         }
-        field(
-            page,
-            "",
-            &format!("take back with {}", styled(COMMAND, &self.command)),
-        );
+        field!(page, "", "take back with {}", styled(COMMAND, &self.command));
     }
 }
 
@@ -84,16 +80,9 @@ impl Report for KeptListReport {
     fn render(&self) -> String {
         let mut page = String::new();
         if self.list.kept.is_empty() {
-            line(&mut page, "no rollback of this database kept anything");
+            line!(page, "no rollback of this database kept anything");
         } else {
-            let columns = [
-                Column::Left("KEPT"),
-                Column::Left("OF"),
-                Column::Right("ROWS"),
-                Column::Right("NOT BACK"),
-                Column::Left("ROLLBACK"),
-                Column::Left("FILE"),
-            ];
+            let columns = ["KEPT", "OF", ">ROWS", ">NOT BACK", "ROLLBACK", "FILE"];
             let rows = self.list.kept.iter().map(|kept| {
                 vec![
                     time(&kept.kept_at),
@@ -108,24 +97,21 @@ impl Report for KeptListReport {
             for kept in self.list.kept.iter().filter(|kept| kept.left > 0) {
                 if let Some(problem) = &kept.problem {
                     let text = format!("{}: {}", safe(&kept.subject()), safe(problem));
-                    line(&mut page, &styled(CAUTION, &text));
+                    line!(page, "{}", styled(CAUTION, &text));
                 }
             }
         }
         if !self.list.others.is_empty() {
-            line(
-                &mut page,
-                "made by no rollback on record here (interrupted, or undone by a restore):",
+            line!(
+                page,
+                "made by no rollback on record here (interrupted, or undone by a restore):"
             );
             for file in &self.list.others {
-                line(&mut page, &format!("  {}", safe(file)));
+                line!(page, "  {}", safe(file));
             }
         }
         if !self.list.kept.is_empty() || !self.list.others.is_empty() {
-            line(
-                &mut page,
-                &format!("the files are in {}", shown(&self.backup_dir)),
-            );
+            line!(page, "the files are in {}", shown(&self.backup_dir));
         }
         page
     }
@@ -160,23 +146,17 @@ impl Report for ReclaimedReport {
         }
         for back in &outcome.back {
             let rows = counted(back.rows, noun(back.subject.contains('.')));
-            line(
-                &mut page,
-                &format!("{}: {rows} back", styled(STRONG, &safe(&back.subject))),
-            );
+            line!(page, "{}: {rows} back", styled(STRONG, &safe(&back.subject)));
         }
         if outcome.already > 0 {
-            line(
-                &mut page,
-                &format!("there already: {}", counted(outcome.already, "row")),
-            );
+            line!(page, "there already: {}", counted(outcome.already, "row"));
         }
         if outcome.stay_count > 0 {
             let stays = format!(
                 "kept, for they do not fit: {}",
                 counted(outcome.stay_count, "row")
             );
-            line(&mut page, &styled(CAUTION, &stays));
+            line!(page, "{}", styled(CAUTION, &stays));
             let mut named = 0;
             for row in outcome.stays.iter().take(SHOWN) {
                 let which = match &row.key {
@@ -184,22 +164,13 @@ impl Report for ReclaimedReport {
                     None => format!("all {} left", count(row.rows)),
                 };
                 named += row.rows;
-                line(
-                    &mut page,
-                    &format!("  {} {which}: {}", safe(&row.subject), safe(&row.why)),
-                );
+                line!(page, "  {} {which}: {}", safe(&row.subject), safe(&row.why));
             }
             if outcome.stay_count > named {
-                line(
-                    &mut page,
-                    &format!("  and {} more", count(outcome.stay_count - named)),
-                );
+                line!(page, "  and {} more", count(outcome.stay_count - named));
             }
             if let Some(command) = &self.give_up {
-                line(
-                    &mut page,
-                    &format!("give up what is left with {}", styled(COMMAND, command)),
-                );
+                line!(page, "give up what is left with {}", styled(COMMAND, command));
             }
         }
         page
@@ -222,23 +193,24 @@ impl Report for KeptPrunedReport {
             false => ("removed", "lost"),
         };
         for file in &self.pruned.removed {
-            line(&mut page, &format!("{} {removed}", safe(file)));
+            line!(page, "{} {removed}", safe(file));
         }
         for loss in &self.pruned.loses {
-            line(
-                &mut page,
-                &styled(CAUTION, &format!("{lost}: {}", safe(&loss.to_string()))),
+            line!(
+                page,
+                "{}",
+                styled(CAUTION, &format!("{lost}: {}", safe(&loss.to_string())))
             );
         }
         for file in &self.pruned.stay {
-            let text = format!(
+            line!(
+                page,
                 "{} stays: not all of it has come back; --yes gives it up",
                 safe(file)
             );
-            line(&mut page, &text);
         }
         if page.is_empty() {
-            line(&mut page, "nothing to prune");
+            line!(page, "nothing to prune");
         }
         page
     }

@@ -43,16 +43,16 @@ impl LogReport {
 impl Report for LogReport {
     fn render(&self) -> String {
         let mut page = String::new();
-        line(&mut page, &styled(LABEL, &shown(&self.file)));
+        line!(page, "{}", styled(LABEL, &shown(&self.file)));
         for event in &self.events {
-            line(&mut page, &event_line(event));
+            line!(page, "{}", event_line(event));
         }
         if self.unreadable_lines > 0 {
             let text = format!(
                 "{} cannot be read: the run was probably killed",
                 counted(self.unreadable_lines as u64, "line",)
             );
-            line(&mut page, &styled(LABEL, &text));
+            line!(page, "{}", styled(LABEL, &text));
         }
         page
     }

@@ -50,9 +50,9 @@ impl Report for MigrateReport {
             number => format!("; {} pending", counted(number, "migration")),
         };
         if self.run.is_none() {
-            line(&mut page, &format!("nothing to do: database is at {place}{rest}"));
+            line!(page, "nothing to do: database is at {place}{rest}");
         } else {
-            line(&mut page, &format!("database is at {place}{rest}"));
+            line!(page, "database is at {place}{rest}");
         }
         if let Some(reclaimed) = &self.reclaimed {
             page.push_str(&reclaimed.render());
@@ -71,12 +71,15 @@ impl MigrateReport {
         }
         let rows = counted(step.rows_skipped, "row");
         let left = format!("{} left {rows} as they were:", version(step.version));
-        line(page, &styled(CAUTION, &left));
+        line!(page, "{}", styled(CAUTION, &left));
         let mut named = 0;
         for row in self.skipped.iter().filter(|row| row.version == step.version) {
-            line(
+            line!(
                 page,
-                &format!("  {} {}: {}", safe(&row.table), safe(&row.key), safe(&row.why)),
+                "  {} {}: {}",
+                safe(&row.table),
+                safe(&row.key),
+                safe(&row.why)
             );
             named += 1;
         }
@@ -84,9 +87,9 @@ impl MigrateReport {
         let log = self.log.as_deref().map(shown);
         match (more, log) {
             (0, None) => {}
-            (0, Some(log)) => line(page, &format!("  as the log says: {log}")),
-            (_, None) => line(page, &format!("  and {} more", count(more))),
-            (_, Some(log)) => line(page, &format!("  and {} more: {log}", count(more))),
+            (0, Some(log)) => line!(page, "  as the log says: {log}"),
+            (_, None) => line!(page, "  and {} more", count(more)),
+            (_, Some(log)) => line!(page, "  and {} more: {log}", count(more)),
         }
     }
 }

@@ -10,7 +10,7 @@ use super::kept::KeptWaiting;
 use super::status::Drift;
 use crate::output::Report;
 use crate::output::json::Position;
-use crate::text::table::{Column, table};
+use crate::text::table::table;
 use crate::text::{
     CAUTION, STRONG, count, counted, duration, field, line, safe, safe_lines, shown, styled, version,
 };
@@ -71,56 +71,48 @@ impl Report for PlanReport {
             return page;
         }
         let mut page = String::new();
-        field(&mut page, "database", &shown(&self.path));
-        field(&mut page, "from", &self.start());
+        field!(page, "database", "{}", shown(&self.path));
+        field!(page, "from", "{}", self.start());
         let steps = counted(self.steps.len() as u64, "step");
-        field(
-            &mut page,
-            "to",
-            &format!("{}, {steps}", styled(STRONG, &self.to.to_string())),
-        );
-        field(&mut page, "time zone", &self.time_zone());
+        field!(page, "to", "{}, {steps}", styled(STRONG, &self.to.to_string()));
+        field!(page, "time zone", "{}", self.time_zone());
         let backup = match &self.backup_dir {
             Some(folder) if folder == "." => "beside the database, before the first step".to_owned(),
             Some(folder) => format!("into {}, before the first step", safe(folder)),
             None => "none: there is nothing to lose".to_owned(),
         };
-        field(&mut page, "backup", &backup);
-        field(
-            &mut page,
-            "disk",
-            &format!("{} at most", size(self.disk_needed_bytes)),
-        );
+        field!(page, "backup", "{backup}");
+        field!(page, "disk", "{} at most", size(self.disk_needed_bytes));
         if let Some(adoption) = &self.adopts {
             for object in &adoption.kept {
-                field(&mut page, "keeps", &safe(object));
+                field!(page, "keeps", "{}", safe(object));
             }
             for object in &adoption.created {
-                field(&mut page, "creates", &safe(object));
+                field!(page, "creates", "{}", safe(object));
             }
         }
         if let Some(kept) = &self.kept {
             kept.fields(&mut page);
         }
         if !self.steps.is_empty() {
-            line(&mut page, "");
+            line!(page);
             page.push_str(&self.steps_table());
         }
         self.over_budget(&mut page);
         if !self.drift.is_empty() {
-            line(&mut page, "");
-            let note = format!(
+            line!(page);
+            line!(
+                page,
                 "{} `migrate` refuses, since the schema was changed by hand:",
                 styled(CAUTION, "note:")
             );
-            line(&mut page, &note);
             for drift in &self.drift {
-                line(&mut page, &format!("  {}", safe(&drift.message)));
+                line!(page, "  {}", safe(&drift.message));
             }
         }
         if self.shows_sql {
             for step in &self.steps {
-                line(&mut page, "");
+                line!(page);
                 page.push_str(&statements(step));
             }
         }
@@ -143,13 +135,13 @@ impl PlanReport {
 
     fn steps_table(&self) -> String {
         let columns = [
-            Column::Left("VERSION"),
-            Column::Left("NAME"),
-            Column::Left("RELEASE"),
-            Column::Left("PHASE"),
-            Column::Right("ROWS"),
-            Column::Left("WRITE LOCK"),
-            Column::Left("NOTE"),
+            "VERSION",
+            "NAME",
+            "RELEASE",
+            "PHASE",
+            ">ROWS",
+            "WRITE LOCK",
+            "NOTE",
         ];
         let rows = self.steps.iter().map(|step| {
             let lock = if step.batched {
@@ -175,10 +167,11 @@ impl PlanReport {
         for step in &self.steps {
             let Some(why) = &step.over_budget else { continue };
             if is_first {
-                line(page, "");
+                line!(page);
                 is_first = false;
             }
-            let text = format!(
+            line!(
+                page,
                 "{} {} holds the write lock for about {}, over the budget of {}: {}",
                 styled(CAUTION, "note:"),
                 version(step.version),
@@ -186,7 +179,6 @@ impl PlanReport {
                 duration(self.lock_budget_ms),
                 safe(why)
             );
-            line(page, &text);
         }
     }
 }
@@ -210,20 +202,21 @@ fn note(step: &PlannedStep) -> String {
 
 fn statements(step: &PlannedStep) -> String {
     let mut text = String::new();
-    line(
-        &mut text,
-        &styled(
+    line!(
+        text,
+        "{}",
+        styled(
             STRONG,
             &format!("-- {}__{}", version(step.version), safe(&step.name)),
-        ),
+        )
     );
-    line(&mut text, &format!("-- {}", safe(&step.summary)));
+    line!(text, "-- {}", safe(&step.summary));
     if let Some(data) = &step.data {
-        line(&mut text, &format!("-- {}", safe(data)));
+        line!(text, "-- {}", safe(data));
     }
     let sql = step.sql.trim_end();
     if !sql.is_empty() {
-        line(&mut text, &safe_lines(sql));
+        line!(text, "{}", safe_lines(sql));
     }
     text
 }

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::adoption::AdoptionReport;
 use crate::output::Report;
 use crate::output::json::{self, Position, optional_path};
-use crate::text::table::{Column, table};
+use crate::text::table::table;
 use crate::text::{
     CAUTION, LABEL, STRONG, WRONG, count, counted, duration, field, line, safe, safe_lines, shown, styled,
     version,
@@ -136,17 +136,17 @@ impl RehearseReport {
             ]
         });
         let columns = [
-            Column::Left("STEP"),
-            Column::Right("UP"),
-            Column::Right("BACK"),
-            Column::Right("AGAIN"),
-            Column::Right("ROWS"),
-            Column::Right("LEFT"),
-            Column::Right("LOCK"),
-            Column::Right("JOURNAL"),
-            Column::Right("DATABASE"),
+            "STEP",
+            ">UP",
+            ">BACK",
+            ">AGAIN",
+            ">ROWS",
+            ">LEFT",
+            ">LOCK",
+            ">JOURNAL",
+            ">DATABASE",
         ];
-        line(page, "");
+        line!(page);
         page.push_str(&table(&columns, rows));
     }
 
@@ -173,37 +173,30 @@ impl RehearseReport {
                 values.join(", "),
             ]
         });
-        let columns = [
-            Column::Left("TABLE"),
-            Column::Right("BEFORE"),
-            Column::Right("AFTER"),
-            Column::Left("VALUES THAT CHANGE"),
-        ];
-        line(page, "");
+        let columns = ["TABLE", ">BEFORE", ">AFTER", "VALUES THAT CHANGE"];
+        line!(page);
         page.push_str(&table(&columns, rows));
     }
 
     fn checks_for_people(&self, page: &mut String) {
-        line(page, "");
+        line!(page);
         for check in &self.checks {
             let (style, word) = match check.outcome {
                 CheckOutcome::Passed => (STRONG, "ok     "),
                 CheckOutcome::Warned => (CAUTION, "warning"),
                 CheckOutcome::Failed => (WRONG, "failed "),
             };
-            line(
+            line!(
                 page,
-                &format!(
-                    "{} {} {LABEL}({}){LABEL:#}",
-                    styled(style, word),
-                    check.name.claim(),
-                    safe(&check.evidence)
-                ),
+                "{} {} {LABEL}({}){LABEL:#}",
+                styled(style, word),
+                check.name.claim(),
+                safe(&check.evidence)
             );
             for finding in &check.findings {
                 let subject = safe(&finding.subject);
                 let message = safe_lines(&finding.message);
-                line(page, &format!("        {} {subject}: {message}", finding.code));
+                line!(page, "        {} {subject}: {message}", finding.code);
             }
         }
     }
@@ -212,14 +205,14 @@ impl RehearseReport {
         let Some(test) = self.smoke_test.as_ref().filter(|test| !test.passed()) else {
             return;
         };
-        line(page, "");
-        line(page, &format!("what `{}` wrote last:", safe(&test.command)));
+        line!(page);
+        line!(page, "what `{}` wrote last:", safe(&test.command));
         let lines: Vec<&str> = test.output.lines().collect();
         for text in lines
             .get(lines.len().saturating_sub(OUTPUT_LINES)..)
             .unwrap_or_default()
         {
-            line(page, &format!("  {}", safe(text)));
+            line!(page, "  {}", safe(text));
         }
     }
 }
@@ -228,41 +221,37 @@ impl Report for RehearseReport {
     fn render(&self) -> String {
         let mut page = String::new();
         let way = format!("{} to {}", self.from, self.to);
-        line(
-            &mut page,
-            &format!(
-                "rehearsed {} on a copy of {} ({})",
-                styled(STRONG, &way),
-                shown(&self.path),
-                size(self.database_bytes)
-            ),
+        line!(
+            page,
+            "rehearsed {} on a copy of {} ({})",
+            styled(STRONG, &way),
+            shown(&self.path),
+            size(self.database_bytes)
         );
         self.steps_for_people(&mut page);
         self.tables_for_people(&mut page);
         self.checks_for_people(&mut page);
         self.smoke_test_for_people(&mut page);
-        line(&mut page, "");
+        line!(page);
         let lock = format!(
             "longest {}, budget {}",
             duration(self.longest_lock_ms),
             duration(self.lock_budget_ms)
         );
-        field(&mut page, "write lock", &lock);
+        field!(page, "write lock", "{lock}");
         let verdict = if self.receipt.ok { "passed" } else { "failed" };
-        field(
-            &mut page,
+        field!(
+            page,
             "receipt",
-            &format!(
-                "{} ({verdict}), {}",
-                safe(&self.receipt.id),
-                shown(&self.receipt.file)
-            ),
+            "{} ({verdict}), {}",
+            safe(&self.receipt.id),
+            shown(&self.receipt.file)
         );
         if let Some(report) = &self.report {
-            field(&mut page, "report", &shown(report));
+            field!(page, "report", "{}", shown(report));
         }
         if let Some(copy) = &self.copy {
-            field(&mut page, "copy", &shown(copy));
+            field!(page, "copy", "{}", shown(copy));
         }
         let left: u64 = self
             .steps
@@ -272,10 +261,11 @@ impl Report for RehearseReport {
             .sum();
         if left > 0 {
             let rows = counted(left, "row");
-            field(
-                &mut page,
+            field!(
+                page,
                 "left",
-                &styled(CAUTION, &format!("{rows} that cannot be converted")),
+                "{}",
+                styled(CAUTION, &format!("{rows} that cannot be converted"))
             );
         }
         page

@@ -62,26 +62,21 @@ impl Report for RepairReport {
             "would put right"
         };
         for defect in &self.repairs {
-            line(
-                &mut page,
-                &styled(CAUTION, &format!("{done} {}", safe(&defect.subject))),
+            line!(
+                page,
+                "{}",
+                styled(CAUTION, &format!("{done} {}", safe(&defect.subject)))
             );
-            line(&mut page, &format!("  {}", safe(&defect.why)));
-            line(&mut page, &format!("  {}", safe(&defect.what)));
+            line!(page, "  {}", safe(&defect.why));
+            line!(page, "  {}", safe(&defect.what));
         }
         for other in &self.elsewhere {
-            line(&mut page, &styled(CAUTION, &safe(&other.subject)));
-            line(&mut page, &format!("  {}", safe(&other.why)));
-            line(
-                &mut page,
-                &format!("  {}", styled(COMMAND, &safe(&other.command))),
-            );
+            line!(page, "{}", styled(CAUTION, &safe(&other.subject)));
+            line!(page, "  {}", safe(&other.why));
+            line!(page, "  {}", styled(COMMAND, &safe(&other.command)));
         }
         if let Some(secured) = &self.secured {
-            line(
-                &mut page,
-                &format!("the state before is secured in {}", shown(secured)),
-            );
+            line!(page, "the state before is secured in {}", shown(secured));
         }
         page
     }

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::backup::BackupFiles;
 use crate::output::Report;
 use crate::output::json::optional_path;
-use crate::text::table::{Column, table};
+use crate::text::table::table;
 use crate::text::{count, field, line, safe, shown};
 
 /// The answer of `restore`.
@@ -73,17 +73,12 @@ impl Report for RestoreReport {
     fn render(&self) -> String {
         let mut page = String::new();
         let verb = if self.dry_run { "would restore" } else { "restored" };
-        line(&mut page, &format!("{verb} {}", shown(&self.backup.database)));
+        line!(page, "{verb} {}", shown(&self.backup.database));
         if let Some(secured) = &self.secured {
-            field(
-                &mut page,
-                "before",
-                &format!("secured in {}", shown(&secured.database)),
-            );
+            field!(page, "before", "secured in {}", shown(&secured.database));
         }
         for file in &self.damaged {
-            let text = format!("damaged, copied to {}", safe(file));
-            field(&mut page, "before", &text);
+            field!(page, "before", "damaged, copied to {}", safe(file));
         }
         let tokens = match self.tokens {
             CompanionChange::Same => "as in the backup",
@@ -93,15 +88,15 @@ impl Report for RestoreReport {
             CompanionChange::Kept => "as they are at present",
             CompanionChange::NotInBackup => "not in the backup; what is there stays",
         };
-        field(&mut page, "tokens", tokens);
+        field!(page, "tokens", "{tokens}");
         token_counts(&mut page, &self.token_counts, self.dry_run);
         if self.placement == Placement::NewFile {
             let text = "a new file: servers that have the old one open must open it again";
-            field(&mut page, "database", text);
+            field!(page, "database", "{text}");
         }
         if self.written_since {
             let text = "another process wrote since, so the rows could not be compared exactly";
-            field(&mut page, "note", text);
+            field!(page, "note", "{text}");
         }
         let changed: Vec<&TableRows> = self
             .tables
@@ -109,7 +104,7 @@ impl Report for RestoreReport {
             .filter(|rows| rows.now != rows.backup)
             .collect();
         if changed.is_empty() {
-            line(&mut page, "Every table has as many rows as before.");
+            line!(page, "Every table has as many rows as before.");
         } else {
             page.push_str(&rows_table(&changed));
         }
@@ -134,16 +129,12 @@ pub(super) fn token_counts(page: &mut String, counts: &EntryCounts, dry_run: boo
     .map(|(number, what)| format!("{} {what}", count(number)))
     .collect();
     if !parts.is_empty() {
-        field(page, "", &parts.join(", "));
+        field!(page, "", "{}", parts.join(", "));
     }
 }
 
 fn rows_table(rows: &[&TableRows]) -> String {
-    let columns = [
-        Column::Left("TABLE"),
-        Column::Right("ROWS BEFORE"),
-        Column::Right("ROWS IN BACKUP"),
-    ];
+    let columns = ["TABLE", ">ROWS BEFORE", ">ROWS IN BACKUP"];
     let number = |rows: Option<u64>| rows.map_or_else(|| "none".to_owned(), count);
     table(
         &columns,

@@ -96,8 +96,8 @@ impl Report for RollbackPlanReport {
             return format!("nothing to do: database is at {}\n", self.from);
         }
         let mut page = String::new();
-        field(&mut page, "from", &self.from.to_string());
-        field(&mut page, "to", &styled(STRONG, &self.to.to_string()));
+        field!(page, "from", "{}", self.from);
+        field!(page, "to", "{}", styled(STRONG, &self.to.to_string()));
         for (index, step) in self.reverted.iter().enumerate() {
             let part = if step.partial {
                 ", the part that is done"
@@ -105,21 +105,27 @@ impl Report for RollbackPlanReport {
                 ""
             };
             let label = if index == 0 { "takes back" } else { "" };
-            let text = format!("{} {}{part}", version(step.version), safe(&step.name));
-            field(&mut page, label, &text);
+            field!(
+                page,
+                label,
+                "{} {}{part}",
+                version(step.version),
+                safe(&step.name)
+            );
         }
         for way in &self.alternatives {
             self.way(way, &mut page);
         }
         if let Some(point) = &self.restore_point {
-            field(&mut page, "restores", &shown(point));
+            field!(page, "restores", "{}", shown(point));
         }
         if let Some(counts) = &self.token_counts {
             token_counts(&mut page, counts, true);
         }
         for step in &self.reverted {
             let Some(why) = &step.over_budget else { continue };
-            let text = format!(
+            line!(
+                page,
                 "{} {} holds the write lock for about {}, over the budget of {}: {}",
                 styled(CAUTION, "note:"),
                 version(step.version),
@@ -127,7 +133,6 @@ impl Report for RollbackPlanReport {
                 duration(self.lock_budget_ms),
                 safe(why)
             );
-            line(&mut page, &text);
         }
         page
     }
@@ -142,10 +147,10 @@ impl RollbackPlanReport {
             String::new()
         };
         match &way.closed {
-            Some(why) => field(page, &name, &format!("closed: {}", safe(why))),
-            None if way.loses.is_empty() => field(page, &name, &format!("loses nothing{chosen}")),
+            Some(why) => field!(page, &name, "closed: {}", safe(why)),
+            None if way.loses.is_empty() => field!(page, &name, "loses nothing{chosen}"),
             None => {
-                field(page, &name, &format!("loses{chosen}:"));
+                field!(page, &name, "loses{chosen}:");
                 for loss in &way.loses {
                     lost(loss, page);
                 }
@@ -155,16 +160,13 @@ impl RollbackPlanReport {
 }
 
 fn lost(loss: &Loss, page: &mut String) {
-    line(
-        page,
-        &format!("{:<13}  {}", "", styled(CAUTION, &safe(&loss.to_string()))),
-    );
+    line!(page, "{:<13}  {}", "", styled(CAUTION, &safe(&loss.to_string())));
     for item in loss.items.iter().take(SHOWN) {
-        line(page, &format!("{:<13}    {}", "", safe(item)));
+        line!(page, "{:<13}    {}", "", safe(item));
     }
     let more = loss.items.len().saturating_sub(SHOWN) as u64;
     if more > 0 {
-        line(page, &format!("{:<13}    and {} more", "", count(more)));
+        line!(page, "{:<13}    and {} more", "", count(more));
     }
 }
 
@@ -244,19 +246,16 @@ impl Report for RollbackReport {
         if self.strategy == Strategy::Restore
             && let Some(backup) = &self.backup
         {
-            line(
-                &mut page,
-                &format!("secured the state before in {}", shown(backup)),
-            );
+            line!(page, "secured the state before in {}", shown(backup));
         }
         if let Some(counts) = &self.token_counts {
             token_counts(&mut page, counts, false);
         }
         for file in &self.kept {
-            line(&mut page, &format!("kept what was dropped in {}", safe(file)));
+            line!(page, "kept what was dropped in {}", safe(file));
         }
         conflicts(&self.conflicts, self.conflicts.len() as u64, &mut page);
-        line(&mut page, &format!("database is at {place}"));
+        line!(page, "database is at {place}");
         page
     }
 }
@@ -267,19 +266,19 @@ pub(super) fn conflicts(conflicts: &[Conflict], all: u64, page: &mut String) {
         return;
     }
     let left = format!("left as before: {}", counted(all, "record"));
-    line(page, &styled(CAUTION, &left));
+    line!(page, "{}", styled(CAUTION, &left));
     for conflict in conflicts.iter().take(SHOWN) {
-        let text = format!(
+        line!(
+            page,
             "  {} {}: {}",
             safe(&conflict.table),
             safe(&conflict.key),
             safe(&conflict.why)
         );
-        line(page, &text);
     }
     let named = conflicts.len().min(SHOWN) as u64;
     if all > named {
-        line(page, &format!("  and {} more", count(all - named)));
+        line!(page, "  and {} more", count(all - named));
     }
 }
 

@@ -26,7 +26,7 @@ impl Report for ShownReport {
         let mut page = String::new();
         for (index, object) in self.objects.iter().enumerate() {
             if index > 0 {
-                line(&mut page, "");
+                line!(page);
             }
             let sql = object.sql.trim_end().trim_end_matches(';');
             // A trigger's body may end in a comment.
@@ -35,7 +35,7 @@ impl Report for ShownReport {
             } else {
                 ";"
             };
-            line(&mut page, &format!("{}{end}", safe_lines(sql)));
+            line!(page, "{}{end}", safe_lines(sql));
         }
         page
     }

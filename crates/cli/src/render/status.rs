@@ -13,7 +13,7 @@ use super::backup::BackupEntry;
 use super::kept::KeptWaiting;
 use crate::output::Report;
 use crate::output::json::Position;
-use crate::text::table::{Column, table};
+use crate::text::table::table;
 use crate::text::{
     CAUTION, COMMAND, STRONG, counted, field, line, safe, safe_lines, shown, styled, time, version,
 };
@@ -127,24 +127,24 @@ impl Interrupted {
 impl Report for StatusReport {
     fn render(&self) -> String {
         let mut page = String::new();
-        field(&mut page, "database", &shown(&self.path));
-        field(&mut page, "release", &self.release());
+        field!(page, "database", "{}", shown(&self.path));
+        field!(page, "release", "{}", self.release());
         for other in &self.others {
             let text = format!("{} seems to be the Bridge's: name it with --db", safe(other));
-            field(&mut page, "beside it", &styled(CAUTION, &text));
+            field!(page, "beside it", "{}", styled(CAUTION, &text));
         }
-        field(&mut page, "pending", &self.pending_summary());
+        field!(page, "pending", "{}", self.pending_summary());
         if let Some(adoption) = &self.adoptable {
             for object in &adoption.kept {
-                field(&mut page, "", &format!("keeps {}", safe(object)));
+                field!(page, "", "keeps {}", safe(object));
             }
             for object in &adoption.created {
-                field(&mut page, "", &format!("creates {}", safe(object)));
+                field!(page, "", "creates {}", safe(object));
             }
         }
         if let Some(step) = &self.running {
             let text = format!("{}, {} so far", step.doing(), counted(step.rows_visited, "row"));
-            field(&mut page, "running", &styled(STRONG, &text));
+            field!(page, "running", "{}", styled(STRONG, &text));
         }
         if let Some(step) = &self.interrupted {
             let text = format!(
@@ -152,37 +152,37 @@ impl Report for StatusReport {
                 step.doing(),
                 counted(step.rows_visited, "row")
             );
-            field(&mut page, "interrupted", &styled(CAUTION, &text));
+            field!(page, "interrupted", "{}", styled(CAUTION, &text));
         }
         if self.managed {
-            field(&mut page, "drift", &self.drift_summary());
+            field!(page, "drift", "{}", self.drift_summary());
         }
-        field(&mut page, "lock", &self.lock_holder());
-        field(&mut page, "last run", &self.last_run());
+        field!(page, "lock", "{}", self.lock_holder());
+        field!(page, "last run", "{}", self.last_run());
         let backup = match &self.last_backup {
             Some(backup) => format!("{}, {}", backup.when(), shown(&backup.database)),
             None => "none".to_owned(),
         };
-        field(&mut page, "last backup", &backup);
+        field!(page, "last backup", "{backup}");
         if let Some(kept) = &self.kept {
             kept.fields(&mut page);
         }
         if let Some(why) = &self.unrecognized {
-            line(&mut page, "");
-            line(&mut page, &safe_lines(why));
+            line!(page);
+            line!(page, "{}", safe_lines(why));
             if let Some(hint) = &self.hint {
-                line(&mut page, &format!("  try: {}", styled(COMMAND, &safe(hint))));
+                line!(page, "  try: {}", styled(COMMAND, &safe(hint)));
             }
         }
         if !self.drift.is_empty() {
-            line(&mut page, "");
-            line(&mut page, "The schema differs from what the history implies:");
+            line!(page);
+            line!(page, "The schema differs from what the history implies:");
             for drift in &self.drift {
-                line(&mut page, &format!("  {}", safe(&drift.message)));
+                line!(page, "  {}", safe(&drift.message));
             }
         }
         if !self.pending.is_empty() {
-            line(&mut page, "");
+            line!(page);
             page.push_str(&pending_table(&self.pending));
         }
         page
@@ -290,12 +290,7 @@ impl StatusReport {
 }
 
 fn pending_table(pending: &[PendingMigration]) -> String {
-    let columns = [
-        Column::Left("VERSION"),
-        Column::Left("NAME"),
-        Column::Left("RELEASE"),
-        Column::Left("PHASE"),
-    ];
+    let columns = ["VERSION", "NAME", "RELEASE", "PHASE"];
     let rows = pending.iter().map(|migration| {
         vec![
             version(migration.version),

@@ -5,7 +5,7 @@ use bridge_migrate_sqlite::ImportedAgain;
 use serde::Serialize;
 
 use crate::output::Report;
-use crate::text::table::{Column, table};
+use crate::text::table::table;
 use crate::text::{count, counted};
 
 /// The answer of `tokens import`.
@@ -50,13 +50,7 @@ impl Report for ComparedReport {
             let revoked = count(self.comparison.revoked.in_both);
             return format!("the token file and the database agree: {tokens}, {revoked} revoked\n");
         }
-        let columns = [
-            Column::Left(""),
-            Column::Right("IN BOTH"),
-            Column::Right("DIFFERING"),
-            Column::Right("ONLY IN FILE"),
-            Column::Right("ONLY IN DATABASE"),
-        ];
+        let columns = ["", ">IN BOTH", ">DIFFERING", ">ONLY IN FILE", ">ONLY IN DATABASE"];
         let row = |name: &str, agreement: &Agreement| {
             let mut row = vec![name.to_owned()];
             row.extend(

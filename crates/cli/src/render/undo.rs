@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::rollback::conflicts;
 use crate::output::Report;
-use crate::text::table::{Column, table};
+use crate::text::table::table;
 use crate::text::{CAUTION, count, counted, line, safe, styled, version};
 
 /// How many records people see.
@@ -24,12 +24,7 @@ impl Report for UndoReport {
         let outcome = &self.outcome;
         let mut page = String::new();
         if !outcome.reverted.is_empty() {
-            let columns = [
-                Column::Left("KEY"),
-                Column::Left("COLUMN"),
-                Column::Left("FROM"),
-                Column::Left("TO"),
-            ];
+            let columns = ["KEY", "COLUMN", "FROM", "TO"];
             let rows = outcome.reverted.iter().take(SHOWN).map(|record| {
                 vec![
                     record.key.clone(),
@@ -41,10 +36,7 @@ impl Report for UndoReport {
             page.push_str(&table(&columns, rows));
             let named = outcome.reverted.len().min(SHOWN) as u64;
             if outcome.reverted_count > named {
-                line(
-                    &mut page,
-                    &format!("and {} more", count(outcome.reverted_count - named)),
-                );
+                line!(page, "and {} more", count(outcome.reverted_count - named));
             }
         }
         conflicts(&outcome.conflicts, outcome.conflict_count, &mut page);
@@ -53,7 +45,8 @@ impl Report for UndoReport {
         } else {
             "put back"
         };
-        let text = format!(
+        line!(
+            page,
             "{} {}: {} {verb}, {} left; {} can still be put back",
             version(outcome.version),
             safe(&outcome.name),
@@ -61,7 +54,6 @@ impl Report for UndoReport {
             count(outcome.conflict_count),
             count(outcome.remaining)
         );
-        line(&mut page, &text);
         page
     }
 }
@@ -91,7 +83,7 @@ impl Report for PruneReport {
                 counted(pruned.records, "old value")
             );
             let lost = format!("{} {no_longer}", counted(pruned.no_longer_undoable, "record"));
-            line(&mut page, &format!("{what}; {}", styled(CAUTION, &lost)));
+            line!(page, "{what}; {}", styled(CAUTION, &lost));
         }
         page
     }

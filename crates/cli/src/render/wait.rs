@@ -21,7 +21,7 @@ impl Report for WaitReport {
     fn render(&self) -> String {
         let mut page = format!("database is at {}\n", self.position);
         for drift in &self.drift {
-            line(&mut page, &format!("drift: {}", safe(&drift.message)));
+            line!(page, "drift: {}", safe(&drift.message));
         }
         page
     }

@@ -2,7 +2,6 @@
 
 pub(crate) mod table;
 
-use std::fmt::Write as _;
 use std::path::Path;
 
 use anstyle::{AnsiColor, Style};
@@ -24,17 +23,31 @@ pub(crate) fn styled(style: Style, text: &str) -> String {
     format!("{style}{text}{style:#}")
 }
 
-/// Adds `label     value` as a line.
-pub(crate) fn field(page: &mut String, label: &str, value: &str) {
-    // Writing to a String cannot fail.
-    let _ = writeln!(page, "{LABEL}{label:<13}{LABEL:#}{value}");
+/// Adds a line to a page.
+macro_rules! line {
+    ($page:ident) => {
+        $page.push('\n')
+    };
+    ($page:ident, $($text:tt)+) => {{
+        $page.push_str(&format!($($text)+));
+        $page.push('\n');
+    }};
 }
+pub(crate) use line;
 
-/// Adds a line.
-pub(crate) fn line(page: &mut String, text: &str) {
-    page.push_str(text);
-    page.push('\n');
+/// Adds `label     value` as a line.
+macro_rules! field {
+    ($page:ident, $label:expr, $($value:tt)+) => {
+        $crate::text::line!(
+            $page,
+            "{LABEL}{:<13}{LABEL:#}{}",
+            $label,
+            format_args!($($value)+),
+            LABEL = $crate::text::LABEL
+        )
+    };
 }
+pub(crate) use field;
 
 /// `text` with control characters made visible: a name from a database or a folder must not move a
 /// terminal's cursor.

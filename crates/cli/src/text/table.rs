@@ -4,31 +4,21 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 use super::{STRONG, safe};
 
-/// A column's heading, and on which side its cells stand.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Column {
-    /// Words.
-    Left(&'static str),
-    /// Numbers.
-    Right(&'static str),
-}
-
-/// The table's lines. Cells are made safe for a terminal; no line ends in blanks.
-pub(crate) fn table(columns: &[Column], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+/// The table's lines. Cells are made safe for a terminal; no line ends in blanks. A `>` before a column's heading says
+/// that it holds numbers, which stand on the right.
+pub(crate) fn table(columns: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
     table
         .load_style(presets::NOTHING)
         .set_content_arrangement(ContentArrangement::Disabled)
-        .set_header(columns.iter().map(|column| match column {
-            Column::Left(heading) | Column::Right(heading) => *heading,
-        }));
+        .set_header(columns.iter().map(|column| column.trim_start_matches('>')));
     for row in rows {
         table.add_row(row.iter().map(|cell| safe(cell)));
     }
     for (index, column) in columns.iter().enumerate() {
         if let Some(cells) = table.column_mut(index) {
             cells.set_padding((0, 2));
-            if let Column::Right(_) = column {
+            if column.starts_with('>') {
                 cells.set_cell_alignment(CellAlignment::Right);
             }
         }
@@ -53,7 +43,7 @@ mod tests {
     #[test]
     fn columns_line_up_and_nothing_trails() {
         let text = table(
-            &[Column::Left("NAME"), Column::Right("ROWS"), Column::Left("NOTE")],
+            &["NAME", ">ROWS", "NOTE"],
             [
                 vec!["größe".into(), "1,000".into(), String::new()],
                 vec!["x\u{1b}".into(), "7".into(), "late".into()],
