@@ -169,16 +169,7 @@ pub enum Event {
         lock_us: u64,
     },
     /// A data step left a row as it is.
-    RowSkipped {
-        /// The migration's number.
-        version: u32,
-        /// The row's table.
-        table: String,
-        /// The row's key, as text.
-        key: String,
-        /// Why it was left.
-        why: String,
-    },
+    RowSkipped(SkippedRow),
     /// A step is committed.
     StepFinished {
         /// The migration's number.
@@ -216,6 +207,19 @@ pub enum Event {
         #[serde(flatten)]
         cause: Option<crate::cause::Cause>,
     },
+}
+
+/// A row that a data step left as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SkippedRow {
+    /// The migration's number.
+    pub version: u32,
+    /// The row's table.
+    pub table: String,
+    /// The row's key, as text.
+    pub key: String,
+    /// Why it was left, without the value.
+    pub why: String,
 }
 
 /// Sees the events of a run, in order, on the thread that runs.

@@ -35,7 +35,7 @@ pub use catalog::{
 };
 pub use cause::Cause;
 pub use error::{Error, ErrorKind, Hint, IoContext, Place, Reached, Result, shell_quote};
-pub use event::{Activity, Event, Holder, Observer, Silent, Stage};
+pub use event::{Activity, Event, Holder, Observer, Silent, SkippedRow, Stage};
 pub use files::{beside, digest, disk, folder_of, regular_file, whole_file};
 pub use finding::{Finding, Severity};
 pub use loss::Loss;

@@ -122,20 +122,27 @@ fn data_steps_keep_old_values_and_leave_what_they_cannot_rewrite() {
         place.strings("SELECT coalesce(id, '-') || ':' || old_value || '>' || new_value FROM migration_affected_records ORDER BY seq"),
         ["a:one>ONE", "-:nobody>NOBODY"]
     );
-    let skipped: Vec<_> = recorder
+    let told: Vec<_> = recorder
         .0
         .into_inner()
         .unwrap()
         .into_iter()
         .filter_map(|event| match event {
-            Event::RowSkipped { key, why, .. } => Some(format!("{key}: {why}")),
+            Event::RowSkipped(row) => Some(row),
             _ => None,
         })
+        .collect();
+    assert_eq!(outcome.skipped, told);
+    let skipped: Vec<_> = told
+        .iter()
+        .map(|row| format!("{}: {}", row.key, row.why))
         .collect();
     assert_eq!(
         skipped,
         ["c: has a hash sign", "d: not text", "e: not valid UTF-8"]
     );
+    let log = std::fs::read_to_string(outcome.log.unwrap()).unwrap();
+    assert_eq!(log.matches("row_skipped").count(), 3);
 }
 
 #[test]

@@ -28,7 +28,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failur
     };
     let console = context.console();
     let outcome = adopt(&context.catalog()?, &context.settings, options, &console)?;
-    let report = report(context, &outcome, Vec::new());
+    let report = report(context, &outcome);
     context
         .output
         .report_done(&report)

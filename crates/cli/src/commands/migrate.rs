@@ -1,16 +1,12 @@
 //! `migrate`: lock, adopt if needed, back up, apply, verify, record.
 
-use std::path::PathBuf;
-
 use bridge_migrate_core::Error;
-use bridge_migrate_sqlite::run_log;
 use bridge_migrate_sqlite::{MigrateOptions, MigrateOutcome, migrate};
 
 use super::plan::Way;
 use crate::context::Context;
 use crate::exit_code;
 use crate::output::Failure;
-use crate::progress::SkippedRow;
 use crate::render::adoption::AdoptionReport;
 use crate::render::backup::BackupFiles;
 use crate::render::kept::{KeptWaiting, ReclaimedReport};
@@ -63,7 +59,8 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failur
     };
     let console = context.console();
     let outcome = migrate(&catalog, settings, options, &console)?;
-    let report = report(context, &outcome, console.into_skipped());
+    drop(console);
+    let report = report(context, &outcome);
     context
         .output
         .report_done(&report)
@@ -72,7 +69,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failur
 }
 
 /// The answer, from what the engine did.
-pub(super) fn report(context: &Context, outcome: &MigrateOutcome, skipped: Vec<SkippedRow>) -> MigrateReport {
+pub(super) fn report(context: &Context, outcome: &MigrateOutcome) -> MigrateReport {
     MigrateReport {
         from: outcome.from.into(),
         to: outcome.to.into(),
@@ -91,15 +88,9 @@ pub(super) fn report(context: &Context, outcome: &MigrateOutcome, skipped: Vec<S
             .clone()
             .map(|outcome| ReclaimedReport::new(outcome, &context.output)),
         kept: KeptWaiting::new(outcome.kept.clone(), &context.output),
-        skipped,
-        log: log_of(context, outcome),
+        skipped: outcome.skipped.clone(),
+        log: outcome.log.clone(),
     }
-}
-
-/// The run's log, if it has one: a log that could not be written was warned of.
-fn log_of(context: &Context, outcome: &MigrateOutcome) -> Option<PathBuf> {
-    let run = outcome.run.as_deref()?;
-    run_log::find(&context.settings, Some(run)).ok()
 }
 
 /// The failure to write the answer.

@@ -12,9 +12,6 @@ use crate::output::Output;
 use crate::progress::events::{aside, line};
 use crate::text::{count, safe};
 
-/// How many rows that were left as they are a report names.
-pub(crate) const NAMED_ROWS: usize = 10;
-
 const BYTES: &str = "{msg:32} {bar:30} {bytes:>11} / {total_bytes:11} {bytes_per_sec:>13}  {eta} left";
 const ROWS: &str = "{msg:32} {bar:30} {human_pos:>11} / {human_len:11} {rate:>13}  {eta} left";
 const UNKNOWN: &str = "{msg:32} {spinner} {elapsed}";
@@ -26,20 +23,6 @@ pub(crate) struct Console<'a> {
     /// Asked for only when there is something to draw.
     shows_progress: RefCell<Option<bool>>,
     bar: RefCell<Option<(Activity, ProgressBar)>>,
-    skipped: RefCell<Vec<SkippedRow>>,
-}
-
-/// A row that a data step left as it is.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub(crate) struct SkippedRow {
-    /// The migration's number.
-    pub(crate) version: u32,
-    /// The row's table.
-    pub(crate) table: String,
-    /// The row's key, as text.
-    pub(crate) key: String,
-    /// Why it was left.
-    pub(crate) why: String,
 }
 
 impl<'a> Console<'a> {
@@ -49,13 +32,7 @@ impl<'a> Console<'a> {
             output,
             shows_progress: RefCell::new(None),
             bar: RefCell::new(None),
-            skipped: RefCell::new(Vec::new()),
         }
-    }
-
-    /// The first rows that were left as they are.
-    pub(crate) fn into_skipped(self) -> Vec<SkippedRow> {
-        self.skipped.take()
     }
 
     fn progress(&self, activity: Activity, subject: &str, done: u64, total: Option<u64>) {
@@ -108,22 +85,6 @@ impl Observer for Console<'_> {
                 total,
             } => self.progress(*activity, subject, *done, *total),
             Event::ProgressFinished { .. } => self.finish(),
-            Event::RowSkipped {
-                version,
-                table,
-                key,
-                why,
-            } => {
-                let mut skipped = self.skipped.borrow_mut();
-                if skipped.len() < NAMED_ROWS {
-                    skipped.push(SkippedRow {
-                        version: *version,
-                        table: table.clone(),
-                        key: key.clone(),
-                        why: why.clone(),
-                    });
-                }
-            }
             _ => {
                 if let Some(text) = line(event, self.output.is_verbose()) {
                     self.beside_bar(|| self.output.say(&text));

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use bridge_migrate_core::SkippedRow;
 use bridge_migrate_sqlite::StepOutcome;
 use serde::Serialize;
 
@@ -10,7 +11,6 @@ use super::backup::BackupFiles;
 use super::kept::{KeptWaiting, ReclaimedReport};
 use crate::output::Report;
 use crate::output::json::{Position, optional_path};
-use crate::progress::SkippedRow;
 use crate::text::{CAUTION, STRONG, count, counted, line, safe, shown, styled, version};
 
 /// The answer of `migrate` and `adopt`.

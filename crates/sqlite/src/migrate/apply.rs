@@ -1,5 +1,6 @@
 //! `migrate`: plan → lock → back up → adopt → apply → record.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use rusqlite::Connection;
@@ -27,7 +28,8 @@ use crate::sqlite::rollback_journal::RollbackJournal;
 use crate::sqlite::room::Room;
 use crate::sqlite::sqlite_error::SqliteContext;
 use bridge_migrate_core::{
-    Catalog, Error, ErrorKind, Event, Hint, Observer, Position, Reached, Result, Settings,
+    Catalog, Error, ErrorKind, Event, Hint, Migration, Observer, Position, Reached, Result, Settings,
+    SkippedRow,
 };
 
 /// What a migration is asked for.
@@ -68,12 +70,38 @@ pub struct MigrateOutcome {
     pub waited: Duration,
     /// The run's name; `None` when there was nothing to do.
     pub run: Option<String>,
+    /// Where its log is, unless it could not be made.
+    pub log: Option<PathBuf>,
+    /// The first rows that data steps left as they are; the log names all.
+    pub skipped: Vec<SkippedRow>,
     /// Migrations that stay pending: another phase, or beyond the target.
     pub pending: usize,
     /// What came back of what earlier rollbacks kept, if that was asked for.
     pub reclaimed: Option<Reclaimed>,
     /// What earlier rollbacks kept and has not come back.
     pub kept: Vec<Kept>,
+}
+
+impl MigrateOutcome {
+    /// Of a database that stands there, where nothing was done.
+    fn of_nothing(catalog: &Catalog, at: Position, waited: Duration, kept: Vec<Kept>) -> Self {
+        let later = |migration: &&Migration| migration.version > at.version;
+        Self {
+            from: at,
+            to: at,
+            created: false,
+            adopted: None,
+            applied: Vec::new(),
+            backup: None,
+            waited,
+            run: None,
+            log: None,
+            skipped: Vec::new(),
+            pending: catalog.migrations().iter().filter(later).count(),
+            reclaimed: None,
+            kept,
+        }
+    }
 }
 
 /// Makes the database's plan, reading only.
@@ -290,7 +318,6 @@ fn run_plan(
     };
     Ok(MigrateOutcome {
         from: plan.from,
-        to: plan.to,
         applied,
         created: state == FileState::Missing,
         adopted: match &plan.start {
@@ -298,11 +325,11 @@ fn run_plan(
             Start::Managed | Start::Fresh => None,
         },
         backup,
-        waited: Duration::ZERO,
         run: Some(run.name.clone()),
-        pending: pending_after(catalog, plan.to.version),
+        log: log.path(),
+        skipped: log.skipped(),
         reclaimed,
-        kept: kept::left(&writer, settings)?,
+        ..MigrateOutcome::of_nothing(catalog, plan.to, Duration::ZERO, kept::left(&writer, settings)?)
     })
 }
 
@@ -473,28 +500,8 @@ fn look_for_work(
     if (target != version && !next_is_of_another_phase) || Progress::read(reader)?.is_some() {
         return Ok(None);
     }
-    let position = Position::of(catalog, version);
-    Ok(Some(MigrateOutcome {
-        from: position,
-        to: position,
-        created: false,
-        adopted: None,
-        applied: Vec::new(),
-        backup: None,
-        waited,
-        run: None,
-        pending: pending_after(catalog, version),
-        reclaimed: None,
-        kept: kept::left(reader, settings)?,
-    }))
-}
-
-fn pending_after(catalog: &Catalog, version: u32) -> usize {
-    catalog
-        .migrations()
-        .iter()
-        .filter(|migration| migration.version > version)
-        .count()
+    let (at, kept) = (Position::of(catalog, version), kept::left(reader, settings)?);
+    Ok(Some(MigrateOutcome::of_nothing(catalog, at, waited, kept)))
 }
 
 /// Takes an unversioned database into management and changes nothing else.
@@ -540,38 +547,22 @@ pub fn adopt(
             )
             .with_truth("Nothing was changed."));
         }
-        return Ok(MigrateOutcome {
-            from: plan.from,
-            to: plan.from,
-            created: false,
-            adopted: None,
-            applied: Vec::new(),
-            backup: None,
-            waited: lock.waited(),
-            run: None,
-            pending: pending_after(catalog, plan.from.version),
-            reclaimed: None,
+        return Ok(MigrateOutcome::of_nothing(
+            catalog,
+            plan.from,
+            lock.waited(),
             kept,
-        });
+        ));
     };
     let run = Run::begin(settings, "adopt", plan.from.version, plan.from.version);
-    let name = run.name.clone();
     run.with_log(settings, observer, |run, log| {
         adopt::write(catalog, settings, &writer, adoption, run)?;
         log.observe(&adopt::event(adoption));
-        Ok(())
-    })?;
-    Ok(MigrateOutcome {
-        from: plan.from,
-        to: plan.from,
-        created: false,
-        adopted: Some(*adoption.clone()),
-        applied: Vec::new(),
-        backup: None,
-        waited: lock.waited(),
-        run: Some(name),
-        pending: pending_after(catalog, plan.from.version),
-        reclaimed: None,
-        kept,
+        Ok(MigrateOutcome {
+            adopted: Some(*adoption.clone()),
+            run: Some(run.name.clone()),
+            log: log.path(),
+            ..MigrateOutcome::of_nothing(catalog, plan.from, lock.waited(), kept)
+        })
     })
 }

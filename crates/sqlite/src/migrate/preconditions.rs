@@ -5,7 +5,7 @@ use std::time::Instant;
 use rusqlite::Connection;
 
 use crate::backup;
-use crate::catalog::data::{self, SkippedRow};
+use crate::catalog::data;
 use crate::plan::{Plan, Start};
 use crate::sqlite::pace;
 use crate::sqlite::pace::let_writers_in;
@@ -72,19 +72,15 @@ pub(crate) fn refuse_unconvertible(
         if !plan_has_column(connection, data_step.table(), data_step.column()) {
             continue;
         }
-        let mut first: Vec<SkippedRow> = Vec::new();
+        let mut first = Vec::new();
         let mut count: u64 = 0;
-        data::unconvertible(data_step, connection, &settings.time_zone, &mut |row| {
+        data::unconvertible(data_step, connection, &settings.time_zone, &mut |key, why| {
             count += 1;
             if first.len() < 10 {
-                first.push(row);
+                first.push(format!("{key} ({why})"));
             }
         })?;
         if count > 0 {
-            let list: Vec<String> = first
-                .iter()
-                .map(|row| format!("{} ({})", row.key, row.why))
-                .collect();
             let more = count - first.len() as u64;
             let more = if more > 0 {
                 format!(" and {more} more")
@@ -98,7 +94,7 @@ pub(crate) fn refuse_unconvertible(
                     step.stem,
                     data_step.table(),
                     data_step.column(),
-                    list.join(", ")
+                    first.join(", ")
                 ),
             )
             .with_truth("Nothing was changed.")

@@ -12,13 +12,15 @@ use serde_json::Value;
 
 use crate::records::runs::{RecordedRun, Run};
 use bridge_migrate_core::{
-    Cause, Error, ErrorKind, Event, Hint, IoContext, Observer, Result, Settings,
+    Cause, Error, ErrorKind, Event, Hint, IoContext, Observer, Result, Settings, SkippedRow,
     clock::{Clock, timestamp},
     regular_file::{self, create_new, make_folder, refuse_strange_link},
 };
 
 /// Length of `migration_YYYYMMDD_HHMMSS`.
 const STAMPED: usize = 25;
+/// How many rows that were left as they are an outcome names; the log names all.
+const NAMED_ROWS: usize = 10;
 /// More than the first or the last line of a log takes.
 const LINE_BYTES: u64 = 256 * 1024;
 
@@ -27,7 +29,9 @@ pub(crate) struct RunLog<'a> {
     next: &'a dyn Observer,
     clock: Arc<dyn Clock>,
     run: String,
+    path: Option<PathBuf>,
     file: RefCell<Option<BufWriter<File>>>,
+    skipped: RefCell<Vec<SkippedRow>>,
 }
 
 #[derive(Serialize)]
@@ -56,8 +60,20 @@ impl<'a> RunLog<'a> {
             next,
             clock: Arc::clone(&settings.clock),
             run: run.name.clone(),
+            path: file.is_some().then_some(path),
             file: RefCell::new(file),
+            skipped: RefCell::default(),
         }
+    }
+
+    /// Where the log is; `None` when it could not be made.
+    pub(crate) fn path(&self) -> Option<PathBuf> {
+        self.path.clone()
+    }
+
+    /// The first rows that were left as they are.
+    pub(crate) fn skipped(&self) -> Vec<SkippedRow> {
+        self.skipped.borrow().clone()
     }
 }
 
@@ -87,6 +103,12 @@ impl Observer for RunLog<'_> {
                 *file = None;
                 self.next.warn(format!("the log ends here: {error}"));
             }
+        }
+        if let Event::RowSkipped(row) = event
+            && let Ok(mut skipped) = self.skipped.try_borrow_mut()
+            && skipped.len() < NAMED_ROWS
+        {
+            skipped.push(row.clone());
         }
         self.next.observe(event);
     }

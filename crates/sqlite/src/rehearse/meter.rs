@@ -70,14 +70,14 @@ impl Observer for Meter<'_> {
                 self.current.take();
                 self.watch.begin();
             }
-            Event::RowSkipped { table, key, why, .. } => {
+            Event::RowSkipped(row) => {
                 let mut current = self.current.borrow_mut();
                 current.0 += 1;
                 if current.1.len() < NAMED_ROWS {
                     current.1.push(LeftRow {
-                        table: table.clone(),
-                        key: key.clone(),
-                        why: why.clone(),
+                        table: row.table.clone(),
+                        key: row.key.clone(),
+                        why: row.why.clone(),
                     });
                 }
             }

@@ -17,12 +17,12 @@ pub(crate) fn forward(step: &DataStep, batch: &mut Batch<'_>) -> Result<BatchOut
     }
 }
 
-/// Finds rows that the step would have to leave as they are, by key, reading only.
+/// Finds rows that the step would have to leave as they are, by key and with the reason, reading only.
 pub(crate) fn unconvertible(
     step: &DataStep,
     connection: &Connection,
     time_zone: &Zone,
-    found: &mut dyn FnMut(SkippedRow),
+    found: &mut dyn FnMut(String, &'static str),
 ) -> Result<()> {
     match step {
         DataStep::Rewrite(step) => rewrite::unconvertible(step, connection, time_zone, found),
@@ -43,17 +43,8 @@ pub(crate) struct Batch<'a> {
     pub time_zone: &'a Zone,
     /// Where old values go.
     pub journal: Journal<'a>,
-    /// Rows left as they are.
-    pub skipped: Vec<SkippedRow>,
-}
-
-/// A row that a data step left as it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct SkippedRow {
-    /// The row's key, as text.
-    pub key: String,
-    /// Why, without the value.
-    pub why: String,
+    /// Rows left as they are: the key as text, and why.
+    pub skipped: Vec<(String, &'static str)>,
 }
 
 /// What a batch did.

@@ -3,7 +3,7 @@
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, params};
 
-use super::{Batch, BatchOutcome, SkippedRow, key_text, parse_cursor};
+use super::{Batch, BatchOutcome, key_text, parse_cursor};
 use crate::sqlite::quote::identifier;
 use crate::sqlite::sqlite_error::SqliteContext;
 use bridge_migrate_core::{Error, ErrorKind, Result, Rewrite, Rewritten, Zone};
@@ -56,11 +56,7 @@ pub(super) fn forward(step: &Rewrite, batch: &mut Batch<'_>) -> Result<BatchOutc
             .map_err(|error| blame(step, batch.connection, error, *rowid))?;
     }
     for (rowid, why) in skipped {
-        let key = key_of(step, batch.connection, rowid)?;
-        batch.skipped.push(SkippedRow {
-            key,
-            why: why.to_owned(),
-        });
+        batch.skipped.push((key_of(step, batch.connection, rowid)?, why));
     }
     Ok(BatchOutcome {
         cursor: last
@@ -76,7 +72,7 @@ pub(super) fn unconvertible(
     step: &Rewrite,
     connection: &Connection,
     time_zone: &Zone,
-    found: &mut dyn FnMut(SkippedRow),
+    found: &mut dyn FnMut(String, &'static str),
 ) -> Result<()> {
     let doing = format!("read {}", step.table);
     let select = format!(
@@ -90,11 +86,7 @@ pub(super) fn unconvertible(
     while let Some(row) = rows.next().while_doing(&doing)? {
         let rowid: i64 = row.get(0).while_doing(&doing)?;
         if let Rewritten::Skip(why) = judge(step, row.get_ref(1).while_doing(&doing)?, time_zone)? {
-            let key = key_text(row.get_ref(2).while_doing(&doing)?, rowid);
-            found(SkippedRow {
-                key,
-                why: why.to_owned(),
-            });
+            found(key_text(row.get_ref(2).while_doing(&doing)?, rowid), why);
         }
     }
     Ok(())

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::catalog::data::{self, Batch, BatchOutcome, SkippedRow};
+use crate::catalog::data::{self, Batch, BatchOutcome};
 use crate::catalog::journal::Journal;
 use crate::migrate::refinery_step::{self, Mode};
 use crate::plan::Step;
@@ -12,7 +12,7 @@ use crate::records::way_back::WayBack;
 use crate::schema::tool_tables;
 use crate::sqlite::pace::{LARGEST_BATCH, Pace};
 use bridge_migrate_core::{
-    Activity, DataStep, Error, ErrorKind, Event, Hint, Migration, Result, clock::timestamp,
+    Activity, DataStep, Error, ErrorKind, Event, Hint, Migration, Result, SkippedRow, clock::timestamp,
 };
 
 use super::checks::Before;
@@ -23,7 +23,7 @@ pub(super) struct BatchDone {
     /// Where the step stands after it.
     progress: Progress,
     outcome: BatchOutcome,
-    skipped: Vec<SkippedRow>,
+    skipped: Vec<(String, &'static str)>,
 }
 
 impl BatchDone {
@@ -212,13 +212,13 @@ impl StepContext<'_> {
             changed: done.outcome.changed,
             lock_us: micros(held),
         });
-        for SkippedRow { key, why } in std::mem::take(&mut done.skipped) {
-            self.observer.observe(&Event::RowSkipped {
+        for (key, why) in std::mem::take(&mut done.skipped) {
+            self.observer.observe(&Event::RowSkipped(SkippedRow {
                 version: step.version,
                 table: data_step.table().to_owned(),
                 key,
-                why,
-            });
+                why: why.to_owned(),
+            }));
         }
     }
 }
