@@ -369,8 +369,6 @@ mod tests {
     use std::cell::Cell;
     use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-    use bridge_migrate_core::Event;
-
     use super::*;
     use crate::backup::BackupFacts;
     use crate::backup::create::create_with;
