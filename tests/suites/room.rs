@@ -3,7 +3,7 @@
 #![cfg(target_os = "linux")]
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use nix::mount::{MsFlags, mount};
@@ -30,10 +30,10 @@ fn mount_disk(kib: u64, at: &Path) {
     mount(Some("tmpfs"), at, Some("tmpfs"), MsFlags::empty(), Some(&*size)).unwrap();
 }
 
-/// KiB that are used on the disk at `at`.
-fn used(at: &Path) -> u64 {
+/// KiB on the disk at `at`, as `df` tells them: `used` or `avail`.
+fn kib(column: &str, at: &Path) -> u64 {
     let output = Command::new("df")
-        .args(["-k", "--output=used"])
+        .args(["-k", &format!("--output={column}")])
         .arg(at)
         .output()
         .unwrap();
@@ -85,14 +85,20 @@ impl Tried {
     }
 }
 
-/// A command on disks of each size; `before` has the database.
-fn on_every_disk(before: &TestDatabase, arguments: &[&str], small: Small) -> Tried {
-    let blocks = |path: &Path| path.metadata().unwrap().len().div_ceil(4096) * 4 + 4;
-    let files: Vec<_> = fs::read_dir(before.folder())
+/// The files beside the database and it, and the KiB that they take.
+fn files_of(database: &TestDatabase) -> (Vec<PathBuf>, u64) {
+    let files: Vec<_> = fs::read_dir(database.folder())
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .collect();
-    let held: u64 = files.iter().map(|path| blocks(path)).sum();
+    let blocks = |path: &PathBuf| path.metadata().unwrap().len().div_ceil(4096) * 4 + 4;
+    let held = files.iter().map(blocks).sum();
+    (files, held)
+}
+
+/// A command on disks of each size; `before` has the database.
+fn on_every_disk(before: &TestDatabase, arguments: &[&str], small: Small) -> Tried {
+    let (files, held) = files_of(before);
     let file = before.path().metadata().unwrap().len() / 1024;
     let dumped = before.dump();
     let tokens = fs::read(before.tokens()).unwrap();
@@ -108,7 +114,7 @@ fn on_every_disk(before: &TestDatabase, arguments: &[&str], small: Small) -> Tri
             for path in &files {
                 fs::copy(path, disk.join(path.file_name().unwrap())).unwrap();
             }
-            let taken_before = used(&disk);
+            let taken_before = kib("used", &disk);
             let reader = (small == Small::AllBesideAReader).then(|| reader(&disk.join("collab.db")));
             let mut command = Command::new(support::command::binary());
             command
@@ -129,7 +135,7 @@ fn on_every_disk(before: &TestDatabase, arguments: &[&str], small: Small) -> Tri
                     .env("TMPDIR", &temporary);
             }
             let output = command.args(arguments).output().unwrap();
-            let taken = used(&disk).saturating_sub(taken_before);
+            let taken = kib("used", &disk).saturating_sub(taken_before);
             drop(reader);
             let told = String::from_utf8_lossy(&output.stderr).into_owned();
             let told = format!("{arguments:?}, {small:?}, with {extra} KiB beside {file} KiB: {told}");
@@ -233,4 +239,112 @@ fn on_a_disk_of_any_size_a_command_is_refused_beforehand_or_ends_well() {
             );
         }
     }
+}
+
+/// Each batch rewrites pages all over the indexes, so that the log outgrows what was asked for.
+#[test]
+fn a_reader_that_stays_makes_a_run_stop_while_there_is_room_to_run_again() {
+    if where_one_can_mount(|| ()).is_none() {
+        proof::count(0, "small disks", "this machine lets no test mount one");
+        return;
+    }
+    let database = || {
+        let database = TestDatabase::with(&Population {
+            seed: 172,
+            rooms: 200,
+            ..Population::of_messages(20_000)
+        });
+        database.execute(
+            "UPDATE messages SET timestamp = \
+             strftime('%Y-%m-%dT%H:%M:%SZ', 1769763600 + rowid * 2654435761 % 10000000, 'unixepoch')",
+        );
+        database.set_wal(true);
+        database
+    };
+    let (fresh, migrated) = (database(), database());
+    run(&migrated, &["migrate"]);
+    for (before, arguments) in [
+        (&fresh, &["migrate", "--no-backup"][..]),
+        (
+            &migrated,
+            &["rollback", "--to", "V004", "--strategy", "down", "--yes"],
+        ),
+        (&migrated, &["undo", "V005"]),
+    ] {
+        let stopped = where_one_can_mount(|| stopped_beside_a_reader(before, arguments)).unwrap();
+        proof::count(
+            u64::from(stopped),
+            "runs stopped beside a reader",
+            arguments.join(" "),
+        );
+    }
+}
+
+/// Runs a command beside a reader, on a disk with just as much room as it asks for. Whether it stopped.
+fn stopped_beside_a_reader(before: &TestDatabase, arguments: &[&str]) -> bool {
+    let (files, held) = files_of(before);
+    let place = tempfile::tempdir().unwrap();
+    let start = |extra, name: &str| {
+        let disk = place.path().join(name);
+        mount_disk(held + extra, &disk);
+        for path in &files {
+            fs::copy(path, disk.join(path.file_name().unwrap())).unwrap();
+        }
+        disk
+    };
+    let again = |disk: &Path| {
+        let output = Command::new(support::command::binary())
+            .env("TZ", "UTC")
+            .env("TMPDIR", disk)
+            .args(["--timezone", "UTC", "--lock-timeout", "1", "--log-dir"])
+            .arg(disk.join("logs"))
+            .arg("--db")
+            .arg(disk.join("collab.db"))
+            .args(arguments)
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.code(), format!("{arguments:?}: {told}"))
+    };
+    let file = before.path().metadata().unwrap().len() / 1024;
+    // The smallest disk on which it is not refused.
+    let mut extra = file / 4;
+    let (disk, reader, code, told) = loop {
+        let disk = start(extra, &extra.to_string());
+        let reader = reader(&disk.join("collab.db"));
+        let (code, told) = again(&disk);
+        if code != Some(1) {
+            break (disk, reader, code, told);
+        }
+        drop(reader);
+        extra += file / 4;
+    };
+    let is_stopped = code == Some(3);
+    assert!(is_stopped || code == Some(0), "{code:?}: {told}");
+    if is_stopped {
+        let who = format!("process {} reads", std::process::id());
+        assert!(
+            told.contains(&who) && told.contains("The database is whole"),
+            "{told}"
+        );
+        assert!(kib("avail", &disk) >= 1024, "{}: {told}", kib("avail", &disk));
+        let (code, told) = again(&disk);
+        assert_eq!(code, Some(1), "{told}");
+        assert!(told.contains("has no room for"), "{told}");
+    }
+    drop(reader);
+    if is_stopped {
+        let (code, told) = again(&disk);
+        assert_eq!(code, Some(0), "{told}");
+    }
+    let connection = support::database::connect(&disk.join("collab.db")).unwrap();
+    let found: (String, u64) = connection
+        .query_row(
+            "SELECT (SELECT * FROM pragma_integrity_check), (SELECT count(*) FROM messages)",
+            [],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+        .unwrap();
+    assert_eq!(found, ("ok".to_owned(), 20_000), "{told}");
+    is_stopped
 }

@@ -94,6 +94,24 @@ pub fn open_ours(path: &Path, mode: u32) -> Result<File> {
     }
 }
 
+/// Whether `path` still leads to the open file, and not to nothing or to another.
+pub fn has_name(file: &File, path: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let id = |metadata: Metadata| (metadata.dev(), metadata.ino());
+        let named = path.symlink_metadata().map(id);
+        file.metadata()
+            .map(id)
+            .is_ok_and(|opened| named.is_ok_and(|named| named == opened))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = (file, path);
+        true
+    }
+}
+
 /// Refuses to put a file in the place of something that is no regular file: a link, or a device.
 ///
 /// # Errors

@@ -21,6 +21,19 @@ pub(crate) fn holders(path: &Path) -> Vec<u32> {
     holders
 }
 
+/// The processes that read a state of the database which its write-ahead log must not lose: each holds a lock on one of
+/// five bytes of the index (<https://sqlite.org/walformat.html#wal_locks>).
+#[cfg(target_os = "linux")]
+pub(crate) fn log_readers(path: &Path) -> Vec<u32> {
+    let reads = |lock: &Lock| (123..=127).contains(lock.bytes.start()) && lock.pid != std::process::id();
+    let locks = locks(&with_suffix(path, "-shm")).unwrap_or_default();
+    locks
+        .iter()
+        .filter(|lock| reads(lock))
+        .map(|lock| lock.pid)
+        .collect()
+}
+
 /// Whether a process, perhaps this one, has the database's write-ahead log open: it then holds a lock on a certain byte
 /// of its index (<https://sqlite.org/walformat.html#wal_locks>).
 #[cfg(target_os = "linux")]
@@ -39,6 +52,11 @@ pub(crate) fn is_only_thread() -> Option<bool> {
 
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn holders(_: &Path) -> Vec<u32> {
+    Vec::new()
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn log_readers(_: &Path) -> Vec<u32> {
     Vec::new()
 }
 

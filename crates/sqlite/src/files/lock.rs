@@ -4,7 +4,7 @@
 
 use std::convert::Infallible;
 use std::fs::{File, TryLockError};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{ErrorKind as Io, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use crate::files::kernel_locks;
 use bridge_migrate_core::{
     Error, ErrorKind, Event, Hint, Holder, IoContext, Observer, Result, Settings,
     clock::{self, for_people, timestamp},
-    regular_file::{foreign_file, give_to_owner_of_folder, look_at_ours, open_ours},
+    regular_file::{foreign_file, give_to_owner_of_folder, has_name, look_at_ours, open_ours},
 };
 
 /// How long to sleep between tries at first: short enough that a crowd of servers at start passes quickly.
@@ -78,7 +78,12 @@ impl MigrationLock {
         let mut last_asked: Option<(Option<Holder>, Instant)> = None;
         loop {
             match file.try_lock() {
-                Ok(()) => break,
+                Ok(()) if has_name(&file, &path) => break,
+                // It was removed meanwhile; who comes next locks the file that has the name now.
+                Ok(()) => {
+                    file = open_ours(&path, 0o644)?;
+                    continue;
+                }
                 Err(TryLockError::WouldBlock) => {}
                 Err(TryLockError::Error(source)) => {
                     return Err(Error::io("take the migration lock", &path, source));
@@ -100,6 +105,7 @@ impl MigrationLock {
                 last_asked = Some((holder.clone(), Instant::now()));
             }
             if started.elapsed() >= settings.lock_timeout {
+                let holder = holder.or_else(|| current_holder(&settings.database));
                 return Err(locked(settings.lock_timeout, holder));
             }
             let pause = started.elapsed() / PAUSES_IN_A_WAIT;
@@ -117,7 +123,11 @@ impl MigrationLock {
             command: command.to_owned(),
             tool: settings.tool.clone(),
         };
-        write_holder(&mut file, Some(&holder)).on_file("write the migration lock", &path)?;
+        match write_holder(&mut file, Some(&holder)) {
+            // The kernel holds the lock all the same, and tells by whom.
+            Err(error) if matches!(error.kind(), Io::StorageFull | Io::QuotaExceeded) => {}
+            written => written.on_file("write the migration lock", &path)?,
+        }
         Ok(Taken::Lock(Self {
             file,
             waited: started.elapsed(),
@@ -297,6 +307,32 @@ fn write_holder(file: &mut File, holder: Option<&Holder>) -> std::io::Result<()>
 mod tests {
     use super::*;
     use bridge_migrate_core::Silent;
+
+    #[cfg(unix)]
+    #[test]
+    fn whoever_waited_for_a_lock_file_that_was_removed_takes_the_one_that_has_its_name_now() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut settings = Settings::new(folder.path().join("a.db"));
+        let path = lock_path(&settings.database);
+        let first = MigrationLock::take(&settings, "migrate", &Silent).unwrap();
+        settings.lock_timeout = Duration::from_millis(300);
+        let (mut first, mut second) = (Some(first), None);
+        // While the first is waited for, its file is removed, another process locks a new one, and the first ends.
+        let waited = MigrationLock::take_unless(&settings, "rollback", &Silent, || {
+            if let Some(first) = first.take() {
+                std::fs::remove_file(&path).unwrap();
+                second = Some(MigrationLock::take(&settings, "migrate", &Silent).unwrap());
+                drop(first);
+            }
+            Ok(None::<Infallible>)
+        });
+        let Err(refused) = waited else {
+            panic!("two processes hold the lock of one database");
+        };
+        assert_eq!(refused.kind(), ErrorKind::Locked);
+        drop(second);
+        assert!(MigrationLock::take(&settings, "rollback", &Silent).is_ok());
+    }
 
     /// Each look into the database by each of many waiters takes time from the holder.
     #[test]

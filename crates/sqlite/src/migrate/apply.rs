@@ -437,11 +437,9 @@ fn apply_steps(context: &StepContext<'_>, wrote: bool, applied: &mut Vec<StepOut
                     ));
                 }
                 // What is true of the step that failed is not true of the run.
-                let more = error
-                    .truth()
-                    .unwrap_or_default()
-                    .trim_end_matches("Nothing was changed.");
-                truth = format!("{more} {truth}").trim_start().to_owned();
+                let more = error.truth().unwrap_or_default();
+                let more = more.replace("Nothing was changed.", "");
+                truth = format!("{} {truth}", more.trim()).trim_start().to_owned();
                 return Err(error.with_truth(truth).with_reached(Reached {
                     version: reached.version,
                     release: reached.release,

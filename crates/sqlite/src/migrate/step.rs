@@ -140,6 +140,7 @@ impl StepContext<'_> {
 
     fn apply_at_once(&self, step: &Step, migration: &Migration) -> Result<StepOutcome> {
         let imported = self.imported(migration)?;
+        step.load.require(self.settings, &step.stem)?;
         let started = Instant::now();
         let transaction = self.begin(step)?;
         let mut outcome = self.run_at_once(step, migration, &imported)?;

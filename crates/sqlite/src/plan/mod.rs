@@ -128,6 +128,8 @@ pub struct Step {
     pub schema_before: Snapshot,
     /// The schema after it, likewise.
     pub schema_after: Snapshot,
+    /// What it needs on disk.
+    pub(crate) load: Load,
 }
 
 impl Step {
@@ -293,7 +295,7 @@ pub(crate) fn plan(
         ));
     }
     let to = steps.last().map_or(from, |step| step.version);
-    let room = room(catalog, settings, connection, &start, &steps)?;
+    let room = room(catalog, settings, connection, &start, &mut steps)?;
     Ok(Plan {
         database: settings.database.clone(),
         start,
@@ -424,16 +426,17 @@ fn step(
         found,
         schema_before,
         schema_after,
+        load: Load::default(),
     }
 }
 
-/// What the run needs at most; nothing for a fresh database, which fills a few pages.
+/// What the run needs at most, and each step; nothing for a fresh database, which fills a few pages.
 fn room(
     catalog: &Catalog,
     settings: &Settings,
     connection: Option<&Connection>,
     start: &Start,
-    steps: &[Step],
+    steps: &mut [Step],
 ) -> Result<Room> {
     let (Some(connection), false) = (connection, matches!(start, Start::Fresh) || steps.is_empty()) else {
         return Ok(Room::default());
@@ -443,14 +446,14 @@ fn room(
         .companion
         .metadata()
         .map_or(0, |companion| companion.len());
-    let mut loads = Vec::new();
-    for step in steps {
+    for step in &mut *steps {
         let migration = catalog.get(step.version);
-        loads.push(match migration.and_then(|migration| migration.data.as_ref()) {
+        step.load = match migration.and_then(|migration| migration.data.as_ref()) {
             Some(data) => load_of_data(connection, &sizes, data, step.rows)?,
             None => load_of_statements(&sizes, step, companion),
-        });
+        };
     }
+    let loads: Vec<Load> = steps.iter().map(|step| step.load).collect();
     Room::of(&loads, settings, sizes.file.saturating_add(companion))
 }
 

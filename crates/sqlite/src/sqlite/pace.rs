@@ -1,14 +1,15 @@
 //! How large the next of many transactions may be, and how long the write lock stays free after one.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
 use crate::sqlite::ask::Ask;
 use crate::sqlite::open_watch::OpenWatch;
+use crate::sqlite::room::BatchRoom;
 use crate::sqlite::sqlite_error::SqliteContext;
-use bridge_migrate_core::Result;
+use bridge_migrate_core::{Result, Settings};
 
 /// Rows of the first batch, before anything is known about the machine.
 const FIRST_BATCH: u64 = 256;
@@ -52,20 +53,22 @@ pub(crate) struct Pace {
     last_version: Option<i64>,
     last_foreign_write: Option<Instant>,
     busy: Duration,
+    room: BatchRoom,
 }
 
 impl Pace {
-    /// The pace of batches on that database that hold the write lock for at most `budget` each.
-    pub(crate) fn new(database: &Path, budget: Duration) -> Self {
+    /// The pace of batches that hold the write lock for at most the lock budget each.
+    pub(crate) fn new(settings: &Settings) -> Self {
         Self {
-            budget,
+            budget: settings.lock_budget,
             rows: FIRST_BATCH,
-            database: database.to_owned(),
+            database: settings.database.clone(),
             watch: None,
             last_opened: None,
             last_version: None,
             last_foreign_write: None,
             busy: Duration::ZERO,
+            room: BatchRoom::new(settings),
         }
     }
 
@@ -74,10 +77,14 @@ impl Pace {
         self.rows
     }
 
-    /// Adapts the size of the next batch to how long the lock was held, and lets other writers in.
+    /// Adapts the size of the next batch to how long the lock was held and to the room on disk, and lets other writers
+    /// in.
     ///
     /// Nobody there: more than half of the budget, since somebody may come. Somebody there: a third, since they may
     /// be waiting unseen. Somebody writing: a tenth, after which the lock stays free for longer than it was held.
+    ///
+    /// # Errors
+    /// [`ErrorKind::DiskFull`](bridge_migrate_core::ErrorKind::DiskFull) where the next batch would fill the disk.
     pub(crate) fn after_batch(&mut self, connection: &Connection, held: Duration) -> Result<()> {
         let others = self.others(connection)?;
         let (goal, busy_at_most) = match others {
@@ -93,7 +100,8 @@ impl Pace {
             clippy::cast_precision_loss
         )]
         let rows = (self.rows as f64 * ratio) as u64;
-        self.rows = rows.clamp(16, LARGEST_BATCH);
+        let rows = rows.clamp(16, LARGEST_BATCH);
+        self.rows = self.room.rows_of_next(connection, self.rows, rows)?;
         self.busy += held;
         if self.busy >= busy_at_most {
             self.watch.get_or_insert_with(|| OpenWatch::of(&self.database));
@@ -168,7 +176,10 @@ mod tests {
             let connection = create_writer(&database, PATIENCE).unwrap();
             connection.execute_batch("CREATE TABLE t (x)").unwrap();
             Self {
-                pace: Pace::new(&database, BUDGET),
+                pace: Pace::new(&Settings {
+                    lock_budget: BUDGET,
+                    ..Settings::new(&database)
+                }),
                 _folder: folder,
                 database,
                 connection,

@@ -1,16 +1,18 @@
 //! The room that a run needs on disk: beside the database for its work, in the backup folder for its backup.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
-use crate::files::database_file::{FileState, inspect};
+use crate::files::database_file::{FileState, inspect, with_suffix};
+use crate::files::kernel_locks;
 use crate::sqlite::ask::Ask;
 use crate::sqlite::sqlite_error::SqliteContext;
 use bridge_migrate_core::{
-    Result, Settings,
-    disk::{require_space, same_file_system, temporary_folder},
-    folder_of,
+    Error, ErrorKind, Hint, Result, Settings,
+    disk::{available, require_space, same_file_system, size, temporary_folder},
+    folder_of, shell_quote,
 };
 
 /// What is asked for besides: the tool's own rows, SQLite's index of a log, manifests, logs.
@@ -197,6 +199,112 @@ impl Room {
             require_space(&share.folder, share.bytes, &share.what_for)?;
         }
         Ok(())
+    }
+}
+
+impl Load {
+    /// Refuses a step in one transaction where a reader of the log let the steps before it take more than was foreseen.
+    /// A rollback journal takes what was foreseen.
+    ///
+    /// # Errors
+    /// As [`require_space`].
+    pub(crate) fn require(self, settings: &Settings, stem: &str) -> Result<()> {
+        if !matches!(inspect(&settings.database)?, FileState::Database { wal: true }) {
+            return Ok(());
+        }
+        let mut room = Room::of(&[self], settings, 0)?;
+        room.beside_database -= BESIDES;
+        room.require(settings, stem)
+    }
+}
+
+/// Between two batches, the room for the next: a reader may keep a write-ahead log from beginning anew for longer than
+/// any plan foresees, and a full disk would leave no room to run again.
+#[derive(Debug)]
+pub(crate) struct BatchRoom {
+    database: PathBuf,
+    patience: Duration,
+    /// Of the database and its journals after the last batch.
+    length: u64,
+    /// What the last batch added to it, or half of what the one before took.
+    took: u64,
+}
+
+impl BatchRoom {
+    pub(crate) fn new(settings: &Settings) -> Self {
+        Self {
+            database: settings.database.clone(),
+            patience: settings.busy_timeout,
+            length: 0,
+            took: 0,
+        }
+    }
+
+    /// How many of `rows` the next batch may have, after one of `done` rows. Where there is no room for one that takes
+    /// as much as the last, it waits for the readers of the log.
+    ///
+    /// # Errors
+    /// [`ErrorKind::DiskFull`] when there is no room in the end.
+    pub(crate) fn rows_of_next(&mut self, connection: &Connection, done: u64, rows: u64) -> Result<u64> {
+        const DOING: &str = "bring the log into the database";
+        let size = |suffix| {
+            with_suffix(&self.database, suffix)
+                .metadata()
+                .map_or(0, |file| file.len())
+        };
+        let (file, pages) = (size(""), Sizes::new(connection)?.file);
+        let length = file.max(pages) + size("-wal") + size("-journal");
+        let before = std::mem::replace(&mut self.length, length);
+        let added = if before == 0 {
+            0
+        } else {
+            length.saturating_sub(before)
+        };
+        self.took = added.max(self.took / 2);
+        // Fewer rows may take as much: they lie on as many pages.
+        let more = self.took.saturating_mul(rows.max(done)) / done.max(1);
+        let folder = folder_of(&self.database);
+        let started = Instant::now();
+        loop {
+            // What is only in the log still has to come into the file.
+            let kept_free = pages.saturating_sub(size("")) + BESIDES;
+            let free = available(&folder)?;
+            let room = free.saturating_sub(kept_free);
+            if room >= more {
+                return Ok(rows);
+            }
+            if room >= self.took {
+                return Ok(rows.min(done));
+            }
+            if started.elapsed() >= self.patience {
+                return Err(self.is_full(&folder, kept_free + self.took, free));
+            }
+            // Waits for nobody, since writers would wait meanwhile. What it cannot do is tried again.
+            connection.busy_timeout(Duration::ZERO).while_doing(DOING)?;
+            let _ = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+            connection.busy_timeout(self.patience).while_doing(DOING)?;
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn is_full(&self, folder: &Path, needed: u64, free: u64) -> Error {
+        let mut message = format!(
+            "{} has no room for the next batch: {} needed, {} free",
+            folder.display(),
+            size(needed),
+            size(free)
+        );
+        let reader = kernel_locks::log_readers(&self.database).first().copied();
+        let hint = match reader {
+            Some(pid) => {
+                message.push_str(&format!(
+                    "; process {pid} reads and keeps SQLite's log from ending"
+                ));
+                format!("ps -fp {pid}")
+            }
+            None => format!("df -h {}", shell_quote(folder)),
+        };
+        Error::new(ErrorKind::DiskFull, message).with_hint(Hint::shell(hint))
     }
 }
 

@@ -144,6 +144,7 @@ impl Back<'_> {
     }
 
     fn run_statements(&mut self, step: &StepBack) -> Result<StepOutcome> {
+        step.load.require(self.settings, &step.stem)?;
         let started = Instant::now();
         let transaction = self.begin(step)?;
         let before = Before::read(self.connection, &self.schemas, step.forecast())?;
@@ -213,7 +214,7 @@ impl Back<'_> {
     ) -> Result<StepOutcome> {
         let started = Instant::now();
         let version = step.recorded.version;
-        let mut pace = Pace::new(&self.settings.database, self.settings.lock_budget);
+        let mut pace = Pace::new(self.settings);
         let mut longest = Duration::ZERO;
         loop {
             // The guard borrows the connection, not `self`, so that a batch may note conflicts.

@@ -233,7 +233,7 @@ impl<'a> Undo<'a> {
     fn run(&self, settings: &Settings, run: &Run, observer: &dyn Observer) -> Result<UndoOutcome> {
         let mut outcome = self.outcome(Some(run.name.clone()));
         let subject = format!("V{:03}__{}", self.journal.version(), self.name);
-        let mut pace = Pace::new(&settings.database, settings.lock_budget);
+        let mut pace = Pace::new(settings);
         let schemas = SchemaReader::new(self.connection);
         let mut before = i64::MAX;
         let mut visited = 0;

@@ -65,7 +65,7 @@ fn remove(
     run: &Run,
     at: Position,
 ) -> Result<()> {
-    let mut pace = Pace::new(&settings.database, settings.lock_budget);
+    let mut pace = Pace::new(settings);
     let schemas = SchemaReader::new(writer);
     for migration in pruned {
         refuse_half_back(writer, migration.version)?;

@@ -54,7 +54,7 @@ impl StepContext<'_> {
         let started = Instant::now();
         let mut committed_batches = self.progress(step)?.is_some();
         let mut longest_lock_us = 0;
-        let mut pace = Pace::new(&self.settings.database, self.settings.lock_budget);
+        let mut pace = Pace::new(self.settings);
         loop {
             let failed = |error| StepFailure {
                 error,

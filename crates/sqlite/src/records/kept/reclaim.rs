@@ -164,7 +164,7 @@ pub(crate) fn take_back(
     room(settings, writer)?.require(settings, "taking back what was kept")?;
     let all = wanted(writer, settings, files)?;
     let mut pass = Pass::new(settings, writer, at, &all);
-    let mut pace = Pace::new(&settings.database, settings.lock_budget);
+    let mut pace = Pace::new(settings);
     let schemas = SchemaReader::new(writer);
     let total = all.iter().map(|kept| kept.left).sum();
     let mut visited = 0;
