@@ -503,7 +503,13 @@ fn one_page(page_size: u32, folder: &Path) -> Result<WholeFile> {
 fn with_page_size(backup: &Path, page_size: u32, folder: &Path) -> Result<WholeFile> {
     let doing = || format!("change the page size of a copy of {}", backup.display());
     let bytes = backup.metadata().on_file("look at", backup)?.len();
-    require_space(folder, 2 * bytes, "two copies of the backup")?;
+    // Two copies; then one, and the log, where small pages have the same header as large ones. What cannot be brought
+    // into the file beside the copy is when that is gone.
+    require_space(
+        folder,
+        2 * bytes + bytes / 20 + (1 << 20),
+        "two copies of the backup",
+    )?;
     let plain = without_wal(backup, folder)?;
     // What SQLite takes for immutable keeps its page size.
     let source = open_writer(plain.path(), Duration::ZERO)?;
