@@ -24,6 +24,7 @@ use bridge_migrate_core::{Catalog, ErrorKind, Hint, Holder, Position, Result, Se
 
 /// Where a database stands.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Status {
     /// The database.
     pub database: PathBuf,

@@ -53,6 +53,7 @@ pub struct MigrateOptions {
 
 /// What a migration did.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct MigrateOutcome {
     /// Where the database stood, after an adoption.
     pub from: Position,

@@ -53,6 +53,7 @@ impl Default for PlanOptions {
 
 /// What a run would do.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Plan {
     /// The database.
     pub database: PathBuf,
@@ -89,6 +90,7 @@ pub enum Start {
 
 /// One migration that a run would apply.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Step {
     /// The migration's number.
     pub version: u32,
