@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use bridge_migrate_core::{
     Catalog, Error, ErrorKind, Hint, Position, Result, Settings, TimeZone, Zone, folder_of,
-    regular_file::make_folder, shell_quote,
+    regular_file::make_folder,
 };
 use bridge_migrate_sqlite::History;
 use bridge_migrate_sqlite::connection::{self, Reader};
 use bridge_migrate_sqlite::database_file::resolved;
 
-use crate::hint::PROGRAM;
 use crate::options::{Config, GlobalOptions};
 use crate::output::Output;
 use crate::progress::Console;
@@ -72,10 +71,7 @@ impl Context {
         .with_truth(format!(
             "Nothing was made. To make a new one all the same, name it: --db {database}"
         ))
-        .with_hint(Hint::shell(format!(
-            "{PROGRAM} --db {} status",
-            shell_quote(other)
-        ))))
+        .with_hint(Hint::StatusOf(other.clone())))
     }
 
     /// Databases of the Bridge near the default place while there is none.

@@ -1,8 +1,9 @@
 //! The command to type next, complete enough to be pasted into a shell.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
 
-use bridge_migrate_core::{Hint, shell_quote};
+use bridge_migrate_core::{Hint, Keep, Strategy, Target, folder_of, is_hidden};
 
 /// The program's name, as people type it.
 pub(crate) const PROGRAM: &str = "bridge-migrate";
@@ -10,52 +11,213 @@ pub(crate) const PROGRAM: &str = "bridge-migrate";
 /// The hint as a line of a POSIX shell; `global` are the options that the user gave this time and needs to
 /// give again.
 pub(crate) fn command_line(hint: &Hint, global: &[OsString]) -> String {
+    system_command(hint).unwrap_or_else(|| {
+        let global: String = global
+            .iter()
+            .map(|word| format!(" {}", shell_quote(word)))
+            .collect();
+        format!("{PROGRAM}{global} {}", arguments(hint))
+    })
+}
+
+/// The hint in the middle of a text, where the program and its options are understood.
+pub(crate) fn in_text(hint: &Hint) -> String {
+    format!("`{}`", system_command(hint).unwrap_or_else(|| arguments(hint)))
+}
+
+/// What the program itself is to be asked for.
+fn arguments(hint: &Hint) -> String {
+    let either = |is: bool, words: &str| if is { words.to_owned() } else { String::new() };
     match hint {
-        Hint::Shell(command) => command.clone(),
-        Hint::Tool(arguments) => {
-            let words = global
+        Hint::Plan => "plan".to_owned(),
+        Hint::PlanSql => "plan --sql".to_owned(),
+        Hint::NameTimeZone => "plan --timezone UTC".to_owned(),
+        Hint::Migrate => "migrate".to_owned(),
+        Hint::MigrateTo(target) => format!("migrate --to {}", shell_quote(target.to_string())),
+        Hint::MigrateIn(zone) => {
+            format!(
+                "migrate --timezone {}",
+                shell_quote(zone.as_deref().unwrap_or("ZONE"))
+            )
+        }
+        Hint::Rehearse(Some(Target::Version(to))) => format!("rehearse --to {to}"),
+        Hint::Rehearse(to) => format!("rehearse{}", option(" --to", to.as_ref())),
+        Hint::Adopt {
+            release,
+            accept_additions,
+        } => format!(
+            "adopt{}{}",
+            option(" --release", release.as_ref()),
+            either(*accept_additions, " --accept-additions")
+        ),
+        Hint::Rollback(to) => format!("rollback --to {to}"),
+        Hint::RollbackDryRun(to) => format!("rollback --to {to} --dry-run"),
+        Hint::RollbackAsked(to) => format!("rollback --to {} --dry-run", shell_quote(to.to_string())),
+        Hint::RollbackBy {
+            to,
+            strategy,
+            companion,
+            confirmed,
+        } => format!(
+            "rollback --to {to}{}{} {}",
+            option(
+                " --strategy",
+                Some(strategy).filter(|way| **way != Strategy::Auto)
+            ),
+            option(" --tokens", Some(companion).filter(|keep| **keep != Keep::Merge)),
+            if *confirmed { "--yes" } else { "--dry-run" }
+        ),
+        Hint::UndoDryRun(version) => format!("undo {version} --dry-run"),
+        Hint::Restore(backup, keep) => {
+            format!(
+                "restore {}{}",
+                shell_quote(backup),
+                option(" --tokens", keep.as_ref())
+            )
+        }
+        Hint::Wait => "wait --for latest".to_owned(),
+        Hint::History => "history".to_owned(),
+        Hint::Log => "log".to_owned(),
+        Hint::Lint => "lint".to_owned(),
+        Hint::Verify => "verify".to_owned(),
+        Hint::Repair => "repair".to_owned(),
+        Hint::RepairConfirmed => "repair --yes".to_owned(),
+        Hint::SchemaShow => "schema show".to_owned(),
+        Hint::SchemaDiff => "schema diff".to_owned(),
+        Hint::BackupCreate => "backup create".to_owned(),
+        Hint::BackupList => "backup list".to_owned(),
+        Hint::BackupPrune => "backup prune --keep-last 5".to_owned(),
+        Hint::KeptList => "kept list".to_owned(),
+        Hint::KeptReclaim => "kept reclaim".to_owned(),
+        Hint::KeptPrune {
+            files,
+            older_than,
+            confirmed,
+        } => {
+            let files: String = files
                 .iter()
-                .map(shell_quote)
-                .chain(arguments.iter().map(shell_quote));
-            let mut line = PROGRAM.to_owned();
-            for word in words {
-                line.push(' ');
-                line.push_str(&word);
+                .map(|file| format!(" {}", shell_quote(file)))
+                .collect();
+            let age = older_than.map(|age| format!("{}m", age.num_minutes()));
+            let age = option(" --older-than", age.as_ref());
+            format!("kept prune{files}{age}{}", either(*confirmed, " --yes"))
+        }
+        Hint::CompanionVerify => "tokens verify".to_owned(),
+        Hint::CompanionImport(over) => format!("tokens import{}", either(*over, " --overwrite")),
+        Hint::Help(command) => {
+            let command: String = command.iter().map(|word| shell_quote(word) + " ").collect();
+            format!("{command}--help")
+        }
+        _ => "status".to_owned(),
+    }
+}
+
+fn option(name: &str, value: Option<&impl ToString>) -> String {
+    value.map_or_else(String::new, |value| format!("{name} {}", value.to_string()))
+}
+
+/// The command, where it is none of the program on the same database.
+fn system_command(hint: &Hint) -> Option<String> {
+    let on = |command: &str, path: &PathBuf| format!("{command} {}", shell_quote(path));
+    let both = |command: &str, one: &Path, other: &Path| {
+        format!("{command} {} {}", shell_quote(one), shell_quote(other))
+    };
+    Some(match hint {
+        Hint::StatusOf(database) => format!("{PROGRAM} --db {} status", shell_quote(database)),
+        Hint::ProgramVersion => format!("{PROGRAM} --version"),
+        Hint::CheckMigrations => "cargo xtask check".to_owned(),
+        Hint::CompanionText(path) => format!("python3 -m json.tool {} /dev/null", shell_quote(path)),
+        Hint::Sql { database, statements } => both("sqlite3", database, Path::new(&statements.join(" "))),
+        Hint::LookAtFile(path) => on("ls -l", path),
+        Hint::LookAtEntry(path) => on("ls -ld", path),
+        Hint::LookAtPlace(path) => both("ls -ld", &folder_of(path), path),
+        Hint::FileType(path) => on("file", path),
+        Hint::ReadFile(path) => on("cat", path),
+        Hint::MakeFolder(path) => on("mkdir -p", path),
+        Hint::SetAside(path) => format!("mv {0} {0}.aside", shell_quote(path)),
+        Hint::SetForeignAside(path) => {
+            let mut aside = path.as_os_str().to_owned();
+            aside.push(".foreign");
+            both("mv -n", path, Path::new(&aside))
+        }
+        Hint::FreeSpace(Some(folder)) => on("df -h", folder),
+        Hint::FreeSpace(None) => "df -h".to_owned(),
+        Hint::FileSizeLimit => "ulimit -f".to_owned(),
+        Hint::MemoryLimit => "ulimit -a".to_owned(),
+        Hint::Process(pid) => format!("ps -fp {pid}"),
+        Hint::MachineTime => "date -u".to_owned(),
+        _ => return None,
+    })
+}
+
+/// `word` as a word of a POSIX shell. What a terminal could not carry is written with `$'…'`, byte by byte.
+pub(crate) fn shell_quote(word: impl AsRef<OsStr>) -> String {
+    let word = word.as_ref();
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%,=".contains(c);
+    match word.to_str() {
+        Some(text) if !text.is_empty() && text.chars().all(is_plain) => text.to_owned(),
+        Some(text) if !text.chars().any(is_hidden) => format!("'{}'", text.replace('\'', r"'\''")),
+        _ => {
+            let mut quoted = "$'".to_owned();
+            for &byte in word.as_encoded_bytes() {
+                if byte.is_ascii_graphic() && byte != b'\'' && byte != b'\\' || byte == b' ' {
+                    quoted.push(char::from(byte));
+                } else {
+                    // Three octal digits, so that a digit after it is not taken for a part of it.
+                    quoted.push_str(&format!("\\{byte:03o}"));
+                }
             }
-            line
+            quoted.push('\'');
+            quoted
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::ffi::OsStr;
-
     use super::*;
 
-    fn line(global: &[&str], arguments: &[&str]) -> String {
+    fn line(global: &[&str], hint: &Hint) -> String {
         let global: Vec<OsString> = global.iter().map(Into::into).collect();
-        command_line(&Hint::tool(arguments.iter().copied()), &global)
+        command_line(hint, &global)
     }
 
     #[test]
     fn a_hint_repeats_the_options_that_lead_to_the_same_database() {
         assert_eq!(
-            line(&["--db", "x.db"], &["rollback", "--to", "-1"]),
-            "bridge-migrate --db x.db rollback --to -1"
+            line(&["--db", "x.db"], &Hint::MigrateTo(Target::Back(1))),
+            "bridge-migrate --db x.db migrate --to -1"
         );
-        assert_eq!(line(&[], &["status"]), "bridge-migrate status");
+        assert_eq!(line(&[], &Hint::Status), "bridge-migrate status");
+    }
+
+    #[test]
+    fn what_is_chosen_already_is_not_said() {
+        let back = |strategy, companion, confirmed| Hint::RollbackBy {
+            to: 2,
+            strategy,
+            companion,
+            confirmed,
+        };
+        assert_eq!(
+            in_text(&back(Strategy::Auto, Keep::Merge, true)),
+            "`rollback --to 2 --yes`"
+        );
+        assert_eq!(
+            in_text(&back(Strategy::Restore, Keep::Present, false)),
+            "`rollback --to 2 --strategy restore --tokens present --dry-run`"
+        );
     }
 
     #[test]
     fn words_survive_the_shell() {
         assert_eq!(
-            line(&["--db", "it's here.db"], &["status"]),
+            line(&["--db", "it's here.db"], &Hint::Status),
             r"bridge-migrate --db 'it'\''s here.db' status"
         );
-        assert_eq!(shell_quote(OsStr::new("")), "''");
-        assert_eq!(shell_quote(OsStr::new("größe.db")), "'größe.db'");
-        assert_eq!(shell_quote(OsStr::new("a\n'b")), r"$'a\012\047b'");
+        assert_eq!(shell_quote(""), "''");
+        assert_eq!(shell_quote("größe.db"), "'größe.db'");
+        assert_eq!(shell_quote("a\n'b"), r"$'a\012\047b'");
     }
 
     #[cfg(unix)]
@@ -63,12 +225,14 @@ mod tests {
     fn a_path_that_is_no_text_can_be_pasted_too() {
         use std::os::unix::ffi::OsStrExt;
         let path = OsStr::from_bytes(b"caf\xe91.db");
-        assert_eq!(shell_quote(path), r"$'caf\3511.db'");
+        assert_eq!(
+            line(&[], &Hint::Restore(path.into(), None)),
+            r"bridge-migrate restore $'caf\3511.db'"
+        );
     }
 
     #[test]
     fn a_command_of_the_system_stays_as_it_is() {
-        let hint = Hint::shell("df -h");
-        assert_eq!(command_line(&hint, &["--db".into(), "x".into()]), "df -h");
+        assert_eq!(line(&["--db", "x"], &Hint::FreeSpace(None)), "df -h");
     }
 }

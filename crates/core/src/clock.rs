@@ -6,7 +6,8 @@ use std::time::SystemTime;
 
 use chrono::{DateTime, Datelike, SecondsFormat, TimeDelta, TimeZone as _, Utc};
 
-use crate::error::{Error, ErrorKind, Hint, Result};
+use crate::error::{Error, ErrorKind, Result};
+use crate::hint::Hint;
 
 /// Where the engine gets the time and a run's identity from.
 pub trait Clock: Debug + Send + Sync {
@@ -66,7 +67,7 @@ pub fn checked(clock: &dyn Clock) -> Result<DateTime<Utc>> {
         "the machine's clock is before 1970 or after 9999: no record could say when it was made",
     )
     .with_truth("Nothing was changed.")
-    .with_hint(Hint::shell("date -u")))
+    .with_hint(Hint::MachineTime))
 }
 
 /// `YYYY-MM-DDTHH:MM:SS.ffffffZ`, the form of every time that the tool stores.

@@ -1,12 +1,11 @@
-//! Errors as data: what kind, what was being done, what is true now, and the command to type next.
+//! Errors as data: what kind, what was being done, what is true now, and what to do next.
 
-use std::ffi::OsStr;
 use std::fmt;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::visible::is_hidden;
+use crate::hint::Hint;
 
 /// Result of every fallible call of the engine.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -78,31 +77,6 @@ pub enum ErrorKind {
     CatalogInvalid,
 }
 
-/// The next command to type: arguments of the tool, or a command of the shell.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Hint {
-    /// Arguments of the tool itself; the caller adds its name and global options.
-    Tool(Vec<String>),
-    /// A command of the operating system, already quoted.
-    Shell(String),
-}
-
-impl Hint {
-    /// A command of the tool itself.
-    pub fn tool<I, S>(arguments: I) -> Self
-    where
-        I: IntoIterator<Item = S>,
-        S: Into<String>,
-    {
-        Self::Tool(arguments.into_iter().map(Into::into).collect())
-    }
-
-    /// A command of the operating system.
-    pub fn shell(command: impl Into<String>) -> Self {
-        Self::Shell(command.into())
-    }
-}
-
 /// Where a run stood when it failed after committing steps.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reached {
@@ -143,7 +117,7 @@ impl Error {
             kind,
             message: message.into(),
             truth: None,
-            hint: Hint::tool(["status"]),
+            hint: Hint::default(),
             reached: None,
             place: None,
             source: None,
@@ -157,7 +131,7 @@ impl Error {
         self
     }
 
-    /// Replaces the command to type next.
+    /// Replaces what to do next.
     #[must_use]
     pub fn with_hint(mut self, hint: Hint) -> Self {
         self.0.hint = hint;
@@ -203,7 +177,7 @@ impl Error {
         self.0.truth.as_deref()
     }
 
-    /// The command to type next.
+    /// What to do next.
     pub fn hint(&self) -> &Hint {
         &self.0.hint
     }
@@ -222,17 +196,18 @@ impl Error {
     pub fn io(doing: &str, path: &Path, source: std::io::Error) -> Self {
         use std::io::ErrorKind as Io;
         let (kind, hint) = match source.kind() {
-            Io::NotFound => (ErrorKind::Missing, Hint::shell(list_command(path))),
+            Io::NotFound => (ErrorKind::Missing, Hint::LookAtPlace(path.into())),
             Io::PermissionDenied | Io::ReadOnlyFilesystem => {
-                (ErrorKind::Permission, Hint::shell(list_command(path)))
+                (ErrorKind::Permission, Hint::LookAtPlace(path.into()))
             }
-            Io::StorageFull | Io::QuotaExceeded => (
-                ErrorKind::DiskFull,
-                Hint::shell(format!("df -h {}", shell_quote(folder_of(path)))),
-            ),
+            Io::StorageFull | Io::QuotaExceeded => {
+                let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+                let folder = folder.unwrap_or(Path::new(".")).into();
+                (ErrorKind::DiskFull, Hint::FreeSpace(Some(folder)))
+            }
             // Beyond the limit that the shell sets, or what the file system can hold.
-            Io::FileTooLarge => (ErrorKind::Io, Hint::shell("ulimit -f")),
-            _ => (ErrorKind::Io, Hint::shell(list_command(path))),
+            Io::FileTooLarge => (ErrorKind::Io, Hint::FileSizeLimit),
+            _ => (ErrorKind::Io, Hint::LookAtPlace(path.into())),
         };
         Self::new(kind, format!("cannot {doing} {}", path.display()))
             .with_hint(hint)
@@ -264,39 +239,5 @@ pub trait IoContext<T> {
 impl<T> IoContext<T> for std::io::Result<T> {
     fn on_file(self, doing: &str, path: &Path) -> Result<T> {
         self.map_err(|source| Error::io(doing, path, source))
-    }
-}
-
-/// `word` as a word of a POSIX shell. What a terminal could not carry is written with `$'…'`, byte by byte.
-pub fn shell_quote(word: impl AsRef<OsStr>) -> String {
-    let word = word.as_ref();
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@%,=".contains(c);
-    match word.to_str() {
-        Some(text) if !text.is_empty() && text.chars().all(is_plain) => text.to_owned(),
-        Some(text) if !text.chars().any(is_hidden) => format!("'{}'", text.replace('\'', r"'\''")),
-        _ => {
-            let mut quoted = "$'".to_owned();
-            for &byte in word.as_encoded_bytes() {
-                if byte.is_ascii_graphic() && byte != b'\'' && byte != b'\\' || byte == b' ' {
-                    quoted.push(char::from(byte));
-                } else {
-                    // Three octal digits, so that a digit after it is not taken for a part of it.
-                    quoted.push_str(&format!("\\{byte:03o}"));
-                }
-            }
-            quoted.push('\'');
-            quoted
-        }
-    }
-}
-
-fn list_command(path: &Path) -> String {
-    format!("ls -ld {} {}", shell_quote(folder_of(path)), shell_quote(path))
-}
-
-fn folder_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
     }
 }

@@ -4,17 +4,19 @@
 //! before it:
 //!
 //! 1. `visible`: text that a terminal shows as it is
-//! 2. `error`: kinds, hints, what was reached
-//! 3. `cause`: why a run failed, as its records tell it
-//! 4. `loss`: what is lost, or put aside
-//! 5. `finding`: what a check saw
-//! 6. `event`: what an engine says while it works
-//! 7. `files`: whole and regular files, digests, room on disk
-//! 8. `clock`: the time, and its forms in text
-//! 9. `time_zone`: what a timestamp without an offset means
-//! 10. `catalog`: migrations, data steps, imports and the companion file as declarations
-//! 11. `position`: where a database stands in a catalog
-//! 12. `settings`: what a caller decides before anything runs
+//! 2. `going_back`: what the operator chooses on the way back
+//! 3. `hint`: what to do next
+//! 4. `error`: kinds, what was reached, what is true now
+//! 5. `cause`: why a run failed, as its records tell it
+//! 6. `loss`: what is lost, or put aside
+//! 7. `finding`: what a check saw
+//! 8. `event`: what an engine says while it works
+//! 9. `files`: whole and regular files, digests, room on disk
+//! 10. `clock`: the time, and its forms in text
+//! 11. `time_zone`: what a timestamp without an offset means
+//! 12. `catalog`: migrations, data steps, imports and the companion file as declarations
+//! 13. `position`: where a database stands in a catalog
+//! 14. `settings`: what a caller decides before anything runs
 
 mod catalog;
 mod cause;
@@ -23,6 +25,8 @@ mod error;
 mod event;
 mod files;
 mod finding;
+mod going_back;
+mod hint;
 mod loss;
 mod position;
 mod settings;
@@ -31,13 +35,15 @@ mod visible;
 
 pub use catalog::{
     Catalog, ChainRoots, Companion, CompanionTable, ContractText, DataStep, EntryCounts, Flaw, Import,
-    Inputs, Keep, Merged, Migration, Rewrite, Rewritten, RowChange, RowChangeKind, Side, TableRows, Value,
+    Inputs, Merged, Migration, Rewrite, Rewritten, RowChange, RowChangeKind, Side, TableRows, Value,
 };
 pub use cause::Cause;
-pub use error::{Error, ErrorKind, Hint, IoContext, Place, Reached, Result, shell_quote};
+pub use error::{Error, ErrorKind, IoContext, Place, Reached, Result};
 pub use event::{Activity, Event, Holder, Observer, Silent, SkippedRow, Stage};
 pub use files::{beside, digest, disk, folder_of, regular_file, whole_file};
 pub use finding::{Finding, Severity};
+pub use going_back::{Keep, Strategy};
+pub use hint::Hint;
 pub use loss::Loss;
 pub use naming::{Phase, Release, Target};
 pub use position::Position;

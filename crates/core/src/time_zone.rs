@@ -10,9 +10,10 @@ use chrono_tz::Tz;
 
 use sha2::{Digest, Sha256};
 
-use crate::error::{Error, ErrorKind, Hint, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::files::digest::hex;
 use crate::files::regular_file;
+use crate::hint::Hint;
 
 /// Where programs on this machine look for zones.
 const ZONE_FOLDERS: [&str; 4] = [
@@ -81,7 +82,7 @@ impl From<UnknownTimeZone> for Error {
     fn from(unknown: UnknownTimeZone) -> Self {
         Self::new(ErrorKind::Usage, unknown.to_string())
             .with_truth("Nothing was changed.")
-            .with_hint(Hint::tool(["plan", "--timezone", "UTC"]))
+            .with_hint(Hint::NameTimeZone)
     }
 }
 

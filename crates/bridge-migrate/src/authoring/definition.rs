@@ -104,7 +104,7 @@ impl Definition {
                 ErrorKind::CatalogInvalid,
                 format!("migration V{version:03}__{name}: {why}"),
             )
-            .with_hint(Hint::shell("cargo xtask check"))
+            .with_hint(Hint::CheckMigrations)
         };
         let release = Release::parse(&self.release).map_err(|source| invalid(source.to_string()))?;
         let mut problems: Vec<_> = self

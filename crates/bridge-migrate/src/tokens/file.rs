@@ -1,9 +1,7 @@
 //! The token file as the engine's companion file.
 
-use std::path::Path;
-
 use bridge_migrate_core::{
-    Companion, CompanionTable, Error, ErrorKind, Flaw, Hint, Inputs, Keep, Merged, Result, Side, shell_quote,
+    Companion, CompanionTable, Error, ErrorKind, Flaw, Inputs, Keep, Merged, Result, Side,
 };
 use bridge_migrate_sqlite::backup::read_companion;
 
@@ -34,15 +32,6 @@ impl Companion for TokenFile {
 
     fn merge(&self, inputs: Inputs<'_>, keep: Keep, backup: &Side<'_>, present: &Side<'_>) -> Result<Merged> {
         merge::merge(inputs, keep, backup, present)
-    }
-
-    fn hint(&self, path: &Path, flaw: &Flaw) -> Hint {
-        match flaw {
-            Flaw::Unfinished(_) => {
-                Hint::shell(format!("python3 -m json.tool {} /dev/null", shell_quote(path)))
-            }
-            Flaw::Structure(_) => Hint::tool(["tokens", "verify"]),
-        }
     }
 }
 

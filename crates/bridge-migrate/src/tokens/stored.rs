@@ -48,6 +48,6 @@ fn rows_of<const N: usize>(tables: &[TableRows], table: CompanionTable) -> Resul
             ),
         )
         .with_truth("Tokens are in the database from release 1.1.0 on.")
-        .with_hint(Hint::tool(["migrate"]))),
+        .with_hint(Hint::Migrate)),
     }
 }

@@ -124,7 +124,7 @@ fn verify(context: &Context, name: &OsString, full: bool) -> std::result::Result
             format!("the backup {} cannot be trusted", found.database.display()),
         )
         .with_truth("Nothing was changed.")
-        .with_hint(Hint::tool(["backup", "list"]));
+        .with_hint(Hint::BackupList);
         return Err(context.output.findings(&report, error));
     }
     context.output.report(&report)?;

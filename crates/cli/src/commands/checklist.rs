@@ -28,6 +28,6 @@ pub(crate) fn run(context: &Context, _: &Arguments) -> Result<u8, Failure> {
         "the database is not ready for a migration",
     )
     .with_truth("Nothing was changed.")
-    .with_hint(Hint::tool(["plan"]));
+    .with_hint(Hint::Plan);
     Err(context.output.findings(&report, error))
 }

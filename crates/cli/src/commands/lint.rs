@@ -37,7 +37,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failur
         format!("the migrations have {errors} {plural}"),
     )
     .with_truth("No database was opened.")
-    .with_hint(Hint::shell("cargo xtask check"));
+    .with_hint(Hint::CheckMigrations);
     Err(context.output.findings(&report, error))
 }
 

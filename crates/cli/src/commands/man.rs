@@ -26,7 +26,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failur
     for name in &arguments.command {
         command = command.find_subcommand(name).ok_or_else(|| {
             Error::new(ErrorKind::Usage, format!("there is no command `{name}`"))
-                .with_hint(Hint::tool(["--help"]))
+                .with_hint(Hint::Help(Vec::new()))
         })?;
     }
     let mut page = Vec::new();

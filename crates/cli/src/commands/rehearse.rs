@@ -105,7 +105,7 @@ fn failure(rehearsal: &Rehearsal) -> Error {
         format!("the rehearsal failed; this does not hold: {why}"),
     )
     .with_truth("Only a copy was changed; the database is as it was.")
-    .with_hint(Hint::tool(["plan", "--sql"]))
+    .with_hint(Hint::PlanSql)
 }
 
 /// Runs the user's own test by the shell.

@@ -25,7 +25,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failur
     drop(console);
     let changed = outcome.run.is_some();
     let next = match outcome.elsewhere.first() {
-        _ if !changed && !outcome.repairs.is_empty() => Some(Hint::tool(["repair", "--yes"])),
+        _ if !changed && !outcome.repairs.is_empty() => Some(Hint::RepairConfirmed),
         Some(elsewhere) if !changed => Some(elsewhere.hint.clone()),
         _ => None,
     };

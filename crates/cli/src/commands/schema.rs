@@ -100,7 +100,7 @@ fn compare(
             format!("the schema is not that of {}", report.against),
         )
         .with_truth("Nothing was changed.")
-        .with_hint(Hint::tool(["schema", "show"]));
+        .with_hint(Hint::SchemaShow);
         return Err(context.output.findings(&report, error));
     }
     context.output.report(&report)?;
@@ -125,7 +125,7 @@ fn other_schema(
             format!("{} is no migration, no release and no file", path.display()),
         )
         .with_truth("Nothing was changed.")
-        .with_hint(Hint::tool(["schema", "diff", "--help"])));
+        .with_hint(Hint::Help(vec!["schema".to_owned(), "diff".to_owned()])));
     }
     let other = connection::with_reader(path, context.settings.busy_timeout, |reader| {
         expected::read(reader)

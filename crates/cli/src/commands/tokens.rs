@@ -59,10 +59,10 @@ pub(crate) fn run(context: &Context, action: &Action) -> Result<u8, Failure> {
                             "Nothing was changed. Of some tokens they have another client or expiry. If the file is \
                              right, the import takes what it says; if not, correct the file.",
                         )
-                        .with_hint(Hint::tool(["tokens", "import", "--overwrite"])),
+                        .with_hint(Hint::CompanionImport(true)),
                     _ => error
                         .with_truth("Nothing was changed. The import adds what one of them lacks.")
-                        .with_hint(Hint::tool(["tokens", "import"])),
+                        .with_hint(Hint::CompanionImport(false)),
                 };
                 return Err(context.output.findings(&report, error));
             }

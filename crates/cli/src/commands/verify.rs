@@ -33,7 +33,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failur
     }
     let error = if is_only_newer {
         Error::new(ErrorKind::Newer, "the database is newer than this program")
-            .with_hint(Hint::shell("bridge-migrate --version"))
+            .with_hint(Hint::ProgramVersion)
     } else {
         let plural = if errors == 1 { "thing is" } else { "things are" };
         Error::new(
@@ -57,9 +57,12 @@ fn next(report: &FindingsReport) -> Hint {
         .collect();
     errors.dedup();
     match errors.as_slice() {
-        [code] if *code == codes::RELEASE_CONTRADICTS.code => Hint::tool(["repair"]),
-        [code] if *code == codes::UNRECOGNIZED.code => Hint::tool(["adopt"]),
-        [code] if *code == codes::DRIFT.code => Hint::tool(["schema", "diff"]),
-        _ => Hint::tool(["backup", "list"]),
+        [code] if *code == codes::RELEASE_CONTRADICTS.code => Hint::Repair,
+        [code] if *code == codes::UNRECOGNIZED.code => Hint::Adopt {
+            release: None,
+            accept_additions: false,
+        },
+        [code] if *code == codes::DRIFT.code => Hint::SchemaDiff,
+        _ => Hint::BackupList,
     }
 }

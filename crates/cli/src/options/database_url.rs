@@ -4,8 +4,6 @@ use std::path::PathBuf;
 
 use bridge_migrate_core::{Error, ErrorKind, Hint, Result};
 
-use crate::hint::PROGRAM;
-
 /// The path of a database. A path may be a URL: `sqlite:///data/x.db` is relative and `sqlite:////srv/x.db` absolute, as
 /// SQLAlchemy reads them, and `file:x.db` is as SQLite reads it.
 ///
@@ -21,7 +19,7 @@ pub(crate) fn database_path(named: PathBuf) -> Result<PathBuf> {
             format!("{} names no database file: {why}", without_password(text)),
         )
         .with_truth("Nothing was changed.")
-        .with_hint(Hint::shell(format!("{PROGRAM} --db data/collab.db status"))))
+        .with_hint(Hint::StatusOf("data/collab.db".into())))
     };
     if text == ":memory:" {
         return refused("what is in memory is gone when the program ends");

@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use anstream::ColorChoice;
-use bridge_migrate_core::{Error, ErrorKind, Hint, Result, regular_file, shell_quote};
+use bridge_migrate_core::{Error, ErrorKind, Hint, Result, regular_file};
 use clap::Args;
 
 use config_file::{Color, ConfigFile, ConfigFileError};
@@ -174,7 +174,7 @@ fn read(path: &Path) -> Result<ConfigFile> {
     let refused = |message: String| {
         Error::new(ErrorKind::Usage, message)
             .with_truth("Nothing was changed.")
-            .with_hint(Hint::shell(format!("cat {}", shell_quote(path))))
+            .with_hint(Hint::ReadFile(path.into()))
     };
     let text = regular_file::read(path, MAX_BYTES)
         .and_then(|bytes| String::from_utf8(bytes).map_err(std::io::Error::other))

@@ -200,7 +200,7 @@ mod tests {
     fn a_failure_says_all_that_people_are_told() {
         let error = Error::new(ErrorKind::DiskFull, "cannot write x")
             .with_truth("The database is whole, at 1.1.0 (V005).")
-            .with_hint(Hint::shell("df -h"))
+            .with_hint(Hint::FreeSpace(None))
             .with_source(std::io::Error::other("no space"))
             .with_reached(Reached {
                 version: 5,

@@ -103,12 +103,10 @@ fn report_parser(arguments: &[OsString], error: &clap::Error) -> u8 {
             Err(error) => output.fail(&error.into()),
         };
     }
-    let mut help = glance.command;
-    help.push("--help".to_owned());
     output.fail(
         &Error::new(ErrorKind::Usage, problem_of(error, &text))
             .with_truth("Nothing was changed.")
-            .with_hint(Hint::tool(help))
+            .with_hint(Hint::Help(glance.command))
             .into(),
     )
 }

@@ -4,6 +4,7 @@ use bridge_migrate_core::Finding;
 use bridge_migrate_sqlite::checklist::{Checklist, Item, ItemState};
 use serde::Serialize;
 
+use crate::hint::in_text;
 use crate::output::Report;
 use crate::text::{CAUTION, LABEL, STRONG, WRONG, line, safe_lines, styled};
 
@@ -16,7 +17,12 @@ pub(crate) struct ChecklistReport {
 }
 
 impl From<Checklist> for ChecklistReport {
-    fn from(list: Checklist) -> Self {
+    fn from(mut list: Checklist) -> Self {
+        for item in &mut list.items {
+            if let Some(hint) = &item.hint {
+                item.fix = in_text(hint);
+            }
+        }
         Self {
             passed: list.is_passed(),
             findings: list.findings(),
@@ -47,6 +53,7 @@ impl Report for ChecklistReport {
 #[cfg(test)]
 mod tests {
     use anstream::adapter::strip_str;
+    use bridge_migrate_core::Hint;
 
     use super::*;
 
@@ -58,7 +65,8 @@ mod tests {
             question: "is there a backup",
             state,
             evidence: evidence.to_owned(),
-            fix: "`backup create`".to_owned(),
+            fix: String::new(),
+            hint: Some(Hint::BackupCreate),
         };
         let report = ChecklistReport::from(Checklist {
             items: vec![

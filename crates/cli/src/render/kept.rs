@@ -31,7 +31,7 @@ impl KeptWaiting {
         (!kept.is_empty()).then(|| Self {
             rows: kept.iter().map(|kept| kept.left).sum(),
             of: kept,
-            command: output.command_line(&Hint::tool(["kept", "reclaim"])),
+            command: output.command_line(&Hint::KeptReclaim),
         })
     }
 
@@ -131,8 +131,13 @@ impl ReclaimedReport {
         // What is listed as a whole may fit once its migration is applied.
         let rows = outcome.stays.iter().filter(|row| row.key.is_some());
         let files: BTreeSet<&str> = rows.map(|row| row.file.as_str()).collect();
-        let words = ["kept", "prune"].into_iter().chain(files.iter().copied());
-        let give_up = (!files.is_empty()).then(|| output.command_line(&Hint::tool(words.chain(["--yes"]))));
+        let give_up = (!files.is_empty()).then(|| {
+            output.command_line(&Hint::KeptPrune {
+                files: files.into_iter().map(Into::into).collect(),
+                older_than: None,
+                confirmed: true,
+            })
+        });
         Self { outcome, give_up }
     }
 }

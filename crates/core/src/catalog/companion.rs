@@ -3,11 +3,12 @@
 use std::fmt;
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::{CompanionTable, TableRows};
 use crate::clock::Clock;
-use crate::error::{Hint, Result, shell_quote};
+use crate::error::Result;
+use crate::going_back::Keep;
 use crate::time_zone::Zone;
 
 /// What the declarations of a catalog may read besides rows.
@@ -52,34 +53,6 @@ pub trait Companion: fmt::Debug + Send + Sync {
         Ok(Merged {
             file: side.file.or(present.file).map(<[u8]>::to_vec),
             ..Merged::default()
-        })
-    }
-
-    /// The command to type next when the file at `path` has a flaw.
-    fn hint(&self, path: &Path, _flaw: &Flaw) -> Hint {
-        Hint::shell(format!("ls -l {}", shell_quote(path)))
-    }
-}
-
-/// Which of the two a restore leaves.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Keep {
-    /// The backup's, as it was.
-    Backup,
-    /// The present one, also in the restored database.
-    Present,
-    /// Both: what came since stays, and what was revoked since stays revoked.
-    #[default]
-    Merge,
-}
-
-impl fmt::Display for Keep {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Backup => "backup",
-            Self::Present => "present",
-            Self::Merge => "merge",
         })
     }
 }

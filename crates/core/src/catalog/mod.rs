@@ -11,12 +11,13 @@ use std::collections::BTreeSet;
 use naming::{Release, Target};
 
 pub(crate) use companion::AnyBytes;
-pub use companion::{Companion, EntryCounts, Flaw, Inputs, Keep, Merged, Side};
+pub use companion::{Companion, EntryCounts, Flaw, Inputs, Merged, Side};
 pub use data_step::{ChainRoots, DataStep, Rewrite, Rewritten};
 pub use migration::{Import, Migration, RowChange, RowChangeKind};
 pub use rows::{CompanionTable, TableRows, Value};
 
-use crate::error::{Error, ErrorKind, Hint, Result};
+use crate::error::{Error, ErrorKind, Result};
+use crate::hint::Hint;
 
 /// All migrations compiled into a program, in order and without gaps from 1.
 #[derive(Debug)]
@@ -53,7 +54,7 @@ impl Catalog {
                     ErrorKind::CatalogInvalid,
                     format!("migration {}: {why}", migration.stem()),
                 )
-                .with_hint(Hint::shell("cargo xtask check")))
+                .with_hint(Hint::CheckMigrations))
             };
             if usize::try_from(migration.version).ok() != Some(index + 1) {
                 return invalid(format!("expected number {}", index + 1));
@@ -228,7 +229,7 @@ impl Catalog {
                     "This program knows migrations V001 to V{last:03} and the releases {}; the database is at V{current:03}.",
                     releases.join(", ")
                 ))
-                .with_hint(Hint::tool(["plan"]))
+                .with_hint(Hint::Plan)
         })
     }
 }

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, ErrorKind, Hint, IoContext, Result, shell_quote};
+use crate::error::{Error, ErrorKind, IoContext, Result};
+use crate::hint::Hint;
 
 /// Bytes that this user can still write in `folder`.
 ///
@@ -34,7 +35,7 @@ pub fn require_space(folder: &Path, bytes: u64, what_for: &str) -> Result<()> {
         "Nothing was changed. Free at least {} there first.",
         size(bytes - free)
     ))
-    .with_hint(Hint::shell(format!("df -h {}", shell_quote(folder)))))
+    .with_hint(Hint::FreeSpace(Some(folder.into()))))
 }
 
 /// A folder with room for a copy of `bytes`: the first of `folders`, where the data lies anyway, that can be written
@@ -128,10 +129,7 @@ mod tests {
                 .unwrap()
                 .starts_with("Nothing was changed. Free at least 15.9 EiB")
         );
-        assert_eq!(
-            error.hint(),
-            &Hint::shell(format!("df -h {}", shell_quote(folder.path())))
-        );
+        assert_eq!(error.hint(), &Hint::FreeSpace(Some(folder.path().into())));
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! Files: whole, regular, digested, and the room that is left for them.
 
+use std::path::{Path, PathBuf};
+
 pub mod beside;
 pub mod digest;
 pub mod disk;
 pub mod regular_file;
 pub mod whole_file;
-
-use std::path::{Path, PathBuf};
 
 /// The folder that holds `path`; `.` when the path names none.
 pub fn folder_of(path: &Path) -> PathBuf {

@@ -8,8 +8,9 @@ use std::fs::{DirBuilder, File, Metadata, OpenOptions};
 use std::io::{Error as IoError, ErrorKind as Io, Read};
 use std::path::Path;
 
-use crate::error::{Error, ErrorKind, Hint, IoContext, Result, shell_quote};
+use crate::error::{Error, ErrorKind, IoContext, Result};
 use crate::files::folder_of;
+use crate::hint::Hint;
 
 /// Opens a regular file for reading, without waiting for whoever writes into a pipe. Links are followed.
 ///
@@ -124,7 +125,7 @@ pub fn refuse_to_replace(path: &Path) -> Result<()> {
             format!("{} is not replaced: {}", path.display(), kind_of(&metadata)),
         )
         .with_truth("Nothing was written.")
-        .with_hint(Hint::shell(format!("ls -ld {}", shell_quote(path))))),
+        .with_hint(Hint::LookAtEntry(path.into()))),
         Err(error) if error.kind() == Io::NotFound => Ok(()),
         Err(error) => Err(error).on_file("look at", path),
     }
@@ -132,18 +133,12 @@ pub fn refuse_to_replace(path: &Path) -> Result<()> {
 
 /// What has the name of a file of ours is not ours.
 pub fn foreign_file(path: &Path, why: &str) -> Error {
-    let mut aside = path.as_os_str().to_owned();
-    aside.push(".foreign");
     Error::new(
         ErrorKind::ForeignFile,
         format!("{} is not a file of this program: {why}", path.display()),
     )
     .with_truth("It was not opened for writing; nothing was changed.")
-    .with_hint(Hint::shell(format!(
-        "mv -n {} {}",
-        shell_quote(path),
-        shell_quote(Path::new(&aside))
-    )))
+    .with_hint(Hint::SetForeignAside(path.into()))
 }
 
 fn refuse_foreign(path: &Path, metadata: &Metadata) -> Result<()> {

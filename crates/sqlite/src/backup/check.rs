@@ -12,7 +12,6 @@ use bridge_migrate_core::{
     Activity, Error, ErrorKind, Hint, IoContext, Observer, Position, Result,
     beside::Beside,
     digest::{FileDigest, digest_file},
-    folder_of, shell_quote,
 };
 
 /// Lines that a damaged database may say about its damage.
@@ -144,9 +143,8 @@ fn unread(path: &Path, error: Error) -> Error {
     if error.kind() == ErrorKind::Missing {
         return error;
     }
-    let list = format!("ls -ld {} {}", shell_quote(folder_of(path)), shell_quote(path));
     Error::new(error.kind(), format!("cannot read {}", path.display()))
-        .with_hint(Hint::shell(list))
+        .with_hint(Hint::LookAtPlace(path.into()))
         .with_source(error)
 }
 

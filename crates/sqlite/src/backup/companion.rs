@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bridge_migrate_core::{
     Companion, Error, ErrorKind, Flaw, Hint, IoContext, Result, Settings, Silent,
     digest::{FileDigest, digest_file},
-    regular_file, shell_quote,
+    regular_file,
     whole_file::{VerifiedFile, WholeFile},
 };
 
@@ -32,7 +32,7 @@ pub(super) fn companion_bytes(companion: &Path) -> Result<Option<u64>> {
             format!("{} is not a regular file", companion.display()),
         )
         .with_truth("Nothing was changed.")
-        .with_hint(Hint::shell(format!("ls -ld {}", shell_quote(companion))))),
+        .with_hint(Hint::LookAtEntry(companion.into()))),
         Err(error) if error.kind() == Io::NotFound => Ok(None),
         Err(error) => Err(error).on_file("look at", companion),
     }
@@ -55,7 +55,10 @@ pub fn read_companion(format: &dyn Companion, path: &Path) -> Result<Option<Vec<
             Attempt::Flawed(flaw) => flaw,
         };
         if matches!(flaw, Flaw::Structure(_)) || Instant::now() >= deadline {
-            return Err(invalid(format, path, &flaw.to_string()).with_hint(format.hint(path, &flaw)));
+            return Err(invalid(format, path, &flaw.to_string()).with_hint(match flaw {
+                Flaw::Unfinished(_) => Hint::CompanionText(path.into()),
+                Flaw::Structure(_) => Hint::CompanionVerify,
+            }));
         }
         std::thread::sleep(PAUSE);
     }
@@ -73,9 +76,7 @@ fn attempt(format: &dyn Companion, path: &Path) -> Result<Attempt> {
         Err(error) if error.kind() == Io::NotFound => return Ok(Attempt::Missing),
         Err(error) => return Err(Error::io("look at", path, error)),
     };
-    let wrong_file = |why: &str| {
-        invalid(format, path, why).with_hint(Hint::shell(format!("ls -ld {}", shell_quote(path))))
-    };
+    let wrong_file = |why: &str| invalid(format, path, why).with_hint(Hint::LookAtEntry(path.into()));
     if metadata.is_symlink() {
         return Err(wrong_file(
             "it is a symbolic link: name the file that it leads to",

@@ -329,7 +329,7 @@ impl Named {
                     self.folder.join(&self.names.manifest).display()
                 ),
             )
-            .with_hint(Hint::tool(["backup", "create"])));
+            .with_hint(Hint::BackupCreate));
         };
         Ok(Backup {
             stamp: Some(self.stamp),
@@ -399,7 +399,6 @@ fn missing(database: &Path) -> Error {
         format!("there is no database at {}", database.display()),
     )
     .with_truth("No backup was made; nothing was changed.")
-    .with_hint(Hint::tool(["status"]))
 }
 
 fn damaged(database: &Path, damage: &str) -> Error {
@@ -408,5 +407,5 @@ fn damaged(database: &Path, damage: &str) -> Error {
         format!("the database {} is damaged: {damage}", database.display()),
     )
     .with_truth("No backup was made; nothing was changed.")
-    .with_hint(Hint::tool(["backup", "list"]))
+    .with_hint(Hint::BackupList)
 }

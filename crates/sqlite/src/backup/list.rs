@@ -184,7 +184,7 @@ fn latest(settings: &Settings) -> Result<Backup> {
             .with_truth(
                 "It may be the latest backup. Nothing was changed; an older one can be named by its stamp.",
             )
-            .with_hint(Hint::tool(["backup", "list"]))
+            .with_hint(Hint::BackupList)
     })
 }
 
@@ -240,7 +240,7 @@ fn is_there(path: &Path) -> Result<bool> {
 fn not_found(message: String) -> Error {
     Error::new(ErrorKind::Usage, message)
         .with_truth("Nothing was changed.")
-        .with_hint(Hint::tool(["backup", "list"]))
+        .with_hint(Hint::BackupList)
 }
 
 /// The copy of the database, of which `path` is the name or that of its manifest.

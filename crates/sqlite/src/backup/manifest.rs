@@ -106,7 +106,7 @@ impl Manifest {
                 format!("the manifest {} {why}", path.display()),
             )
             .with_truth("Nothing was changed.")
-            .with_hint(Hint::tool(["backup", "list"]))
+            .with_hint(Hint::BackupList)
         };
         let file = match regular_file::open(path) {
             Ok(file) => file,

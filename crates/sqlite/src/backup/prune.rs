@@ -53,7 +53,7 @@ pub fn prune(settings: &Settings, options: &PruneOptions, observer: &dyn Observe
             "pruning needs to know how many backups to keep, or for how long",
         )
         .with_truth("Nothing was removed.")
-        .with_hint(Hint::tool(["backup", "prune", "--keep-last", "5"])));
+        .with_hint(Hint::BackupPrune));
     }
     if options.dry_run {
         return remove_beyond(settings, options);

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::files::raw_file::{read_at, read_start};
-use bridge_migrate_core::{Catalog, Error, ErrorKind, Hint, Result, Settings, regular_file, shell_quote};
+use bridge_migrate_core::{Catalog, Error, ErrorKind, Hint, Result, Settings, regular_file};
 
 /// First bytes of every SQLite database (<https://sqlite.org/fileformat2.html#magic_header_string>).
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
@@ -51,13 +51,13 @@ pub(crate) fn resolve(path: &Path) -> Result<PathBuf> {
             ErrorKind::Missing,
             format!("{} is a link to a file that does not exist", path.display()),
         )
-        .with_hint(Hint::shell(format!("ls -l {}", shell_quote(path)))));
+        .with_hint(Hint::LookAtFile(path.into())));
     }
     let folder = bridge_migrate_core::folder_of(path);
     let real_folder = folder.canonicalize().map_err(|source| {
         let error = Error::io("find the folder", &folder, source);
         match error.kind() {
-            ErrorKind::Missing => error.with_hint(Hint::shell(format!("mkdir -p {}", shell_quote(&folder)))),
+            ErrorKind::Missing => error.with_hint(Hint::MakeFolder(folder)),
             _ => error,
         }
     })?;
@@ -142,7 +142,7 @@ fn not_a_database(path: &Path, why: &str) -> Error {
         format!("{} is not an SQLite database: {why}", path.display()),
     )
     .with_truth("Nothing was changed.")
-    .with_hint(Hint::shell(format!("file {}", shell_quote(path))))
+    .with_hint(Hint::FileType(path.into()))
 }
 
 /// The settings with the real place of the database, and the catalog's format of the companion.

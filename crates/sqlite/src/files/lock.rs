@@ -194,9 +194,7 @@ pub fn with_who_locks(error: Error, settings: &Settings) -> Error {
             [] => error,
             [pid, ..] => {
                 let truth = format!("Process {pid} keeps the database locked; this process changed nothing.");
-                error
-                    .with_truth(truth)
-                    .with_hint(Hint::shell(format!("ps -fp {pid}")))
+                error.with_truth(truth).with_hint(Hint::Process(*pid))
             }
         },
     }
@@ -234,10 +232,9 @@ fn locked(waited: Duration, holder: Option<Holder>) -> Error {
         "Waited {} s; this process changed nothing.",
         waited.as_secs()
     ));
-    if holder.pid == 0 {
-        error.with_hint(Hint::tool(["status"]))
-    } else {
-        error.with_hint(Hint::shell(format!("ps -fp {}", holder.pid)))
+    match holder.pid {
+        0 => error,
+        pid => error.with_hint(Hint::Process(pid)),
     }
 }
 

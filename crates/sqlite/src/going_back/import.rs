@@ -60,7 +60,7 @@ pub fn import_again(
                     "It is at V{:03}. Nothing was changed.",
                     history.version()
                 ))
-                .with_hint(Hint::tool(["migrate"])),
+                .with_hint(Hint::Migrate),
         );
     }
     let filled = |difference: &Difference| {

@@ -198,7 +198,7 @@ pub fn refuse_foreign(catalog: &Catalog, backup: &Backup) -> Result<()> {
         ),
     )
     .with_truth("Nothing was changed.")
-    .with_hint(Hint::tool(["backup", "list"])))
+    .with_hint(Hint::BackupList))
 }
 
 /// [`restore`] without its last word, for a rollback that has more to do, and decides on what it loses.
@@ -374,7 +374,7 @@ fn refuse_invalid(
             ),
         )
         .with_truth("Nothing was changed.")
-        .with_hint(Hint::tool(["backup", "list"])));
+        .with_hint(Hint::BackupList));
     }
     // Without a manifest, nothing but the copy itself can tell whether it is sound.
     let full = backup.manifest.is_none();
@@ -388,8 +388,8 @@ fn refuse_invalid(
         return Ok(());
     }
     let hint = match problems.iter().all(of_companion) {
-        true => companion::restore_with(backup, Keep::Present),
-        false => Hint::tool(["backup", "list"]),
+        true => Hint::Restore(backup.database.clone(), Some(Keep::Present)),
+        false => Hint::BackupList,
     };
     let problems: Vec<_> = problems.into_iter().map(|problem| problem.message).collect();
     Err(Error::new(
@@ -461,5 +461,5 @@ fn table_rows(now: Option<&Contents>, backup: &Contents) -> Vec<TableRows> {
 }
 
 fn again(copy: &Path) -> Hint {
-    Hint::tool(["restore".to_owned(), copy.display().to_string()])
+    Hint::Restore(copy.into(), None)
 }

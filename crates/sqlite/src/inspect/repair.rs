@@ -1,6 +1,6 @@
 //! `repair`: puts right what only the tool wrote, and says which command helps where that is not enough.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
 use naming::Release;
@@ -124,7 +124,7 @@ fn put_right(
             ErrorKind::Busy,
             format!("another program changed the history: it is at V{version:03}"),
         )
-        .with_hint(Hint::tool(["repair"])));
+        .with_hint(Hint::Repair));
     }
     if let Some(Ok(wrong)) = releases(catalog, writer, version)? {
         tool_tables::create(writer)?;
@@ -186,7 +186,11 @@ fn find(catalog: &Catalog, settings: &Settings, reader: &Connection) -> Result<R
                 found.elsewhere.push(Elsewhere {
                     subject: kept.subject(),
                     why: kept.problem.unwrap_or_default(),
-                    hint: Hint::tool(["kept", "prune"]),
+                    hint: Hint::KeptPrune {
+                        files: Vec::new(),
+                        older_than: None,
+                        confirmed: false,
+                    },
                 });
             }
         }
@@ -214,22 +218,17 @@ fn find(catalog: &Catalog, settings: &Settings, reader: &Connection) -> Result<R
             hint: if backup_is_there(&note, settings) {
                 note.completed_by()
             } else {
-                Hint::tool(["backup", "list"])
+                Hint::BackupList
             },
         }),
         Err(error) => found.elsewhere.push(Elsewhere {
             subject: Unfinished::path(settings).display().to_string(),
             why: error.message().to_owned(),
-            hint: set_aside(&Unfinished::path(settings)),
+            // What the tool did not write is not removed: whoever wrote it may want it.
+            hint: Hint::SetAside(Unfinished::path(settings)),
         }),
     }
     Ok(found)
-}
-
-/// What the tool did not write is not removed: whoever wrote it may want it.
-fn set_aside(path: &Path) -> Hint {
-    let quoted = bridge_migrate_core::shell_quote(path);
-    Hint::shell(format!("mv {quoted} {quoted}.aside"))
 }
 
 /// The note of an unfinished rollback, and whether it stands for nothing: the database was never replaced, and what
@@ -351,8 +350,8 @@ fn interrupted(connection: &Connection, version: u32, found: &mut Repaired) -> R
         return Ok(());
     };
     let hint = match (progress.down, progress.version) {
-        (true, of) if of == version => Hint::tool(["rollback", "--to", &of.saturating_sub(1).to_string()]),
-        (false, of) if of == version + 1 => Hint::tool(["migrate"]),
+        (true, of) if of == version => Hint::Rollback(of.saturating_sub(1)),
+        (false, of) if of == version + 1 => Hint::Migrate,
         _ => return Ok(()),
     };
     found.elsewhere.push(Elsewhere {

@@ -36,7 +36,7 @@ pub fn wait(catalog: &Catalog, settings: &Settings, target: Target, timeout: Dur
                     ErrorKind::Usage,
                     format!("`{target}` is relative: wait for what?"),
                 )
-                .with_hint(Hint::tool(["wait", "--for", "latest"])));
+                .with_hint(Hint::Wait));
             }
             _ => catalog.resolve(target, version)?,
         };
@@ -48,13 +48,13 @@ pub fn wait(catalog: &Catalog, settings: &Settings, target: Target, timeout: Dur
             let (found, next) = match history {
                 _ if is_locked => (
                     format!("is still locked: whether it is at {wanted} is not known"),
-                    "status",
+                    Hint::Status,
                 ),
                 Some(_) => (
                     format!("is at {}, not at {wanted}", Position::of(catalog, version)),
-                    "status",
+                    Hint::Status,
                 ),
-                None => (unmanaged(catalog, settings, wanted), "migrate"),
+                None => (unmanaged(catalog, settings, wanted), Hint::Migrate),
             };
             let mut truth = lock::who_is_in_the_way(&settings.database, is_locked);
             if !is_locked && status(catalog, settings).is_ok_and(|status| !status.drift.is_empty()) {
@@ -65,7 +65,7 @@ pub fn wait(catalog: &Catalog, settings: &Settings, target: Target, timeout: Dur
                 format!("after {} s the database {found}", timeout.as_secs()),
             )
             .with_truth(truth)
-            .with_hint(Hint::tool([next])));
+            .with_hint(next));
         }
         std::thread::sleep(POLL.min(timeout.saturating_sub(started.elapsed())));
     }

@@ -12,7 +12,7 @@ use crate::records::transaction::WriteTransaction;
 use crate::schema::expected;
 use crate::schema::tool_tables;
 use crate::sqlite::sqlite_error::SqliteContext;
-use bridge_migrate_core::{Catalog, Error, ErrorKind, Event, Hint, Result, Settings};
+use bridge_migrate_core::{Catalog, Error, ErrorKind, Event, Result, Settings};
 
 /// Takes the database into management.
 ///
@@ -30,8 +30,7 @@ pub(crate) fn write(
         return Err(Error::new(
             ErrorKind::Busy,
             "another program adopted the database in the meantime",
-        )
-        .with_hint(Hint::tool(["status"])));
+        ));
     }
     let present = expected::read(connection)?;
     for object in &adoption.created {

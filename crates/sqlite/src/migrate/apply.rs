@@ -368,7 +368,6 @@ fn not_there(settings: &Settings) -> Error {
         ),
     )
     .with_truth("It must exist (--must-exist); nothing was made.")
-    .with_hint(Hint::tool(["status"]))
 }
 
 fn apply_plan(
@@ -520,7 +519,7 @@ pub fn adopt(
             ErrorKind::Missing,
             format!("there is no database at {} to adopt", settings.database.display()),
         )
-        .with_hint(Hint::tool(["migrate"])));
+        .with_hint(Hint::Migrate));
     }
     let writer = connection::open_writer(&settings.database, settings.busy_timeout)?;
     // Forward(0) plans no step: only how the database comes under management.

@@ -70,5 +70,5 @@ pub(crate) fn compare(change: &Change<'_>, before: &Counts, after: &Counts) -> R
         ),
     )
     .with_truth("The step was rolled back.")
-    .with_hint(Hint::tool(["plan", "--sql"])))
+    .with_hint(Hint::PlanSql))
 }

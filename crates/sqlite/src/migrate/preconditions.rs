@@ -51,7 +51,7 @@ pub(crate) fn refuse_damaged(
     };
     Err(Error::new(kind, format!("{what}: {answer}"))
         .with_truth("Nothing was changed.")
-        .with_hint(Hint::tool(["backup", "list"])))
+        .with_hint(Hint::BackupList))
 }
 
 /// Refuses a plan whose data steps would leave rows as they are.
@@ -98,7 +98,7 @@ pub(crate) fn refuse_unconvertible(
                 ),
             )
             .with_truth("Nothing was changed.")
-            .with_hint(Hint::tool(["migrate"])));
+            .with_hint(Hint::Migrate));
         }
     }
     Ok(())

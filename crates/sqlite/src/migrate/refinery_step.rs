@@ -66,7 +66,7 @@ pub(crate) fn run(
         (Err(source), None) => {
             return Err(
                 Error::new(ErrorKind::Divergent, format!("refinery refuses to run {stem}"))
-                    .with_hint(Hint::tool(["history"]))
+                    .with_hint(Hint::History)
                     .with_source(source),
             );
         }

@@ -21,7 +21,7 @@ use crate::records::{kept, schema_version};
 use crate::schema::tool_tables;
 use crate::sqlite::pace::let_writers_in;
 use bridge_migrate_core::{
-    Catalog, Error, ErrorKind, Event, Hint, Migration, Observer, Result, RowChange, RowChangeKind, Settings,
+    Catalog, Error, ErrorKind, Event, Migration, Observer, Result, RowChange, RowChangeKind, Settings,
     TableRows,
 };
 use checks::{Before, Change};
@@ -206,8 +206,7 @@ impl StepContext<'_> {
                     history.version(),
                     step.stem
                 ),
-            )
-            .with_hint(Hint::tool(["status"])));
+            ));
         }
         history.check(self.catalog)?;
         Ok(transaction)

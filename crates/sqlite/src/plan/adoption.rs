@@ -133,14 +133,14 @@ fn claimed_release(catalog: &Catalog, state: &State, options: AdoptionOptions) -
             format!("schema_version says release {release}, which this program does not know"),
         )
         .with_truth("Nothing was changed.")
-        .with_hint(Hint::shell("bridge-migrate --version"))),
+        .with_hint(Hint::ProgramVersion)),
         Ok(release) => Ok(Some(release)),
         Err(_) => Err(Error::new(
             ErrorKind::SchemaMismatch,
             "schema_version was filled in by hand with a version that is not of the form 1.0.0",
         )
         .with_truth("Nothing was changed.")
-        .with_hint(Hint::tool(["schema", "show"]))),
+        .with_hint(Hint::SchemaShow)),
     }
 }
 
@@ -219,7 +219,6 @@ fn foreign(catalog: &Catalog, live: &Snapshot) -> Error {
         ),
     )
     .with_truth(format!("It has the tables: {list}. Nothing was changed."))
-    .with_hint(Hint::tool(["status"]))
 }
 
 fn mismatch(
@@ -241,7 +240,10 @@ fn mismatch(
     )
     .with_truth("Nothing was changed.");
     if !options.accept_additions && nearest.objections.iter().all(Difference::is_additional_column) {
-        error.with_hint(Hint::tool(["adopt", "--accept-additions"]))
+        error.with_hint(Hint::Adopt {
+            release: None,
+            accept_additions: true,
+        })
     } else {
         // Additional columns are accepted once the rest is mended.
         let rest: Vec<Difference> = nearest
@@ -256,8 +258,8 @@ fn mismatch(
                 .iter()
                 .any(|difference| matches!(difference, Difference::ColumnMissing { .. }));
         match refusal("", &rest, database).hint() {
-            mends @ Hint::Shell(_) if !is_renamed => error.with_hint(mends.clone()),
-            _ => error.with_hint(Hint::tool(["schema", "diff"])),
+            mends @ Hint::Sql { .. } if !is_renamed => error.with_hint(mends.clone()),
+            _ => error.with_hint(Hint::SchemaDiff),
         }
     }
 }
@@ -265,10 +267,6 @@ fn mismatch(
 fn contradiction(catalog: &Catalog, best: u32, claimed: Option<Release>, options: AdoptionOptions) -> Error {
     let claim = claimed.map_or_else(String::new, |release| release.to_string());
     let position = Position::of(catalog, best);
-    let mut again = vec!["adopt".to_owned()];
-    if let (None, Some(release)) = (options.release, position.release) {
-        again.extend(["--release".to_owned(), release.to_string()]);
-    }
     let message = if options.release.is_some() {
         format!("the schema is that of {position}, not of release {claim}")
     } else {
@@ -276,5 +274,8 @@ fn contradiction(catalog: &Catalog, best: u32, claimed: Option<Release>, options
     };
     Error::new(ErrorKind::SchemaMismatch, message)
         .with_truth("Nothing was changed.")
-        .with_hint(Hint::tool(again))
+        .with_hint(Hint::Adopt {
+            release: position.release.filter(|_| options.release.is_none()),
+            accept_additions: false,
+        })
 }

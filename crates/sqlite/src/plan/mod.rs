@@ -193,11 +193,7 @@ pub(crate) fn plan(
             ),
         )
         .with_truth(format!("The database is at {}.", Position::of(catalog, from)))
-        .with_hint(Hint::tool([
-            "rollback",
-            "--to",
-            &progress.version.saturating_sub(1).to_string(),
-        ])));
+        .with_hint(Hint::Rollback(progress.version.saturating_sub(1))));
     }
     if let (Some(progress), Some(connection)) = (&state.progress, connection) {
         refuse_other_zone(
@@ -217,12 +213,7 @@ pub(crate) fn plan(
             ),
         )
         .with_truth("Nothing was changed.")
-        .with_hint(Hint::tool([
-            "rollback",
-            "--to",
-            &options.target.to_string(),
-            "--dry-run",
-        ])));
+        .with_hint(Hint::RollbackAsked(options.target)));
     }
     let managed = expected::schema_at(catalog, from)?;
     let mut live = state.schema.clone();
@@ -335,11 +326,11 @@ fn refuse_other_zone(
         name if name == now => return Ok(()),
         // Only the operator can know which it was.
         NOT_RESOLVED if zone.is_named() => return Ok(()),
-        NOT_RESOLVED => (
-            "its machine's time zone, which is not on record".to_owned(),
-            "ZONE",
+        NOT_RESOLVED => ("its machine's time zone, which is not on record".to_owned(), None),
+        name => (
+            format!("the time zone {name}, and this is {now}"),
+            Some(name.to_owned()),
         ),
-        name => (format!("the time zone {name}, and this is {now}"), name),
     };
     Err(Error::new(
         ErrorKind::Usage,
@@ -348,7 +339,7 @@ fn refuse_other_zone(
     .with_truth(format!(
         "The database is at {at}, and V{version:03} is done in part. Nothing was changed."
     ))
-    .with_hint(Hint::tool(["migrate", "--timezone", name])))
+    .with_hint(Hint::MigrateIn(name)))
 }
 
 /// What older programs recorded of the machine's zone.
@@ -366,7 +357,7 @@ fn in_the_way(stem: &str, drift: &[Difference], database: &Path) -> Error {
     }
     Error::new(ErrorKind::SchemaMismatch, what)
         .with_truth("An object of the operators' own is probably in its way. Nothing was changed.")
-        .with_hint(Hint::tool(["schema", "diff"]))
+        .with_hint(Hint::SchemaDiff)
 }
 
 /// The tables whose rows a step reads or writes one by one.

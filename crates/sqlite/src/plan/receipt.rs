@@ -19,7 +19,7 @@ use crate::schema::{Fingerprint, ObjectKind, TableDefinition};
 use crate::sqlite::connection::with_reader;
 use crate::sqlite::count::count_rows;
 use bridge_migrate_core::{
-    Catalog, Error, ErrorKind, Hint, IoContext, Result, Settings, clock::for_people, digest::hex,
+    Catalog, Error, ErrorKind, Hint, IoContext, Result, Settings, Target, clock::for_people, digest::hex,
     regular_file, whole_file::WholeFile,
 };
 
@@ -203,7 +203,7 @@ pub fn last(settings: &Settings) -> Result<Option<Receipt>> {
 }
 
 fn read(path: &Path) -> Result<Option<Receipt>> {
-    let invalid = |why: String| invalid(format!("the receipt {} {why}", path.display()), "latest");
+    let invalid = |why: String| invalid(format!("the receipt {} {why}", path.display()), Target::Latest);
     let file = match regular_file::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -242,11 +242,11 @@ pub(crate) fn matching(catalog: &Catalog, settings: &Settings, plan: &Plan) -> R
     if plan.start == Start::Fresh {
         return Ok(None);
     }
-    let target = plan.to.version.to_string();
-    let Some(receipt) = last(settings).map_err(|error| error.with_hint(hint(&target)))? else {
+    let target = Target::Version(plan.to.version);
+    let Some(receipt) = last(settings).map_err(|error| error.with_hint(Hint::Rehearse(Some(target))))? else {
         return Err(invalid(
             format!("there is no receipt at {}", path(settings)?.display()),
-            &target,
+            target,
         ));
     };
     let subject = with_reader(&settings.database, settings.busy_timeout, |reader| {
@@ -262,18 +262,14 @@ pub(crate) fn matching(catalog: &Catalog, settings: &Settings, plan: &Plan) -> R
             receipt.id,
             mismatches.join("; ")
         ),
-        &target,
+        target,
     ))
 }
 
-fn invalid(message: String, target: &str) -> Error {
+fn invalid(message: String, target: Target) -> Error {
     Error::new(ErrorKind::ReceiptInvalid, message)
         .with_truth("Nothing was changed.")
-        .with_hint(hint(target))
-}
-
-fn hint(target: &str) -> Hint {
-    Hint::tool(["rehearse", "--to", target])
+        .with_hint(Hint::Rehearse(Some(target)))
 }
 
 impl Receipt {

@@ -102,7 +102,7 @@ impl History {
             .with_truth(format!(
                 "This program knows migrations up to V{last:03}. Nothing was changed."
             ))
-            .with_hint(Hint::tool(["rollback", "--to", &last.to_string(), "--dry-run"])));
+            .with_hint(Hint::RollbackDryRun(last)));
         }
         for (expected, applied) in (1..).zip(&self.applied) {
             if applied.version != expected {
@@ -202,13 +202,13 @@ fn damaged(why: String) -> Error {
         format!("the history in {} was edited: {why}", tool_tables::HISTORY),
     )
     .with_truth("Nothing was changed.")
-    .with_hint(Hint::tool(["backup", "list"]))
+    .with_hint(Hint::BackupList)
 }
 
 fn divergent(why: String) -> Error {
     Error::new(ErrorKind::Divergent, why)
         .with_truth("The database and this program do not have the same migrations. Nothing was changed.")
-        .with_hint(Hint::tool(["history"]))
+        .with_hint(Hint::History)
 }
 
 #[cfg(test)]

@@ -248,6 +248,6 @@ pub fn find(settings: &Settings, run: Option<&str>) -> Result<PathBuf> {
             ErrorKind::Missing,
             format!("{what} in {}", settings.log_dir.display()),
         )
-        .with_hint(Hint::tool(["history"]))
+        .with_hint(Hint::History)
     })
 }

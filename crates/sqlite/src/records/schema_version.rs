@@ -31,7 +31,7 @@ pub(crate) fn current(connection: &Connection) -> Result<Option<String>> {
                 "the table schema_version has other columns than version, applied_at, migration_file",
             )
             .with_truth("Nothing was changed.")
-            .with_hint(Hint::tool(["schema", "show"]))
+            .with_hint(Hint::SchemaShow)
             .with_source(source)
         })?
         .query_row([], |row| row.get(0))

@@ -8,7 +8,7 @@ use rusqlite::{Connection, ErrorCode, ffi};
 
 use crate::schema::tool_tables;
 use crate::sqlite::sqlite_error::{SqliteContext, sqlite_error};
-use bridge_migrate_core::{Error, ErrorKind, Hint, Result};
+use bridge_migrate_core::{Error, ErrorKind, Result};
 
 /// A write transaction. Rolled back when dropped before [`WriteTransaction::commit`].
 #[derive(Debug)]
@@ -56,12 +56,10 @@ impl<'a> WriteTransaction<'a> {
                 Err(error) => {
                     let error = sqlite_error("take the write lock of the database", error);
                     return Err(match error.kind() {
-                        ErrorKind::Busy => error
-                            .with_truth(format!(
-                                "Another program has been writing for {} s.",
-                                timeout.as_secs()
-                            ))
-                            .with_hint(Hint::tool(["status"])),
+                        ErrorKind::Busy => error.with_truth(format!(
+                            "Another program has been writing for {} s.",
+                            timeout.as_secs()
+                        )),
                         _ => error,
                     });
                 }
@@ -125,7 +123,6 @@ pub(crate) fn moved(database: &Path) -> Error {
         ),
     )
     .with_truth("What was not committed until then was not written.")
-    .with_hint(Hint::tool(["status"]))
 }
 
 impl Drop for WriteTransaction<'_> {

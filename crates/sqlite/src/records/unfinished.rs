@@ -51,7 +51,7 @@ impl Unfinished {
                 format!("{} does not say what a rollback was doing", path.display()),
             )
             .with_truth("The tool did not write it so. A restore of a backup removes it.")
-            .with_hint(Hint::tool(["repair"]))
+            .with_hint(Hint::Repair)
             .with_source(source)
         })
     }
@@ -80,7 +80,7 @@ impl Unfinished {
 
     /// The command that completes it.
     pub(crate) fn completed_by(&self) -> Hint {
-        Hint::tool(["rollback", "--to", &self.to.to_string()])
+        Hint::Rollback(self.to)
     }
 
     /// Refuses to go on while a rollback is half done.

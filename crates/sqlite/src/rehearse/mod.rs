@@ -87,7 +87,7 @@ pub fn rehearse(
             ),
         )
         .with_truth("A new database needs no rehearsal. Nothing was changed.")
-        .with_hint(Hint::tool(["plan"])));
+        .with_hint(Hint::Plan));
     }
     let plan_options = PlanOptions {
         target: options.target,

@@ -91,6 +91,6 @@ fn invalid(stem: &str, source: rusqlite::Error) -> Error {
         ErrorKind::CatalogInvalid,
         format!("migration {stem} does not run on the schema before it"),
     )
-    .with_hint(Hint::shell("cargo xtask check"))
+    .with_hint(Hint::CheckMigrations)
     .with_source(source)
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::schema::Difference;
-use bridge_migrate_core::{Error, ErrorKind, Hint, shell_quote};
+use bridge_migrate_core::{Error, ErrorKind, Hint};
 
 /// The refusal to write while there are `differences`: each with the statements that mend it.
 pub(crate) fn refusal(what: &str, differences: &[Difference], database: &Path) -> Error {
@@ -27,13 +27,12 @@ pub(crate) fn refusal(what: &str, differences: &[Difference], database: &Path) -
     }
     let statements: Option<Vec<String>> = statements.into_iter().collect();
     let hint = match statements {
-        Some(statements) if !statements.is_empty() => Hint::shell(format!(
-            "sqlite3 {} {}",
-            shell_quote(database),
-            shell_quote(statements.join(" "))
-        )),
+        Some(statements) if !statements.is_empty() => Hint::Sql {
+            database: database.into(),
+            statements,
+        },
         // What loses something, or takes thought, is not for a command that is copied.
-        _ => Hint::tool(["verify"]),
+        _ => Hint::Verify,
     };
     Error::new(ErrorKind::Drift, message)
         .with_truth("Nothing was changed.")

@@ -17,7 +17,7 @@ use crate::files::private_folder::PrivateFolder;
 use crate::files::raw_file::{RawFile, Standing, read_at};
 use crate::sqlite::ask::Ask;
 use crate::sqlite::sqlite_error::{SqliteContext, sqlite_error};
-use bridge_migrate_core::{Error, ErrorKind, Hint, IoContext, Result, folder_of, regular_file, shell_quote};
+use bridge_migrate_core::{Error, ErrorKind, Hint, IoContext, Result, folder_of, regular_file};
 
 /// The page cache in KiB. A larger one makes rebuilds slower, and memory is promised to stay flat.
 const CACHE_KIB: i64 = 4096;
@@ -101,7 +101,7 @@ fn open_writable(path: &Path) -> Result<Connection> {
             format!("{} is read-only for this user", path.display()),
         )
         .with_truth("Nothing was changed.")
-        .with_hint(Hint::shell(format!("ls -l {}", shell_quote(path)))));
+        .with_hint(Hint::LookAtFile(path.into())));
     }
     Ok(connection)
 }
@@ -124,11 +124,7 @@ fn cannot_open(path: &Path, source: rusqlite::Error) -> Error {
     if error.kind() == ErrorKind::Corrupt {
         return error.with_truth("It is damaged; nothing was changed.");
     }
-    error.with_hint(Hint::shell(format!(
-        "ls -ld {} {}",
-        shell_quote(folder_of(path)),
-        shell_quote(path)
-    )))
+    error.with_hint(Hint::LookAtPlace(path.into()))
 }
 
 fn configure(connection: &Connection, busy_timeout: Duration) -> rusqlite::Result<()> {
@@ -353,7 +349,7 @@ fn open_in_place(path: &Path, busy_timeout: Duration) -> Result<Opened> {
                 ErrorKind::Missing,
                 format!("there is no database at {}", path.display()),
             )
-            .with_hint(Hint::tool(["migrate"])));
+            .with_hint(Hint::Migrate));
         }
         // A restore that was killed may have put the header of another mode over its journal.
         FileState::Database { wal: true } if has_hot_journal(path) => return Ok(Opened::NeedsCopy),

@@ -94,5 +94,5 @@ pub(crate) fn compare(stem: &str, before: &Violations, after: &Violations) -> Re
         ),
     )
     .with_truth("The step was rolled back.")
-    .with_hint(Hint::tool(["verify"])))
+    .with_hint(Hint::Verify))
 }

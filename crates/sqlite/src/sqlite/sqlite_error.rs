@@ -23,18 +23,16 @@ impl<T> SqliteContext<T> for rusqlite::Result<T> {
 pub(crate) fn sqlite_error(doing: impl fmt::Display, source: rusqlite::Error) -> Error {
     use rusqlite::ErrorCode;
     let (kind, hint) = match source.sqlite_error_code() {
-        Some(ErrorCode::NotADatabase) => (ErrorKind::NotADatabase, Hint::tool(["backup", "list"])),
-        Some(ErrorCode::DatabaseCorrupt) => (ErrorKind::Corrupt, Hint::tool(["backup", "list"])),
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            (ErrorKind::Busy, Hint::tool(["status"]))
-        }
+        Some(ErrorCode::NotADatabase) => (ErrorKind::NotADatabase, Hint::BackupList),
+        Some(ErrorCode::DatabaseCorrupt) => (ErrorKind::Corrupt, Hint::BackupList),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => (ErrorKind::Busy, Hint::Status),
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
-            (ErrorKind::Permission, Hint::tool(["status"]))
+            (ErrorKind::Permission, Hint::Status)
         }
-        Some(ErrorCode::DiskFull) => (ErrorKind::DiskFull, Hint::shell("df -h")),
-        Some(_) if is_out_of_memory(&source) => (ErrorKind::OutOfMemory, Hint::shell("ulimit -a")),
-        Some(ErrorCode::SystemIoFailure) => (ErrorKind::Io, Hint::tool(["verify"])),
-        _ => (ErrorKind::Sqlite, Hint::tool(["status"])),
+        Some(ErrorCode::DiskFull) => (ErrorKind::DiskFull, Hint::FreeSpace(None)),
+        Some(_) if is_out_of_memory(&source) => (ErrorKind::OutOfMemory, Hint::MemoryLimit),
+        Some(ErrorCode::SystemIoFailure) => (ErrorKind::Io, Hint::Verify),
+        _ => (ErrorKind::Sqlite, Hint::Status),
     };
     Error::new(kind, format!("cannot {doing}"))
         .with_hint(hint)

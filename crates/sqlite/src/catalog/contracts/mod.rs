@@ -80,7 +80,7 @@ pub(crate) fn statements_of(
                 ErrorKind::CatalogInvalid,
                 format!("contracts/{}.sql: {source}", file.release),
             )
-            .with_hint(Hint::shell("cargo xtask check"))
+            .with_hint(Hint::CheckMigrations)
         })?;
         foreign_keys = contract.foreign_keys;
         statements.retain(|statement| !contract.gone.contains(&statement.name));

@@ -80,7 +80,7 @@ pub(crate) fn breaches(
             ErrorKind::Usage,
             format!("there are no contract statements of release {release}"),
         )
-        .with_hint(Hint::tool(["lint"])));
+        .with_hint(Hint::Lint));
     };
     let doing = "run contract statements";
     let had: bool = connection.setting("foreign_keys").while_doing(doing)?;

@@ -101,7 +101,7 @@ impl<'a> CompanionPart<'a> {
                 Keep::Backup => Ok(None),
                 Keep::Present | Keep::Merge => Err(error
                     .with_truth("What was revoked since the backup is not known. Nothing was changed.")
-                    .with_hint(restore_with(self.backup, Keep::Backup))),
+                    .with_hint(Hint::Restore(self.backup.database.clone(), Some(Keep::Backup)))),
             },
             read => read,
         }
@@ -348,16 +348,6 @@ fn put_file(settings: &Settings, bytes: &[u8], replaces: bool) -> Result<bool> {
         }
         Publication::Taken(_) => Ok(false),
     }
-}
-
-/// The command that restores a backup and decides on its companion.
-pub(super) fn restore_with(backup: &Backup, keep: Keep) -> Hint {
-    Hint::tool([
-        "restore",
-        &backup.database.to_string_lossy(),
-        "--tokens",
-        &keep.to_string(),
-    ])
 }
 
 /// Triggers stay silent: the rows are what they made of them already.

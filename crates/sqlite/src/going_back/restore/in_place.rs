@@ -376,7 +376,7 @@ impl<'a> Pages<'a> {
             ),
         )
         .with_truth("The state before the restore is in the newest backup.")
-        .with_hint(Hint::tool(["backup", "list"])))
+        .with_hint(Hint::BackupList))
     }
 }
 
@@ -406,8 +406,7 @@ impl Write<'_, '_> {
                     .with_truth(format!(
                         "Waited {} s; the database is as it was.",
                         started.elapsed().as_secs()
-                    ))
-                    .with_hint(Hint::tool(["status"])));
+                    )));
                 }
                 Err(source) => return Err(sqlite_error(&self.doing, source)),
             }

@@ -6,7 +6,7 @@ use super::secure::{self, Copied};
 use crate::backup::lossy_name;
 use crate::files::database_file::{SIDECARS, with_suffix};
 use bridge_migrate_core::{
-    Error, ErrorKind, Hint, IoContext, Observer, Result, Settings,
+    Error, ErrorKind, IoContext, Observer, Result, Settings,
     digest::digest_file,
     folder_of, regular_file,
     whole_file::{VerifiedFile, WholeFile, sync_folder_of},
@@ -55,8 +55,7 @@ pub(super) fn put_over_damaged(settings: &Settings, file: VerifiedFile, secured:
                 settings.database.display()
             ),
         )
-        .with_truth("Nothing was changed.")
-        .with_hint(Hint::tool(["status"])));
+        .with_truth("Nothing was changed."));
     }
     for suffix in SIDECARS {
         remove(&with_suffix(&settings.database, suffix))?;

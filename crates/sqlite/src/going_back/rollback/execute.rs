@@ -22,7 +22,7 @@ use crate::sqlite::pace::Pace;
 use crate::sqlite::quote::identifier;
 use crate::sqlite::sqlite_error::SqliteContext;
 use bridge_migrate_core::{
-    Activity, Catalog, Error, ErrorKind, Event, Hint, Observer, Reached, Result, RowChange, RowChangeKind,
+    Activity, Catalog, Error, ErrorKind, Event, Observer, Reached, Result, RowChange, RowChangeKind,
     Settings, clock::timestamp,
 };
 
@@ -357,8 +357,7 @@ fn require_version(connection: &Connection, step: &StepBack) -> Result<()> {
             "another program changed the history: it is at V{version:03}, and {} was to go back",
             step.stem
         ),
-    )
-    .with_hint(Hint::tool(["status"])))
+    ))
 }
 
 /// What a batch on the way back is to do.

@@ -12,7 +12,6 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use naming::Target;
-use serde::Serialize;
 
 use crate::backup::{self, Backup, BackupFacts, Manifest};
 use crate::files::database_file::resolved;
@@ -35,34 +34,10 @@ use bridge_migrate_core::{
 };
 
 use crate::records::unfinished::Unfinished;
+pub use bridge_migrate_core::Strategy;
 pub use plan::{Alternative, RollbackPlan};
 use plan::{Weigh, changed_meanwhile};
 pub use steps::StepBack;
-
-/// How to go back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Strategy {
-    /// The one that loses least.
-    Auto,
-    /// The stored statements, and the journal for data steps.
-    Down,
-    /// The journal only: every migration on the way must be a journaled data step.
-    Undo,
-    /// The backup that the run began with.
-    Restore,
-}
-
-impl std::fmt::Display for Strategy {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Auto => "auto",
-            Self::Down => "down",
-            Self::Undo => "undo",
-            Self::Restore => "restore",
-        })
-    }
-}
 
 /// What a rollback is asked for.
 #[derive(Debug, Clone, Copy)]
@@ -288,7 +263,7 @@ fn gone(unfinished: &Unfinished) -> Error {
         "The database has the old or the new content whole; the token file may still be the other. A restore of \
          another backup puts both right.",
     )
-    .with_hint(Hint::tool(["repair"]))
+    .with_hint(Hint::Repair)
 }
 
 /// Restores between the note that says so and the records, so that a killed run can be completed.
@@ -438,18 +413,6 @@ fn record_restored(catalog: &Catalog, settings: &Settings, run: &Run, observer: 
 }
 
 fn needs_confirmation(plan: &RollbackPlan, options: RollbackOptions) -> Error {
-    let mut again = vec![
-        "rollback".to_owned(),
-        "--to".to_owned(),
-        plan.to.version.to_string(),
-    ];
-    if options.strategy != Strategy::Auto {
-        again.extend(["--strategy".to_owned(), options.strategy.to_string()]);
-    }
-    if options.companion != Keep::Merge {
-        again.extend(["--tokens".to_owned(), options.companion.to_string()]);
-    }
-    again.push("--yes".to_owned());
     let list: Vec<String> = plan.loses.iter().map(Loss::to_string).collect();
     let more = if plan.is_urgent { " more by now" } else { "" };
     Error::new(
@@ -457,5 +420,10 @@ fn needs_confirmation(plan: &RollbackPlan, options: RollbackOptions) -> Error {
         format!("going back would lose{more}: {}", list.join("; ")),
     )
     .with_truth("Nothing was changed.")
-    .with_hint(Hint::tool(again))
+    .with_hint(Hint::RollbackBy {
+        to: plan.to.version,
+        strategy: options.strategy,
+        companion: options.companion,
+        confirmed: true,
+    })
 }

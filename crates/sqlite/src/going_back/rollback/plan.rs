@@ -90,12 +90,7 @@ pub(super) fn changed_meanwhile(to: Position) -> Error {
         "another program changed the database in the meantime",
     )
     .with_truth("Nothing was changed.")
-    .with_hint(Hint::tool([
-        "rollback",
-        "--to",
-        &to.version.to_string(),
-        "--dry-run",
-    ]))
+    .with_hint(Hint::RollbackDryRun(to.version))
 }
 
 /// A way back and what speaks for or against it.
@@ -127,8 +122,7 @@ pub(super) fn plan(
             ErrorKind::Usage,
             "the database is not managed: there is nothing to roll back",
         )
-        .with_truth("Nothing was changed.")
-        .with_hint(Hint::tool(["status"])));
+        .with_truth("Nothing was changed."));
     };
     let recorded = runs::read_steps(connection)?;
     check_records(catalog, history, &recorded)?;
@@ -316,16 +310,14 @@ fn closed(
         truth = format!("{more} {truth}");
     }
     let hint = match (restorable_to, source) {
-        (Some(to), _) => Hint::tool([
-            "rollback",
-            "--to",
-            &to.to_string(),
-            "--strategy",
-            "restore",
-            "--dry-run",
-        ]),
+        (Some(to), _) => Hint::RollbackBy {
+            to,
+            strategy: Strategy::Restore,
+            companion: Keep::Merge,
+            confirmed: false,
+        },
         (None, Some(source)) => source.hint().clone(),
-        (None, None) => Hint::tool(["backup", "list"]),
+        (None, None) => Hint::BackupList,
     };
     Error::new(kind, format!("the way back `{strategy}` is closed: {why}"))
         .with_truth(truth)
@@ -343,9 +335,9 @@ fn refuse_past_adoption(recorded: &[RecordedStep], from: Position, to: u32) -> R
         return Ok(());
     }
     let hint = if from.version > adopted {
-        Hint::tool(["rollback", "--to", &adopted.to_string(), "--dry-run"])
+        Hint::RollbackDryRun(adopted)
     } else {
-        Hint::tool(["backup", "list"])
+        Hint::BackupList
     };
     Err(Error::new(
         ErrorKind::NotReversible,
@@ -370,7 +362,7 @@ fn check_records(catalog: &Catalog, history: &History, recorded: &[RecordedStep]
                 ),
             )
             .with_truth("Nothing was changed.")
-            .with_hint(Hint::tool(["backup", "list"])));
+            .with_hint(Hint::BackupList));
         }
     }
     // What this program knows must be what was applied; what is newer is taken from the records.
@@ -431,7 +423,7 @@ fn target(
             format!("V{version:03} lies ahead of the database, which is at V{current:03}"),
         )
         .with_truth("Nothing was changed.")
-        .with_hint(Hint::tool(["migrate", "--to", &options.target.to_string()])));
+        .with_hint(Hint::MigrateTo(options.target)));
     }
     Ok(version)
 }

@@ -141,7 +141,7 @@ pub(super) fn plan(
                 format!("{stem} goes back in a way that this program does not know (`{way_back}`)"),
             )
             .with_truth("A newer program applied it, and can take it back.")
-            .with_hint(Hint::tool(["backup", "list"])));
+            .with_hint(Hint::BackupList));
         };
         if matches!(way_back, WayBack::Journal { .. }) {
             require_journal(connection, state, recorded, &stem)?;
@@ -279,7 +279,7 @@ fn require_journal(
         ErrorKind::NotReversible,
         format!("the journal of {stem} was pruned: its old values are gone"),
     )
-    .with_hint(Hint::tool(["backup", "list"])))
+    .with_hint(Hint::BackupList))
 }
 
 fn changed(stem: &str, source: impl std::error::Error + Send + Sync + 'static) -> Error {
@@ -288,7 +288,7 @@ fn changed(stem: &str, source: impl std::error::Error + Send + Sync + 'static) -
         format!("the stored way back of {stem} does not fit the schema any more"),
     )
     .with_truth("Somebody changed the schema since.")
-    .with_hint(Hint::tool(["schema", "diff"]))
+    .with_hint(Hint::SchemaDiff)
     .with_source(source)
 }
 

@@ -142,7 +142,7 @@ impl<'a> Undo<'a> {
                 format!("V{version:03} is not applied to this database"),
             )
             .with_truth(format!("It is at V{:03}. Nothing was changed.", at.version))
-            .with_hint(Hint::tool(["history"])));
+            .with_hint(Hint::History));
         };
         let WayBack::Journal { table, column } = WayBack::parse(&step.way_back) else {
             return Err(Error::new(
@@ -153,12 +153,7 @@ impl<'a> Undo<'a> {
                 ),
             )
             .with_truth("Nothing was changed.")
-            .with_hint(Hint::tool([
-                "rollback",
-                "--to",
-                &(version - 1).to_string(),
-                "--dry-run",
-            ])));
+            .with_hint(Hint::RollbackDryRun(version - 1)));
         };
         refuse_half_back(connection, version)?;
         let selection = Selection::new(connection, &table, &options.keys, options.condition.as_deref())?;
@@ -174,7 +169,7 @@ impl<'a> Undo<'a> {
                 ),
             )
             .with_truth("Nothing was changed. A backup from before the migration has the old values.")
-            .with_hint(Hint::tool(["backup", "list"])));
+            .with_hint(Hint::BackupList));
         }
         journal.refuse_unknown_keys(&options.keys)?;
         Ok(Self {
@@ -327,11 +322,7 @@ fn refuse_half_back(connection: &Connection, version: u32) -> Result<()> {
             format!("a rollback of V{version:03} was interrupted and has to be completed first"),
         )
         .with_truth("Nothing was changed.")
-        .with_hint(Hint::tool([
-            "rollback",
-            "--to",
-            &version.saturating_sub(1).to_string(),
-        ]))),
+        .with_hint(Hint::Rollback(version.saturating_sub(1)))),
         _ => Ok(()),
     }
 }

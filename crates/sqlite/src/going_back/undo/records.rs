@@ -64,7 +64,7 @@ fn check_condition(connection: &Connection, table: &str, condition: &str) -> Res
             format!("`{condition}` is not a condition over {table}"),
         )
         .with_truth("Nothing was changed.")
-        .with_hint(Hint::tool(["schema", "show"]));
+        .with_hint(Hint::SchemaShow);
         match source {
             Some(source) => error.with_source(source),
             None => error,
@@ -343,7 +343,7 @@ impl<'a> JournalReader<'a> {
                     ),
                 )
                 .with_truth("Nothing was changed.")
-                .with_hint(Hint::tool(["undo", &self.version.to_string(), "--dry-run"])));
+                .with_hint(Hint::UndoDryRun(self.version)));
             }
         }
         Ok(())

@@ -9,7 +9,7 @@ use crate::records::runs;
 use crate::records::way_back::WayBack;
 use crate::sqlite::ask::Ask;
 use bridge_migrate_core::{
-    ErrorKind, Result,
+    ErrorKind, Hint, Result,
     clock::{for_people, timestamp},
     disk,
 };
@@ -22,13 +22,12 @@ const FRESH_HOURS: i64 = 24;
 const CLOCK_TOLERANCE: TimeDelta = TimeDelta::seconds(5);
 
 pub(super) fn backup(look: &Look<'_>) -> Answered {
-    let fix = "`backup create`";
     if look.plan.as_ref().is_ok_and(|plan| plan.start == Start::Fresh) {
         return ok("there is nothing in the database yet");
     }
     let status = look.status.as_ref()?;
     let Some(backup) = &status.last_backup else {
-        return failed("there is no complete backup", fix);
+        return failed("there is no complete backup", Hint::BackupCreate);
     };
     let name = backup.database.file_name().unwrap_or_default().to_string_lossy();
     let version = backup.manifest.as_ref().and_then(|manifest| manifest.version);
@@ -39,7 +38,7 @@ pub(super) fn backup(look: &Look<'_>) -> Answered {
     if version.is_some_and(|version| version != status.position.version) {
         return warning(
             format!("{name} is {position}, and the database is at {}", status.position),
-            fix,
+            Hint::BackupCreate,
         );
     }
     let Some(stamp) = backup.stamp else {
@@ -48,7 +47,10 @@ pub(super) fn backup(look: &Look<'_>) -> Answered {
     let age = look.settings.clock.now() - stamp.time();
     let hours = age.num_hours();
     if hours >= FRESH_HOURS {
-        return warning(format!("{name}, {position}, was made {hours} hours ago"), fix);
+        return warning(
+            format!("{name}, {position}, was made {hours} hours ago"),
+            Hint::BackupCreate,
+        );
     }
     ok(format!("{name}, {position}, made {hours} hours ago"))
 }
@@ -86,7 +88,7 @@ fn by_receipt(
         plan if plan.start == Start::Fresh => ok("there is nothing in the database yet"),
         _ => match says(&look.receipt) {
             Ok(evidence) => ok(evidence),
-            Err(missing) => failed(missing, "`rehearse`"),
+            Err(missing) => failed(missing, Hint::Rehearse(None)),
         },
     }
 }
@@ -143,13 +145,13 @@ pub(super) fn plan(look: &Look<'_>) -> Answered {
         let more = status.drift.len() - 1;
         return failed(
             format!("the schema has drifted: {difference} (and {more} more)"),
-            "`schema diff`",
+            Hint::SchemaDiff,
         );
     }
     if let Some(progress) = &status.interrupted {
         return warning(
             format!("V{:03} was interrupted and will go on", progress.version),
-            "`migrate`",
+            Hint::Migrate,
         );
     }
     if let Some(over) = plan.steps.iter().find_map(|step| {
@@ -206,7 +208,7 @@ pub(super) fn lock(look: &Look<'_>) -> Answered {
                 for_people(&holder.since),
                 holder.command
             ),
-            "`wait --for latest`",
+            Hint::Wait,
         ),
     }
 }

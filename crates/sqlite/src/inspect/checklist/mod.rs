@@ -43,6 +43,9 @@ pub struct Item {
     pub evidence: String,
     /// What to do when it is not in order.
     pub fix: String,
+    /// The same as a value, where it is one: whoever shows it words it.
+    #[serde(skip)]
+    pub hint: Option<Hint>,
 }
 
 /// The whole list, in the order in which people go through it.
@@ -218,35 +221,57 @@ impl Asked {
             question,
             state,
             evidence,
-            fix,
+            fix: fix.words,
+            hint: fix.hint,
         }
     }
 }
 
 /// How an item stands, what that rests on, and what to do.
-struct Answer(ItemState, String, String);
+struct Answer(ItemState, String, Fix);
+
+#[derive(Default)]
+struct Fix {
+    words: String,
+    hint: Option<Hint>,
+}
+
+impl From<&str> for Fix {
+    fn from(words: &str) -> Self {
+        Self {
+            words: words.to_owned(),
+            hint: None,
+        }
+    }
+}
+
+impl From<Hint> for Fix {
+    fn from(hint: Hint) -> Self {
+        Self {
+            words: String::new(),
+            hint: Some(hint),
+        }
+    }
+}
 
 /// An answer; `Err` where an error prevents one.
 type Answered = std::result::Result<Answer, Answer>;
 
 fn ok(evidence: impl Into<String>) -> Answered {
-    Ok(Answer(ItemState::Ok, evidence.into(), String::new()))
+    Ok(Answer(ItemState::Ok, evidence.into(), Fix::default()))
 }
 
-fn warning(evidence: impl Into<String>, fix: impl Into<String>) -> Answered {
+fn warning(evidence: impl Into<String>, fix: impl Into<Fix>) -> Answered {
     Ok(Answer(ItemState::Warning, evidence.into(), fix.into()))
 }
 
-fn failed(evidence: impl Into<String>, fix: impl Into<String>) -> Answered {
+fn failed(evidence: impl Into<String>, fix: impl Into<Fix>) -> Answered {
     Ok(Answer(ItemState::Failed, evidence.into(), fix.into()))
 }
 
 impl From<&Error> for Answer {
     fn from(error: &Error) -> Self {
-        let fix = match error.hint() {
-            Hint::Tool(words) => format!("`{}`", words.join(" ")),
-            Hint::Shell(command) => format!("`{command}`"),
-        };
+        let fix = error.hint().clone().into();
         Self(ItemState::Failed, error.message().to_owned(), fix)
     }
 }

@@ -234,10 +234,7 @@ pub fn write(bundle: &Bundle, file: &Path) -> Result<()> {
             format!("{} exists already", file.display()),
         )
         .with_truth("Nothing was written.")
-        .with_hint(Hint::shell(format!(
-            "ls -l {}",
-            bridge_migrate_core::shell_quote(file)
-        )))),
+        .with_hint(Hint::LookAtFile(file.into()))),
     }
 }
 

@@ -245,7 +245,7 @@ fn check_changes(
         ),
     )
     .with_truth("The batch was rolled back.")
-    .with_hint(Hint::tool(["log"])))
+    .with_hint(Hint::Log))
 }
 
 fn micros(duration: Duration) -> u64 {

@@ -97,7 +97,7 @@ impl<'a> Before<'a> {
                 ),
             )
             .with_truth("The step was rolled back.")
-            .with_hint(Hint::tool(["schema", "diff"])));
+            .with_hint(Hint::SchemaDiff));
         }
         let counts = ledger::count(connection, &after, &self.counted)?;
         ledger::compare(change, &self.counts, &counts)?;

@@ -223,7 +223,7 @@ fn require_files<'a>(settings: &Settings, wanted: impl IntoIterator<Item = &'a S
                 ),
             )
             .with_truth("Nothing was changed.")
-            .with_hint(Hint::tool(["kept", "list"])));
+            .with_hint(Hint::KeptList));
         }
     }
     Ok(())

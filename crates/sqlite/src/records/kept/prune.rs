@@ -167,16 +167,14 @@ fn needs_confirmation(options: &PruneOptions, chosen: &Pruned) -> Error {
         true => chosen.stay.join(", "),
         false => list.join("; "),
     };
-    let mut again = vec!["kept".to_owned(), "prune".to_owned()];
-    again.extend(options.files.iter().cloned());
-    if let Some(age) = options.older_than {
-        again.extend(["--older-than".to_owned(), format!("{}m", age.num_minutes())]);
-    }
-    again.push("--yes".to_owned());
     Error::new(
         ErrorKind::ConfirmationNeeded,
         format!("pruning would lose: {what}"),
     )
     .with_truth("Nothing was removed. `kept reclaim` takes back what fits.")
-    .with_hint(Hint::tool(again))
+    .with_hint(Hint::KeptPrune {
+        files: options.files.clone(),
+        older_than: options.older_than,
+        confirmed: true,
+    })
 }

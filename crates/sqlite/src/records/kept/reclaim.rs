@@ -255,7 +255,7 @@ fn wanted(writer: &Connection, settings: &Settings, files: &[String]) -> Result<
                 ErrorKind::BackupInvalid,
                 format!("{file} is not a kept file: {why}"),
             )
-            .with_hint(Hint::tool(["kept", "list"]))
+            .with_hint(Hint::KeptList)
         })?;
         let kept_at = timestamp(settings.clock.now());
         wanted.extend(held.into_iter().map(|kept| Kept {
@@ -417,7 +417,7 @@ impl<'a> Pass<'a> {
                 ErrorKind::Busy,
                 format!("another program changed the history: it is at V{now:03}"),
             )
-            .with_hint(Hint::tool(["kept", "list"])));
+            .with_hint(Hint::KeptList));
         }
         // A file that no rollback on record made goes on record when somebody asks for it.
         if kept.run.is_empty() {
@@ -517,7 +517,7 @@ impl<'a> Pass<'a> {
                 ),
             )
             .with_truth("The transaction was rolled back.")
-            .with_hint(Hint::tool(["kept", "list"])));
+            .with_hint(Hint::KeptList));
         }
         let mut insert = self
             .writer
