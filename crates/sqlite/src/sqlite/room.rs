@@ -12,7 +12,7 @@ use crate::sqlite::sqlite_error::SqliteContext;
 use bridge_migrate_core::{
     Error, ErrorKind, Hint, Result, Settings,
     disk::{available, require_space, same_file_system, size, temporary_folder},
-    folder_of, shell_quote,
+    folder_of,
 };
 
 /// What is asked for besides: the tool's own rows, SQLite's index of a log, manifests, logs.
@@ -300,11 +300,11 @@ impl BatchRoom {
                 message.push_str(&format!(
                     "; process {pid} reads and keeps SQLite's log from ending"
                 ));
-                format!("ps -fp {pid}")
+                Hint::Process(pid)
             }
-            None => format!("df -h {}", shell_quote(folder)),
+            None => Hint::FreeSpace(Some(folder.into())),
         };
-        Error::new(ErrorKind::DiskFull, message).with_hint(Hint::shell(hint))
+        Error::new(ErrorKind::DiskFull, message).with_hint(hint)
     }
 }
 
