@@ -3,6 +3,7 @@
 use naming::Release;
 
 use crate::catalog::Catalog;
+use crate::error::Reached;
 
 /// A version and the release that is complete at it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +21,12 @@ impl Position {
             version,
             release: catalog.release_at(version),
         }
+    }
+}
+
+impl From<Position> for Reached {
+    fn from(Position { version, release }: Position) -> Self {
+        Self { version, release }
     }
 }
 

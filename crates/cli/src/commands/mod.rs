@@ -27,7 +27,7 @@ mod wait;
 
 use std::time::Duration;
 
-use bridge_migrate_core::{Error, Position, Reached};
+use bridge_migrate_core::{Error, Position};
 
 use crate::context::Context;
 use crate::output::Failure;
@@ -83,10 +83,7 @@ commands! {
 fn after_success(error: Error, done: &str, position: Position) -> Error {
     error
         .with_truth(format!("{done} succeeded: the database is at {position}."))
-        .with_reached(Reached {
-            version: position.version,
-            release: position.release,
-        })
+        .with_reached(position.into())
 }
 
 /// As [`after_success`], for a command that does not know where it leaves the database. An answer of one that

@@ -24,6 +24,17 @@ pub fn open(path: &Path) -> std::io::Result<File> {
     Ok(file)
 }
 
+/// What came of a call on a file; `None` where there is no such file.
+///
+/// # Errors
+/// Any other failure.
+pub fn if_there<T>(outcome: std::io::Result<T>) -> std::io::Result<Option<T>> {
+    match outcome {
+        Err(error) if error.kind() == Io::NotFound => Ok(None),
+        outcome => outcome.map(Some),
+    }
+}
+
 /// The content of a regular file of at most `limit` bytes.
 ///
 /// # Errors

@@ -1,5 +1,6 @@
 //! Reads the companion file as a whole while its owner may be rewriting it in place.
 
+use bridge_migrate_core::regular_file::if_there;
 use std::io::{BufRead, BufReader, ErrorKind as Io, Read, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -71,10 +72,8 @@ enum Attempt {
 }
 
 fn attempt(format: &dyn Companion, path: &Path) -> Result<Attempt> {
-    let metadata = match path.symlink_metadata() {
-        Ok(metadata) => metadata,
-        Err(error) if error.kind() == Io::NotFound => return Ok(Attempt::Missing),
-        Err(error) => return Err(Error::io("look at", path, error)),
+    let Some(metadata) = if_there(path.symlink_metadata()).on_file("look at", path)? else {
+        return Ok(Attempt::Missing);
     };
     let wrong_file = |why: &str| invalid(format, path, why).with_hint(Hint::LookAtEntry(path.into()));
     if metadata.is_symlink() {
@@ -110,10 +109,8 @@ fn attempt(format: &dyn Companion, path: &Path) -> Result<Attempt> {
 
 /// Whether a file has this content now, without holding it in memory a second time.
 fn has_content(path: &Path, expected: &[u8]) -> Result<bool> {
-    let file = match regular_file::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == Io::NotFound => return Ok(false),
-        Err(error) => return Err(Error::io("open", path, error)),
+    let Some(file) = if_there(regular_file::open(path)).on_file("open", path)? else {
+        return Ok(false);
     };
     let mut reader = BufReader::new(file);
     let mut rest = expected;

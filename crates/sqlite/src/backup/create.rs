@@ -14,6 +14,7 @@ use super::manifest::{CompanionEntry, DatabaseEntry, FORMAT, Manifest, is_securi
 use super::names::{Names, Stamp, lossy_name};
 use super::{Backup, State};
 use crate::files::database_file::{FileState, inspect, with_suffix};
+use bridge_migrate_core::regular_file::if_there;
 use bridge_migrate_core::{
     Error, ErrorKind, Event, Hint, IoContext, Observer, Position, Result, Settings, Silent,
     beside::Beside,
@@ -292,11 +293,8 @@ pub(crate) fn space_needed(settings: &Settings) -> Result<u64> {
     let log = with_suffix(&settings.database, "-wal")
         .metadata()
         .map_or(0, |log| log.len());
-    let database = match settings.database.metadata() {
-        Ok(metadata) => metadata.len(),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => 0,
-        Err(error) => return Err(error).on_file("look at", &settings.database),
-    };
+    let database = if_there(settings.database.metadata()).on_file("look at", &settings.database)?;
+    let database = database.map_or(0, |metadata| metadata.len());
     Ok(database + log + companion_bytes(&settings.companion)?.unwrap_or(0))
 }
 

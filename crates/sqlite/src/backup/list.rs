@@ -10,6 +10,7 @@ use super::manifest::Manifest;
 use super::names::{MANIFEST_SUFFIX, Meaning, Stamp, file_name, lossy_name, meaning, stamp_of};
 use super::{Backup, State};
 use crate::files::database_file::with_suffix;
+use bridge_migrate_core::regular_file::if_there;
 use bridge_migrate_core::{Error, ErrorKind, Hint, IoContext, Result, Settings, folder_of};
 
 /// All backups of the database in the backup folder, newest first; foreign files come last. One that cannot be
@@ -25,11 +26,7 @@ pub fn list(settings: &Settings) -> Result<Vec<Backup>> {
 pub(crate) fn newest_first(settings: &Settings) -> Result<impl Iterator<Item = Backup>> {
     let folder = &settings.backup_dir;
     let database = file_name(&settings.database)?;
-    let entries = match std::fs::read_dir(folder) {
-        Ok(entries) => Some(entries),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-        Err(error) => return Err(error).on_file("list", folder),
-    };
+    let entries = if_there(std::fs::read_dir(folder)).on_file("list", folder)?;
     let mut stamped: BTreeMap<Stamp, PathBuf> = BTreeMap::new();
     let mut foreign = Vec::new();
     for entry in entries.into_iter().flatten() {
@@ -255,17 +252,12 @@ fn copy_of(path: &Path) -> PathBuf {
 
 fn length_problem(path: &Path, bytes: u64) -> Result<Option<String>> {
     let name = lossy_name(path);
-    match path.metadata() {
-        Ok(metadata) if metadata.len() == bytes => Ok(None),
-        Ok(metadata) => Ok(Some(format!(
-            "{name} has {} bytes instead of {bytes}",
-            metadata.len()
-        ))),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            Ok(Some(format!("{name} does not exist")))
-        }
-        Err(error) => Err(error).on_file("look at", path),
-    }
+    let metadata = if_there(path.metadata()).on_file("look at", path)?;
+    Ok(match metadata.map(|metadata| metadata.len()) {
+        Some(length) if length == bytes => None,
+        Some(length) => Some(format!("{name} has {length} bytes instead of {bytes}")),
+        None => Some(format!("{name} does not exist")),
+    })
 }
 
 /// Where the companion's copy is. A name in a manifest must not lead out of the folder.

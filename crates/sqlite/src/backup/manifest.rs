@@ -1,17 +1,12 @@
 //! The manifest: what a backup consists of, and what it held when it was verified.
 
-use std::io::{Read, Write};
+use crate::files::json_file;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use super::contents::Contents;
-use bridge_migrate_core::{
-    Error, ErrorKind, Hint, IoContext, Result,
-    digest::FileDigest,
-    regular_file,
-    whole_file::{VerifiedFile, WholeFile},
-};
+use bridge_migrate_core::{Error, ErrorKind, Hint, Result, digest::FileDigest, whole_file::VerifiedFile};
 
 /// The form of manifest that this program writes and reads.
 pub(super) const FORMAT: u32 = 1;
@@ -80,19 +75,7 @@ pub(super) fn is_securing(reason: &str) -> bool {
 impl Manifest {
     /// Writes the manifest into `folder`, without a name yet.
     pub(super) fn write_in(&self, folder: &Path) -> Result<VerifiedFile> {
-        let whole = WholeFile::create_in(folder)?;
-        let mut text = serde_json::to_vec_pretty(self)
-            .map_err(|error| Error::io("write", whole.path(), std::io::Error::from(error)))?;
-        text.push(b'\n');
-        whole.file().write_all(&text).on_file("write", whole.path())?;
-        let (verified, ()) = whole.verified(|whole| match Self::read(whole.path())? {
-            Some(read) if read == *self => Ok(()),
-            _ => Err(Error::new(
-                ErrorKind::Io,
-                format!("{} does not read as it was written", whole.path().display()),
-            )),
-        })?;
-        Ok(verified)
+        json_file::write(folder, self, Self::read)
     }
 
     /// Reads a manifest; `None` when there is none.
@@ -100,35 +83,13 @@ impl Manifest {
     /// # Errors
     /// [`ErrorKind::BackupInvalid`] when it is malformed or of a later form.
     pub(super) fn read(path: &Path) -> Result<Option<Self>> {
-        let invalid = |why: String| {
+        json_file::read(path, MAX_BYTES, FORMAT, |why| {
             Error::new(
                 ErrorKind::BackupInvalid,
                 format!("the manifest {} {why}", path.display()),
             )
             .with_truth("Nothing was changed.")
             .with_hint(Hint::BackupList)
-        };
-        let file = match regular_file::open(path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error).on_file("open", path),
-        };
-        let mut text = Vec::new();
-        file.take(MAX_BYTES)
-            .read_to_end(&mut text)
-            .on_file("read", path)?;
-        #[derive(Deserialize)]
-        struct Form {
-            format: u32,
-        }
-        let malformed = |error: serde_json::Error| invalid(format!("is malformed: {error}"));
-        let form: Form = serde_json::from_slice(&text).map_err(malformed)?;
-        if form.format != FORMAT {
-            return Err(invalid(format!(
-                "has form {}, and this program reads form {FORMAT}",
-                form.format
-            )));
-        }
-        serde_json::from_slice(&text).map(Some).map_err(malformed)
+        })
     }
 }

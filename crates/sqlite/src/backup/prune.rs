@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::{Backup, State, list};
 use crate::files::lock::MigrationLock;
 use crate::records::runs::{self, Run};
+use bridge_migrate_core::regular_file::if_there;
 use bridge_migrate_core::{
     Error, ErrorKind, Event, Hint, IoContext, Observer, Result, Settings, whole_file::sync_folder_of,
 };
@@ -130,11 +131,7 @@ fn files(backup: &Backup) -> impl Iterator<Item = &Path> {
 
 fn remove(backup: &Backup) -> Result<()> {
     for path in files(backup) {
-        match std::fs::remove_file(path) {
-            Ok(()) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error).on_file("remove", path),
-        }
+        if_there(std::fs::remove_file(path)).on_file("remove", path)?;
         // In this order on disk, too.
         sync_folder_of(path)?;
     }

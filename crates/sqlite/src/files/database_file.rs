@@ -3,7 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use crate::files::raw_file::{read_at, read_start};
-use bridge_migrate_core::{Catalog, Error, ErrorKind, Hint, Result, Settings, regular_file};
+use bridge_migrate_core::{
+    Catalog, Error, ErrorKind, Hint, IoContext as _, Result, Settings,
+    regular_file::{self, if_there},
+};
 
 /// First bytes of every SQLite database (<https://sqlite.org/fileformat2.html#magic_header_string>).
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
@@ -83,10 +86,8 @@ pub(crate) fn inspect_with(
     path: &Path,
     read_header: impl FnOnce(&Path) -> Result<Vec<u8>>,
 ) -> Result<FileState> {
-    let metadata = match path.metadata() {
-        Ok(metadata) => metadata,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(FileState::Missing),
-        Err(error) => return Err(Error::io("look at", path, error)),
+    let Some(metadata) = if_there(path.metadata()).on_file("look at", path)? else {
+        return Ok(FileState::Missing);
     };
     if metadata.is_dir() {
         return Err(not_a_database(path, "it is a folder"));

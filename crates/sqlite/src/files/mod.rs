@@ -1,6 +1,7 @@
 //! Files beside the database, and the database as a file.
 
 pub mod database_file;
+pub(crate) mod json_file;
 pub(crate) mod kernel_locks;
 pub mod lock;
 pub(crate) mod private_folder;

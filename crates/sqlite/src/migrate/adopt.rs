@@ -6,7 +6,7 @@ use crate::migrate::refinery_step::{self, Mode};
 use crate::plan::adoption::Adoption;
 use crate::plan::drift;
 use crate::records::history::History;
-use crate::records::runs::{self, Run, StepMeasures};
+use crate::records::runs::{self, Run, StepOutcome};
 use crate::records::schema_version;
 use crate::records::transaction::WriteTransaction;
 use crate::schema::expected;
@@ -59,7 +59,7 @@ pub(crate) fn write(
             run,
             migration,
             true,
-            StepMeasures::default(),
+            &StepOutcome::default(),
             &fingerprint,
         )?;
         if catalog.ends_release(migration.version) {

@@ -28,8 +28,7 @@ use crate::sqlite::rollback_journal::RollbackJournal;
 use crate::sqlite::room::Room;
 use crate::sqlite::sqlite_error::SqliteContext;
 use bridge_migrate_core::{
-    Catalog, Error, ErrorKind, Event, Hint, Migration, Observer, Position, Reached, Result, Settings,
-    SkippedRow,
+    Catalog, Error, ErrorKind, Event, Hint, Migration, Observer, Position, Result, Settings, SkippedRow,
 };
 
 /// What a migration is asked for.
@@ -351,10 +350,7 @@ fn reclaim_after(
                 "The database is whole, at {}; `kept reclaim` takes back the rest.",
                 plan.to
             ))
-            .with_reached(Reached {
-                version: plan.to.version,
-                release: plan.to.release,
-            })
+            .with_reached(plan.to.into())
     })
 }
 
@@ -440,10 +436,7 @@ fn apply_steps(context: &StepContext<'_>, wrote: bool, applied: &mut Vec<StepOut
                 let more = error.truth().unwrap_or_default();
                 let more = more.replace("Nothing was changed.", "");
                 truth = format!("{} {truth}", more.trim()).trim_start().to_owned();
-                return Err(error.with_truth(truth).with_reached(Reached {
-                    version: reached.version,
-                    release: reached.release,
-                }));
+                return Err(error.with_truth(truth).with_reached(reached.into()));
             }
         }
     }

@@ -14,7 +14,7 @@ use crate::migrate::refinery_step::{self, Mode};
 use crate::plan::drift;
 use crate::plan::{Plan, Step};
 use crate::records::history::History;
-use crate::records::runs::{self, Run, StepMeasures, StepOutcome};
+use crate::records::runs::{self, Run, StepOutcome};
 use crate::records::schema_reader::SchemaReader;
 use crate::records::transaction::WriteTransaction;
 use crate::records::{kept, schema_version};
@@ -167,20 +167,22 @@ impl StepContext<'_> {
         // What was there before comes first: an import only adds what is missing.
         let rows_changed = self.reclaim(migration)? + add_missing(self.connection, imported)?;
         let took = millis(started.elapsed() + before.took);
-        let measures = StepMeasures {
+        let outcome = StepOutcome {
+            version: step.version,
+            name: step.name.clone(),
             duration_ms: took,
             max_lock_ms: took,
             rows_changed,
             rows_skipped: 0,
         };
-        self.record(step, migration, measures)?;
+        self.record(step, migration, &outcome)?;
         // After everything that is written, the records too.
         before.check(
             self.connection,
             &self.schemas,
             &self.change(step, &declared(migration)),
         )?;
-        Ok(outcome_of(step, measures))
+        Ok(outcome)
     }
 
     /// Puts back what earlier rollbacks of the migration kept, where that has to come before an import; what was revoked
@@ -224,7 +226,7 @@ impl StepContext<'_> {
     }
 
     /// Writes every record of an applied migration.
-    fn record(&self, step: &Step, migration: &Migration, measures: StepMeasures) -> Result<()> {
+    fn record(&self, step: &Step, migration: &Migration, outcome: &StepOutcome) -> Result<()> {
         let fingerprint = drift::fingerprint(self.connection, &step.schema_after, &*self.schemas.read()?)?;
         runs::record_step(
             self.connection,
@@ -232,7 +234,7 @@ impl StepContext<'_> {
             self.run,
             migration,
             false,
-            measures,
+            outcome,
             &fingerprint,
         )?;
         if self.catalog.ends_release(migration.version) {
@@ -253,18 +255,6 @@ fn declared(migration: &Migration) -> Vec<RowChange> {
         }));
     }
     row_changes
-}
-
-/// What the step did, by what was measured of it.
-fn outcome_of(step: &Step, measures: StepMeasures) -> StepOutcome {
-    StepOutcome {
-        version: step.version,
-        name: step.name.clone(),
-        duration_ms: measures.duration_ms,
-        rows_changed: measures.rows_changed,
-        rows_skipped: measures.rows_skipped,
-        max_lock_ms: measures.max_lock_ms,
-    }
 }
 
 /// Whole milliseconds, rounded up, so that something that took time never shows as 0.

@@ -3,7 +3,6 @@
 //! It stands beside the backups. It holds no value of user data: counts of rows only by their magnitude.
 
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -12,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::backup::file_name;
+use crate::files::json_file;
 use crate::plan::{Plan, Start, Step};
 use crate::records::way_back::WayBack;
 use crate::schema::expected;
@@ -19,8 +19,7 @@ use crate::schema::{Fingerprint, ObjectKind, TableDefinition};
 use crate::sqlite::connection::with_reader;
 use crate::sqlite::count::count_rows;
 use bridge_migrate_core::{
-    Catalog, Error, ErrorKind, Hint, IoContext, Result, Settings, Target, clock::for_people, digest::hex,
-    regular_file, whole_file::WholeFile,
+    Catalog, Error, ErrorKind, Hint, Result, Settings, Target, clock::for_people, digest::hex,
 };
 
 /// The form of receipt that this program writes and reads.
@@ -177,19 +176,7 @@ impl Receipt {
     /// Puts the receipt in the place of the one before.
     pub(crate) fn write(&self, settings: &Settings) -> Result<PathBuf> {
         let path = path(settings)?;
-        let whole = WholeFile::create_in(&settings.backup_dir)?;
-        let mut text = serde_json::to_vec_pretty(self)
-            .map_err(|error| Error::io("write", whole.path(), std::io::Error::from(error)))?;
-        text.push(b'\n');
-        whole.file().write_all(&text).on_file("write", whole.path())?;
-        let (verified, ()) = whole.verified(|whole| match read(whole.path()) {
-            Ok(Some(read)) if read == *self => Ok(()),
-            _ => Err(Error::new(
-                ErrorKind::Io,
-                format!("{} does not read as it was written", whole.path().display()),
-            )),
-        })?;
-        verified.publish_over(&path)?;
+        json_file::write(&settings.backup_dir, self, read)?.publish_over(&path)?;
         Ok(path)
     }
 }
@@ -203,29 +190,9 @@ pub fn last(settings: &Settings) -> Result<Option<Receipt>> {
 }
 
 fn read(path: &Path) -> Result<Option<Receipt>> {
-    let invalid = |why: String| invalid(format!("the receipt {} {why}", path.display()), Target::Latest);
-    let file = match regular_file::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error).on_file("open", path),
-    };
-    let mut text = Vec::new();
-    file.take(MAX_BYTES)
-        .read_to_end(&mut text)
-        .on_file("read", path)?;
-    #[derive(Deserialize)]
-    struct Form {
-        format: u32,
-    }
-    let malformed = |error: serde_json::Error| invalid(format!("is malformed: {error}"));
-    let form: Form = serde_json::from_slice(&text).map_err(malformed)?;
-    if form.format != FORMAT {
-        return Err(invalid(format!(
-            "has form {}, and this program reads form {FORMAT}",
-            form.format
-        )));
-    }
-    serde_json::from_slice(&text).map(Some).map_err(malformed)
+    json_file::read(path, MAX_BYTES, FORMAT, |why| {
+        invalid(format!("the receipt {} {why}", path.display()), Target::Latest)
+    })
 }
 
 /// Refuses unless exactly this plan was rehearsed with success on exactly this database, by this program, within

@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::records::recorded_position::recorded_position;
 use crate::records::runs::{Run, read_runs};
 use crate::sqlite::connection::{open_still, with_reader};
-use bridge_migrate_core::{Error, Position, Reached, Result, Settings};
+use bridge_migrate_core::{Error, Position, Result, Settings};
 
 const A_PART: &str = "A part is done; run the same command again to go on.";
 
@@ -28,10 +28,7 @@ pub(crate) fn with_what_is_left(error: Error, settings: &Settings, run: &Run) ->
 fn stands(error: Error, position: Position, what_next: &str) -> Error {
     error
         .with_truth(format!("The database is whole, at {position}. {what_next}"))
-        .with_reached(Reached {
-            version: position.version,
-            release: position.release,
-        })
+        .with_reached(position.into())
 }
 
 /// Adds to an error that came after the content of `copy` took the database's place where that is: the run that did
@@ -45,10 +42,7 @@ pub(crate) fn after_replacing(error: Error, settings: &Settings, copy: &Path, do
     match looked {
         Ok(position) => error
             .with_truth(format!("The database is restored, at {position}. {done}"))
-            .with_reached(Reached {
-                version: position.version,
-                release: position.release,
-            }),
+            .with_reached(position.into()),
         Err(_) => error.with_truth(format!("The database is restored. {done}")),
     }
 }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::records::runs::{RecordedRun, Run};
+use bridge_migrate_core::regular_file::if_there;
 use bridge_migrate_core::{
     Cause, Error, ErrorKind, Event, Hint, IoContext, Observer, Result, Settings, SkippedRow,
     clock::{Clock, timestamp},
@@ -120,10 +121,8 @@ impl Observer for RunLog<'_> {
 /// When the directory cannot be read; one that does not exist is empty.
 pub fn list(settings: &Settings) -> Result<Vec<PathBuf>> {
     let folder = &settings.log_dir;
-    let entries = match std::fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(Error::io("read", folder, error)),
+    let Some(entries) = if_there(std::fs::read_dir(folder)).on_file("read", folder)? else {
+        return Ok(Vec::new());
     };
     let mut logs = Vec::new();
     for entry in entries {

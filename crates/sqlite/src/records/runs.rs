@@ -24,7 +24,7 @@ use bridge_migrate_core::{
 };
 
 /// What a step did.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct StepOutcome {
     /// The migration's number.
     pub version: u32,
@@ -261,15 +261,6 @@ pub struct RecordedStep {
     pub rollback: String,
 }
 
-/// What a step measured of itself.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct StepMeasures {
-    pub(crate) duration_ms: u64,
-    pub(crate) max_lock_ms: u64,
-    pub(crate) rows_changed: u64,
-    pub(crate) rows_skipped: u64,
-}
-
 /// Records an applied migration with all that an older program needs to take it back.
 pub(crate) fn record_step(
     connection: &Connection,
@@ -277,7 +268,7 @@ pub(crate) fn record_step(
     run: &Run,
     migration: &Migration,
     adopted: bool,
-    measures: StepMeasures,
+    measures: &StepOutcome,
     fingerprint: &str,
 ) -> Result<()> {
     connection

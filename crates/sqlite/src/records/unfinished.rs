@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::files::database_file::with_suffix;
+use bridge_migrate_core::regular_file::if_there;
 use bridge_migrate_core::{
     Error, ErrorKind, Hint, IoContext, Keep, Result, Settings, folder_of, regular_file,
     whole_file::{WholeFile, sync_folder_of},
@@ -40,10 +41,8 @@ impl Unfinished {
     /// What an interrupted rollback left; `None` nearly always.
     pub(crate) fn read(settings: &Settings) -> Result<Option<Self>> {
         let path = Self::path(settings);
-        let bytes = match regular_file::read(&path, MAX_BYTES) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error).on_file("read", &path),
+        let Some(bytes) = if_there(regular_file::read(&path, MAX_BYTES)).on_file("read", &path)? else {
+            return Ok(None);
         };
         serde_json::from_slice(&bytes).map(Some).map_err(|source| {
             Error::new(
@@ -70,11 +69,10 @@ impl Unfinished {
     /// Removes the note: there is nothing to complete any more.
     pub(crate) fn forget(settings: &Settings) -> Result<()> {
         let path = Self::path(settings);
-        match std::fs::remove_file(&path) {
+        match if_there(std::fs::remove_file(&path)).on_file("remove", &path)? {
             // A note that a power cut brings back would stop the next migration.
-            Ok(()) => sync_folder_of(&path),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(error).on_file("remove", &path),
+            Some(()) => sync_folder_of(&path),
+            None => Ok(()),
         }
     }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::secure::{self, Copied};
 use crate::backup::lossy_name;
 use crate::files::database_file::{SIDECARS, with_suffix};
+use bridge_migrate_core::regular_file::if_there;
 use bridge_migrate_core::{
     Error, ErrorKind, IoContext, Observer, Result, Settings,
     digest::digest_file,
@@ -65,10 +66,9 @@ pub(super) fn put_over_damaged(settings: &Settings, file: VerifiedFile, secured:
 }
 
 fn remove(path: &Path) -> Result<()> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).on_file("remove", path),
-        _ => Ok(()),
-    }
+    if_there(std::fs::remove_file(path))
+        .on_file("remove", path)
+        .map(drop)
 }
 
 fn copy_verified(from: &Path, folder: &Path, observer: &dyn Observer) -> Result<VerifiedFile> {

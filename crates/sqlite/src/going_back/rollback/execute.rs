@@ -22,8 +22,8 @@ use crate::sqlite::pace::Pace;
 use crate::sqlite::quote::identifier;
 use crate::sqlite::sqlite_error::SqliteContext;
 use bridge_migrate_core::{
-    Activity, Catalog, Error, ErrorKind, Event, Observer, Reached, Result, RowChange, RowChangeKind,
-    Settings, clock::timestamp,
+    Activity, Catalog, Error, ErrorKind, Event, Observer, Result, RowChange, RowChangeKind, Settings,
+    clock::timestamp,
 };
 
 use super::kept;
@@ -92,10 +92,7 @@ pub(super) fn execute(
                     .with_truth(format!(
                         "The database is whole, at {reached}; run the same command again to go on."
                     ))
-                    .with_reached(Reached {
-                        version,
-                        release: reached.release,
-                    }));
+                    .with_reached(reached.into()));
             }
             Err(error) => return Err(error),
         }

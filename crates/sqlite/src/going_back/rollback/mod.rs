@@ -79,6 +79,26 @@ pub struct RollbackOutcome {
     pub run: Option<String>,
 }
 
+impl RollbackOutcome {
+    /// What `plan` says of it before anything is done.
+    fn of(plan: &RollbackPlan, run: Option<&Run>) -> Self {
+        Self {
+            from: plan.from,
+            to: plan.to,
+            strategy: plan.strategy,
+            taken_back: plan.takes_back.clone(),
+            reverted: Vec::new(),
+            loses: plan.loses.clone(),
+            conflicts: Vec::new(),
+            kept: Vec::new(),
+            secured: None,
+            entries: None,
+            lock_ms: None,
+            run: run.map(|run| run.name.clone()),
+        }
+    }
+}
+
 /// Plans the way back, reading only.
 ///
 /// # Errors
@@ -127,7 +147,7 @@ pub fn rollback(
     let asked = plan(catalog, settings, options)?;
     if asked.is_empty() {
         remove_left(settings, "rollback", observer)?;
-        return Ok(nothing_to_do(&asked));
+        return Ok(RollbackOutcome::of(&asked, None));
     }
     if !confirm(&asked) && !asked.loses.is_empty() {
         return Err(needs_confirmation(&asked, options));
@@ -189,36 +209,12 @@ fn go_down(
     let _rollback_journal = RollbackJournal::keep(&writer);
     let done = execute::execute(catalog, settings, &writer, plan, run, observer)?;
     Ok(RollbackOutcome {
-        from: plan.from,
-        to: plan.to,
-        strategy: plan.strategy,
-        taken_back: plan.takes_back.clone(),
         reverted: done.reverted,
-        loses: plan.loses.clone(),
         conflicts: done.conflicts,
         kept: done.kept,
         secured: Some(secured.backup.database),
-        entries: None,
-        lock_ms: None,
-        run: Some(run.name.clone()),
+        ..RollbackOutcome::of(plan, Some(run))
     })
-}
-
-fn nothing_to_do(plan: &RollbackPlan) -> RollbackOutcome {
-    RollbackOutcome {
-        from: plan.from,
-        to: plan.to,
-        strategy: plan.strategy,
-        taken_back: Vec::new(),
-        reverted: Vec::new(),
-        loses: Vec::new(),
-        conflicts: Vec::new(),
-        kept: Vec::new(),
-        secured: None,
-        entries: None,
-        lock_ms: None,
-        run: None,
-    }
 }
 
 /// Completes a restore that an interrupted rollback had begun: what was confirmed then holds.
@@ -370,18 +366,10 @@ fn restore_point(
         restore::Secured::Nothing => None,
     };
     Ok(RollbackOutcome {
-        from: plan.from,
-        to: plan.to,
-        strategy: plan.strategy,
-        taken_back: plan.takes_back.clone(),
-        reverted: Vec::new(),
-        loses: plan.loses.clone(),
-        conflicts: Vec::new(),
-        kept: Vec::new(),
         secured,
         entries: Some(restored.entries),
         lock_ms: restored.lock_ms,
-        run: Some(run.name.clone()),
+        ..RollbackOutcome::of(plan, Some(run))
     })
 }
 

@@ -6,7 +6,7 @@ use crate::catalog::data::{self, Batch, BatchOutcome};
 use crate::catalog::journal::Journal;
 use crate::migrate::refinery_step::{self, Mode};
 use crate::plan::Step;
-use crate::records::runs::{StepMeasures, StepOutcome};
+use crate::records::runs::StepOutcome;
 use crate::records::state::Progress;
 use crate::records::way_back::WayBack;
 use crate::schema::tool_tables;
@@ -16,7 +16,7 @@ use bridge_migrate_core::{
 };
 
 use super::checks::Before;
-use super::{StepContext, StepFailure, millis, outcome_of};
+use super::{StepContext, StepFailure, millis};
 
 /// What a batch did, when it is not committed yet.
 pub(super) struct BatchDone {
@@ -33,8 +33,10 @@ impl BatchDone {
     }
 
     /// Of the whole step up to here.
-    fn measures(&self, started: Instant) -> StepMeasures {
-        StepMeasures {
+    fn step_outcome(&self, started: Instant) -> StepOutcome {
+        StepOutcome {
+            version: self.progress.version,
+            name: self.progress.name.clone(),
             duration_ms: millis(started.elapsed()),
             max_lock_ms: self.progress.max_lock_us.div_ceil(1000),
             rows_changed: self.progress.changed,
@@ -65,7 +67,7 @@ impl StepContext<'_> {
                 .map_err(failed)?;
             if done.is_last() {
                 self.observer.finished(Activity::Rows, &step.stem);
-                return Ok(outcome_of(step, done.measures(started)));
+                return Ok(done.step_outcome(started));
             }
             committed_batches = true;
             self.observer.progress(
@@ -89,7 +91,7 @@ impl StepContext<'_> {
         let mut batches = Vec::new();
         loop {
             let done = self.run_batch(step, migration, data_step, LARGEST_BATCH, 0, started)?;
-            let outcome = done.is_last().then(|| outcome_of(step, done.measures(started)));
+            let outcome = done.is_last().then(|| done.step_outcome(started));
             batches.push(done);
             if let Some(outcome) = outcome {
                 return Ok((outcome, batches));
@@ -197,7 +199,7 @@ impl StepContext<'_> {
                 .record(self.connection, self.settings, step.version - 1)?;
         }
         if done.is_last() {
-            self.record(step, migration, done.measures(started))?;
+            self.record(step, migration, &done.step_outcome(started))?;
         }
         let change = self.change(step, &migration.row_changes);
         before.check(self.connection, &self.schemas, &change)?;

@@ -20,6 +20,7 @@ use crate::schema::tool_tables;
 use crate::schema::tool_tables::CREATE_KEPT;
 use crate::sqlite::connection;
 use crate::sqlite::sqlite_error::SqliteContext;
+use bridge_migrate_core::regular_file::if_there;
 use bridge_migrate_core::{Error, ErrorKind, Hint, IoContext, Result, Settings};
 
 pub use prune::{PruneOptions, Pruned, prune};
@@ -171,11 +172,8 @@ fn files(settings: &Settings) -> Result<Vec<String>> {
     let prefix = format!("{}.kept.", name.to_string_lossy());
     let folder = &settings.backup_dir;
     let mut files = Vec::new();
-    let entries = match std::fs::read_dir(folder) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(files),
-        entries => entries.on_file("read", folder)?,
-    };
-    for entry in entries {
+    let entries = if_there(std::fs::read_dir(folder)).on_file("read", folder)?;
+    for entry in entries.into_iter().flatten() {
         let name = entry.on_file("read", folder)?.file_name();
         if let Some(name) = name.to_str().filter(|name| name.starts_with(&prefix)) {
             files.push(name.to_owned());

@@ -12,6 +12,7 @@ use crate::records::runs::Run;
 use crate::records::transaction::WriteTransaction;
 use crate::sqlite::connection;
 use crate::sqlite::sqlite_error::SqliteContext;
+use bridge_migrate_core::regular_file::if_there;
 use bridge_migrate_core::{
     Error, ErrorKind, Hint, IoContext, Loss, Observer, Position, Result, Settings, clock::timestamp,
     whole_file::sync_folder_of,
@@ -89,11 +90,11 @@ fn remove(
     at: Position,
 ) -> Result<()> {
     for path in files.iter().filter_map(|file| path_of(settings, file)) {
-        match std::fs::remove_file(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            removed => removed
-                .and_then(|()| sync_folder_of(&path).map_err(std::io::Error::other))
-                .on_file("remove", &path)?,
+        if if_there(std::fs::remove_file(&path))
+            .on_file("remove", &path)?
+            .is_some()
+        {
+            sync_folder_of(&path)?;
         }
     }
     let transaction = WriteTransaction::begin(writer, settings.busy_timeout)?;
