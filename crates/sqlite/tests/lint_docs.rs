@@ -32,21 +32,9 @@ fn blocks<'a>(page: &'a str, heading: &str) -> Vec<(&'a str, &'a str)> {
 }
 
 fn migration(version: u32, sql: &str) -> Migration {
-    let mut migration = Migration {
-        version,
-        name: format!("m{version}"),
-        release: Release::new(1, 1, 0),
-        phase: Phase::Expand,
-        summary: String::new(),
-        rollback: "Said.".to_owned(),
-        up: sql.to_owned(),
-        down: String::new(),
-        data: None,
-        import: None,
-        row_changes: Vec::new(),
-        retires: None,
-        allowed: Vec::new(),
-    };
+    let mut migration = Migration::new(version, format!("m{version}"), Release::new(1, 1, 0))
+        .rollback("Said.")
+        .up(sql);
     for line in sql.lines().map_while(|line| line.strip_prefix("-- ")) {
         let (key, value) = line.split_once(": ").unwrap();
         let rows = |kind| RowChange {

@@ -137,19 +137,16 @@ impl Definition {
             return Err(invalid(problems.join("; ")));
         }
         Ok(Migration {
-            version,
-            name: name.to_owned(),
-            release,
             phase: self.phase,
-            summary: summary.to_owned(),
-            rollback: rollback.to_owned(),
-            up,
-            down,
             data: self.data,
             import: self.import,
             row_changes: self.row_changes,
             retires,
-            allowed: Vec::new(),
+            ..Migration::new(version, name, release)
+                .summary(summary)
+                .rollback(rollback)
+                .up(up)
+                .down(down)
         })
     }
 }

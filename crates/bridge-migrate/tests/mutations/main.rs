@@ -44,21 +44,14 @@ impl Draft {
     }
 
     fn add(&mut self, phase: Phase, up: &str, down: &str) -> &mut Migration {
-        self.migrations.push(Migration {
-            version: 10,
-            name: "mutant".to_owned(),
-            release: Release::new(1, 2, 0),
-            phase,
-            summary: "Breaks something.".to_owned(),
-            rollback: "Mends it.".to_owned(),
-            up: format!("{up};\n"),
-            down: format!("{down};\n"),
-            data: None,
-            import: None,
-            row_changes: Vec::new(),
-            retires: None,
-            allowed: Vec::new(),
-        });
+        self.migrations.push(
+            Migration::new(10, "mutant", Release::new(1, 2, 0))
+                .phase(phase)
+                .summary("Breaks something.")
+                .rollback("Mends it.")
+                .up(format!("{up};\n"))
+                .down(format!("{down};\n")),
+        );
         self.migrations.last_mut().unwrap()
     }
 }

@@ -37,6 +37,80 @@ pub struct Migration {
 }
 
 impl Migration {
+    /// A migration that has nothing to do yet, and that all servers can live with.
+    ///
+    /// ```
+    /// use bridge_migrate_core::{Catalog, Migration, Release};
+    ///
+    /// let notes = Migration::new(1, "notes", Release::new(1, 0, 0))
+    ///     .up("CREATE TABLE notes (body TEXT NOT NULL);")
+    ///     .down("DROP TABLE notes;")
+    ///     .rollback("Drops the notes.");
+    /// let catalog = Catalog::new("Notes", vec![notes])?;
+    /// assert_eq!(catalog.migrations()[0].stem(), "V001__notes");
+    /// # Ok::<(), bridge_migrate_core::Error>(())
+    /// ```
+    pub fn new(version: u32, name: impl Into<String>, release: Release) -> Self {
+        Self {
+            version,
+            name: name.into(),
+            release,
+            phase: Phase::Expand,
+            summary: String::new(),
+            rollback: String::new(),
+            up: String::new(),
+            down: String::new(),
+            data: None,
+            import: None,
+            row_changes: Vec::new(),
+            retires: None,
+            allowed: Vec::new(),
+        }
+    }
+
+    /// What servers it can live with.
+    #[must_use]
+    pub fn phase(mut self, phase: Phase) -> Self {
+        self.phase = phase;
+        self
+    }
+
+    /// What it does, in a sentence.
+    #[must_use]
+    pub fn summary(mut self, summary: impl Into<String>) -> Self {
+        self.summary = summary.into();
+        self
+    }
+
+    /// What going back does and what it loses, in a paragraph.
+    #[must_use]
+    pub fn rollback(mut self, rollback: impl Into<String>) -> Self {
+        self.rollback = rollback.into();
+        self
+    }
+
+    /// The statements that apply it.
+    #[must_use]
+    pub fn up(mut self, sql: impl Into<String>) -> Self {
+        self.up = sql.into();
+        self
+    }
+
+    /// The statements that take it back.
+    #[must_use]
+    pub fn down(mut self, sql: impl Into<String>) -> Self {
+        self.down = sql.into();
+        self
+    }
+
+    /// A batched change of rows, instead of statements, in a phase of its own.
+    #[must_use]
+    pub fn data(mut self, step: impl Into<DataStep>) -> Self {
+        self.phase = Phase::Backfill;
+        self.data = Some(step.into());
+        self
+    }
+
     /// Why its file allows findings with this code; none when it does not, or gives no reason.
     pub fn allows(&self, code: &str) -> Option<&str> {
         self.allowed

@@ -213,7 +213,7 @@ fn divergent(why: String) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use naming::{Phase, Release};
+    use naming::Release;
     use proptest::prelude::*;
 
     use super::*;
@@ -221,21 +221,7 @@ mod tests {
     proptest! {
         #[test]
         fn the_checksum_is_refinerys(version in 1_u32..100_000, name in "[a-z][a-z0-9_]{0,20}", up in ".{0,80}") {
-            let migration = Migration {
-                version,
-                name,
-                release: Release::new(1, 0, 0),
-                phase: Phase::Expand,
-                summary: String::new(),
-                rollback: String::new(),
-                up,
-                down: String::new(),
-                data: None,
-                import: None,
-                row_changes: Vec::new(),
-                retires: None,
-                allowed: Vec::new(),
-            };
+            let migration = Migration::new(version, name, Release::new(1, 0, 0)).up(up);
             prop_assert_eq!(checksum(&migration).unwrap(), as_refinery(&migration).unwrap().checksum());
         }
     }

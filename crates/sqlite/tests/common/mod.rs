@@ -14,8 +14,7 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 
 use bridge_migrate_core::{
-    Catalog, ChainRoots, DataStep, Event, Migration, Observer, Phase, Release, Rewrite, Rewritten, Settings,
-    Target,
+    Catalog, ChainRoots, DataStep, Event, Migration, Observer, Release, Rewrite, Rewritten, Settings, Target,
 };
 use bridge_migrate_sqlite::MigrateOptions;
 use bridge_migrate_sqlite::PlanOptions;
@@ -34,21 +33,11 @@ pub(crate) fn to(target: Target) -> MigrateOptions {
 }
 
 pub(crate) fn migration(version: u32, name: &str, release: Release, up: &str, down: &str) -> Migration {
-    Migration {
-        version,
-        name: name.to_owned(),
-        release,
-        phase: Phase::Expand,
-        summary: format!("Does {name}."),
-        rollback: format!("Takes {name} back."),
-        up: up.to_owned(),
-        down: down.to_owned(),
-        data: None,
-        import: None,
-        row_changes: Vec::new(),
-        retires: None,
-        allowed: Vec::new(),
-    }
+    Migration::new(version, name, release)
+        .summary(format!("Does {name}."))
+        .rollback(format!("Takes {name} back."))
+        .up(up)
+        .down(down)
 }
 
 pub(crate) fn data_migration(
@@ -57,11 +46,7 @@ pub(crate) fn data_migration(
     release: Release,
     step: impl Into<DataStep>,
 ) -> Migration {
-    Migration {
-        phase: Phase::Backfill,
-        data: Some(step.into()),
-        ..migration(version, name, release, "", "")
-    }
+    migration(version, name, release, "", "").data(step)
 }
 
 /// Notes with a body to be written in capitals, and replies whose threads are to be found.

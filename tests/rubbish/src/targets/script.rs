@@ -1,6 +1,6 @@
 //! The statements of a migration, as `lint` cuts and runs them.
 
-use bridge_migrate_core::{Catalog, Migration, Phase, Release, Result};
+use bridge_migrate_core::{Catalog, Migration, Release, Result};
 use bridge_migrate_sqlite::lint::{RULES, Report, lint};
 use bridge_migrate_sqlite::schema::token::{Token, TokenKind, tokenize};
 use rusqlite::Connection;
@@ -109,19 +109,9 @@ fn assert_blank(text: &str) {
 }
 
 fn migration(up: &str) -> Migration {
-    Migration {
-        version: 1,
-        name: "rubbish".to_owned(),
-        release: Release::new(1, 0, 0),
-        phase: Phase::Expand,
-        summary: "Rubbish.".to_owned(),
-        rollback: "Nothing.".to_owned(),
-        up: up.to_owned(),
-        down: "DROP TABLE a;".to_owned(),
-        data: None,
-        import: None,
-        row_changes: Vec::new(),
-        retires: None,
-        allowed: Vec::new(),
-    }
+    Migration::new(1, "rubbish", Release::new(1, 0, 0))
+        .summary("Rubbish.")
+        .rollback("Nothing.")
+        .up(up)
+        .down("DROP TABLE a;")
 }
