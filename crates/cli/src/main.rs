@@ -1,6 +1,7 @@
 //! The `bridge-migrate` command.
 
 use std::process::ExitCode;
+
 #[cfg(unix)]
 use std::sync::Arc;
 

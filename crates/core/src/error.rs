@@ -78,11 +78,12 @@ pub enum ErrorKind {
 }
 
 /// Where a run stood when it failed after committing steps.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Reached {
     /// The last migration that is committed.
     pub version: u32,
     /// The release that the database now has, if a whole release is applied.
+    #[serde(serialize_with = "crate::serial::optional_text")]
     pub release: Option<naming::Release>,
 }
 

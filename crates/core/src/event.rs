@@ -1,8 +1,8 @@
 //! What the engine says while it works. It never prints: observers render, store or ignore.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 /// A long activity whose progress is worth a bar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -35,17 +35,6 @@ pub enum Stage {
 }
 
 /// Paths need not be UTF-8, and JSON is: what cannot be shown is replaced.
-fn as_text<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&path.to_string_lossy())
-}
-
-fn as_optional_text<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::Ok, S::Error> {
-    match path {
-        Some(path) => as_text(path, serializer),
-        None => serializer.serialize_none(),
-    }
-}
-
 /// Who holds the lock, as the holder wrote it into the file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
@@ -78,7 +67,7 @@ pub enum Event {
         /// What the run does: `migrate`, `rollback`, …
         command: String,
         /// The database that it is about.
-        #[serde(serialize_with = "as_text")]
+        #[serde(serialize_with = "crate::serial::path")]
         database: PathBuf,
         /// The version it starts from.
         from: u32,
@@ -94,7 +83,7 @@ pub enum Event {
     /// There was no database: a new one was made.
     DatabaseCreated {
         /// Where.
-        #[serde(serialize_with = "as_text")]
+        #[serde(serialize_with = "crate::serial::path")]
         database: PathBuf,
     },
     /// An unversioned database matched the schema of a version and was taken into management.
@@ -129,13 +118,13 @@ pub enum Event {
     /// A backup is complete, verified and on disk.
     BackedUp {
         /// The copy of the database.
-        #[serde(serialize_with = "as_text")]
+        #[serde(serialize_with = "crate::serial::path")]
         database: PathBuf,
         /// The copy of the companion file, if there is one.
-        #[serde(serialize_with = "as_optional_text")]
+        #[serde(serialize_with = "crate::serial::optional_path")]
         companion: Option<PathBuf>,
         /// The manifest.
-        #[serde(serialize_with = "as_text")]
+        #[serde(serialize_with = "crate::serial::path")]
         manifest: PathBuf,
         /// Whether an earlier run made it of exactly this state.
         reused: bool,
@@ -143,7 +132,7 @@ pub enum Event {
     /// An old backup is removed.
     BackupRemoved {
         /// The copy of the database.
-        #[serde(serialize_with = "as_text")]
+        #[serde(serialize_with = "crate::serial::path")]
         database: PathBuf,
     },
     /// A step began.

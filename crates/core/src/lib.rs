@@ -4,19 +4,20 @@
 //! before it:
 //!
 //! 1. `visible`: text that a terminal shows as it is
-//! 2. `going_back`: what the operator chooses on the way back
-//! 3. `hint`: what to do next
-//! 4. `error`: kinds, what was reached, what is true now
-//! 5. `cause`: why a run failed, as its records tell it
-//! 6. `loss`: what is lost, or put aside
-//! 7. `finding`: what a check saw
-//! 8. `event`: what an engine says while it works
-//! 9. `files`: whole and regular files, digests, room on disk
-//! 10. `clock`: the time, and its forms in text
-//! 11. `time_zone`: what a timestamp without an offset means
-//! 12. `catalog`: migrations, data steps, imports and the companion file as declarations
-//! 13. `position`: where a database stands in a catalog
-//! 14. `settings`: what a caller decides before anything runs
+//! 2. `serial`: values that JSON has no form for
+//! 3. `going_back`: what the operator chooses on the way back
+//! 4. `hint`: what to do next
+//! 5. `error`: kinds, what was reached, what is true now
+//! 6. `cause`: why a run failed, as its records tell it
+//! 7. `loss`: what is lost, or put aside
+//! 8. `finding`: what a check saw
+//! 9. `event`: what an engine says while it works
+//! 10. `files`: whole and regular files, digests, room on disk
+//! 11. `clock`: the time, and its forms in text
+//! 12. `time_zone`: what a timestamp without an offset means
+//! 13. `catalog`: migrations, data steps, imports and the companion file as declarations
+//! 14. `position`: where a database stands in a catalog
+//! 15. `settings`: what a caller decides before anything runs
 
 mod catalog;
 mod cause;
@@ -29,6 +30,7 @@ mod going_back;
 mod hint;
 mod loss;
 mod position;
+pub mod serial;
 mod settings;
 mod time_zone;
 mod visible;

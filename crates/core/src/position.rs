@@ -1,16 +1,18 @@
 //! Where a database stands in a catalog.
 
 use naming::Release;
+use serde::Serialize;
 
 use crate::catalog::Catalog;
 use crate::error::Reached;
 
 /// A version and the release that is complete at it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Position {
     /// The number of the last applied migration; 0 when there is none.
     pub version: u32,
     /// The last release that is complete.
+    #[serde(serialize_with = "crate::serial::optional_text")]
     pub release: Option<Release>,
 }
 

@@ -4,16 +4,15 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use bridge_migrate_core::{Error, ErrorKind, Hint, Result};
-use bridge_migrate_sqlite::History;
 use bridge_migrate_sqlite::backup::{self, BackupFacts, PruneOptions};
 use bridge_migrate_sqlite::database_file::resolved;
-use bridge_migrate_sqlite::read_runs;
+use bridge_migrate_sqlite::{History, read_runs};
 
 use crate::context::Context;
 use crate::exit_code;
 use crate::output::Failure;
 use crate::render::backup::{
-    BackupEntry, BackupFiles, BackupProblem, CreatedReport, ListReport, PrunedReport, VerifiedReport,
+    BackupEntry, BackupFiles, CreatedReport, ListReport, PrunedReport, VerifiedReport,
 };
 
 /// Makes, lists, verifies and removes backups
@@ -109,14 +108,7 @@ fn verify(context: &Context, name: &OsString, full: bool) -> std::result::Result
     drop(console);
     let report = VerifiedReport {
         backup: BackupFiles::from(&found),
-        problems: problems
-            .into_iter()
-            .map(|problem| BackupProblem {
-                kind: problem.kind,
-                file: problem.file,
-                message: problem.message,
-            })
-            .collect(),
+        problems,
     };
     if !report.problems.is_empty() {
         let error = Error::new(

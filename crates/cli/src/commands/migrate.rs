@@ -7,7 +7,6 @@ use super::plan::Way;
 use crate::context::Context;
 use crate::exit_code;
 use crate::output::Failure;
-use crate::render::adoption::AdoptionReport;
 use crate::render::backup::BackupFiles;
 use crate::render::kept::{KeptWaiting, ReclaimedReport};
 use crate::render::migrate::MigrateReport;
@@ -71,10 +70,10 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failur
 /// The answer, from what the engine did.
 pub(super) fn report(context: &Context, outcome: &MigrateOutcome) -> MigrateReport {
     MigrateReport {
-        from: outcome.from.into(),
-        to: outcome.to.into(),
+        from: outcome.from,
+        to: outcome.to,
         created: outcome.created,
-        adopted: outcome.adopted.as_ref().map(AdoptionReport::from),
+        adopted: outcome.adopted.clone(),
         applied: outcome.applied.clone(),
         backup: outcome
             .backup

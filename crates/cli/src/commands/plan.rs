@@ -1,15 +1,13 @@
 //! `plan`: the steps that `migrate` would take.
 
 use bridge_migrate_core::{Phase, Target};
-use bridge_migrate_sqlite::{AdoptionOptions, Plan, PlanOptions, Start, Step, plan, plan_fresh};
+use bridge_migrate_sqlite::{AdoptionOptions, Plan, PlanOptions, Start, plan, plan_fresh};
 
 use crate::context::Context;
 use crate::exit_code;
 use crate::output::Failure;
-use crate::render::adoption::AdoptionReport;
 use crate::render::kept::KeptWaiting;
-use crate::render::plan::{PlanReport, PlannedStep};
-use crate::render::status::Drift;
+use crate::render::plan::PlanReport;
 
 /// Shows the steps that `migrate` would take, what each locks and copies, and the disk it needs
 ///
@@ -82,39 +80,20 @@ fn report(context: &Context, plan: Plan, shows_sql: bool) -> PlanReport {
     let backs_up = !is_fresh && !plan.is_empty();
     PlanReport {
         shows_sql,
-        from: plan.from.into(),
-        to: plan.to.into(),
+        from: plan.from,
+        to: plan.to,
         fresh: is_fresh,
         adopts: match &plan.start {
-            Start::Adopt(adoption) => Some(AdoptionReport::from(&**adoption)),
+            Start::Adopt(adoption) => Some(adoption.as_ref().clone()),
             Start::Managed | Start::Fresh => None,
         },
-        drift: plan.drift.into_iter().map(Drift::from).collect(),
-        steps: plan.steps.into_iter().map(planned).collect(),
+        drift: plan.drift,
+        steps: plan.steps,
         timezone: plan.time_zone,
         disk_needed_bytes: plan.room.total(),
         backup_dir: backs_up.then(|| context.settings.backup_dir.to_string_lossy().into_owned()),
         lock_budget_ms: super::milliseconds(context.settings.lock_budget),
         kept: KeptWaiting::new(plan.kept, &context.output),
         path: plan.database,
-    }
-}
-
-fn planned(step: Step) -> PlannedStep {
-    PlannedStep {
-        version: step.version,
-        name: step.name,
-        release: step.release.to_string(),
-        phase: step.phase.to_string(),
-        summary: step.summary,
-        sql: step.sql,
-        data: step.data,
-        rebuilds: step.rebuilds,
-        rows: step.rows,
-        resumes_at: step.resumes_at,
-        batched: step.batched,
-        lock_ms: step.lock_ms,
-        over_budget: step.over_budget,
-        rollback: step.rollback,
     }
 }

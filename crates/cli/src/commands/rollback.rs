@@ -8,8 +8,7 @@ use bridge_migrate_sqlite::rollback::{self, RollbackOptions, RollbackPlan, Strat
 use crate::commands::arguments::TokenChoice;
 use crate::context::Context;
 use crate::exit_code;
-use crate::output::Failure;
-use crate::output::Report as _;
+use crate::output::{Failure, Report as _};
 use crate::render::rollback::{RollbackPlanReport, RollbackReport};
 
 /// Takes the database back to an earlier version, in the way that loses least

@@ -4,11 +4,9 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use bridge_migrate_core::{Catalog, Error, ErrorKind, Hint, Position, Result, Target};
-use bridge_migrate_sqlite::SqliteContext;
-use bridge_migrate_sqlite::State;
 use bridge_migrate_sqlite::connection::Reader;
 use bridge_migrate_sqlite::schema::{Snapshot, diff, mermaid};
-use bridge_migrate_sqlite::{connection, expected};
+use bridge_migrate_sqlite::{SqliteContext, State, connection, expected};
 
 use crate::context::Context;
 use crate::exit_code;

@@ -1,15 +1,13 @@
 //! `status`: where the database stands.
 
-use bridge_migrate_sqlite::Progress;
-use bridge_migrate_sqlite::status::{self, Pending, Presence as Found, Status};
+use bridge_migrate_sqlite::status::{self, Presence as Found, Status};
 
 use crate::context::Context;
 use crate::exit_code;
 use crate::output::Failure;
-use crate::render::adoption::AdoptionReport;
 use crate::render::backup::BackupEntry;
 use crate::render::kept::KeptWaiting;
-use crate::render::status::{Interrupted, PendingMigration, Presence, StatusReport, Unseen};
+use crate::render::status::{Presence, StatusReport, Unseen};
 
 /// Shows release, version, what is pending, drift, the lock, the last run and the last backup
 ///
@@ -45,7 +43,7 @@ fn report(context: &Context, status: Status) -> StatusReport {
         Found::Empty => (Presence::Empty, None, None),
         Found::Managed => (Presence::Managed, None, None),
         Found::Locked(_) => (Presence::Locked, None, None),
-        Found::Adoptable(adoption) => (Presence::Adoptable, Some(AdoptionReport::from(&**adoption)), None),
+        Found::Adoptable(adoption) => (Presence::Adoptable, Some(adoption.as_ref().clone()), None),
         Found::Unrecognized { why, hint } => (
             Presence::Unrecognized,
             None,
@@ -54,7 +52,7 @@ fn report(context: &Context, status: Status) -> StatusReport {
     };
     StatusReport {
         path: status.database,
-        position: status.position.into(),
+        position: status.position,
         managed: status.presence == Found::Managed,
         presence,
         locked_by: match status.presence {
@@ -69,30 +67,13 @@ fn report(context: &Context, status: Status) -> StatusReport {
         adoptable,
         hint: unrecognized.as_ref().map(|(_, hint)| hint.clone()),
         unrecognized: unrecognized.map(|(why, _)| why),
-        pending: status.pending.into_iter().map(pending).collect(),
-        drift: status.drift.into_iter().map(Into::into).collect(),
-        interrupted: status.interrupted.as_ref().map(interrupted),
-        running: status.running.as_ref().map(interrupted),
+        pending: status.pending,
+        drift: status.drift,
+        interrupted: status.interrupted,
+        running: status.running,
         lock: status.lock,
         last_run: status.last_run,
         kept: KeptWaiting::new(status.kept, &context.output),
         last_backup: status.last_backup.as_ref().map(BackupEntry::from),
-    }
-}
-
-fn pending(migration: Pending) -> PendingMigration {
-    PendingMigration {
-        version: migration.version,
-        name: migration.name,
-        release: migration.release.to_string(),
-        phase: migration.phase.to_string(),
-    }
-}
-
-fn interrupted(progress: &Progress) -> Interrupted {
-    Interrupted {
-        version: progress.version,
-        down: progress.down,
-        rows_visited: progress.visited,
     }
 }

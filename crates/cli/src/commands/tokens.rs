@@ -2,8 +2,7 @@
 
 use bridge_migrate::tokens::{TokenFile, compare};
 use bridge_migrate_core::{Companion, Error, ErrorKind, Hint};
-use bridge_migrate_sqlite::companion_rows;
-use bridge_migrate_sqlite::import_again;
+use bridge_migrate_sqlite::{companion_rows, import_again};
 
 use crate::context::Context;
 use crate::exit_code;

@@ -8,7 +8,6 @@ use bridge_migrate_sqlite::{status::status, wait};
 use crate::context::Context;
 use crate::exit_code;
 use crate::output::Failure;
-use crate::render::status::Drift;
 use crate::render::wait::WaitReport;
 
 /// Returns when the database is at the target or beyond; for servers at start
@@ -32,9 +31,9 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failur
     // What else there is to know of the database must not keep a server from starting.
     let drift = status(&catalog, &context.settings).map_or_else(|_| Vec::new(), |status| status.drift);
     context.output.report_done(&WaitReport {
-        position: position.into(),
+        position,
         waited_ms: super::milliseconds(started.elapsed()),
-        drift: drift.into_iter().map(Drift::from).collect(),
+        drift,
     })?;
     Ok(exit_code::DONE)
 }

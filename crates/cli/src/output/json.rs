@@ -1,10 +1,7 @@
 //! What scripts get: one object with `ok`, `command` and `database`, and the command's own keys.
 
-use std::fmt;
-use std::path::Path;
-
-use bridge_migrate_core::{Error, ErrorKind, is_hidden};
-use serde::{Serialize, Serializer};
+use bridge_migrate_core::{Error, ErrorKind, Reached, is_hidden};
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::exit_code;
@@ -48,34 +45,7 @@ struct ErrorObject<'a> {
     exit_code: u8,
     truth: Option<&'a str>,
     causes: Vec<String>,
-    reached: Option<Position>,
-}
-
-/// A version and the release that is complete at it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub(crate) struct Position {
-    /// The number of the last applied migration; 0 when there is none.
-    pub(crate) version: u32,
-    /// The release, or nothing.
-    pub(crate) release: Option<String>,
-}
-
-impl From<bridge_migrate_core::Position> for Position {
-    fn from(position: bridge_migrate_core::Position) -> Self {
-        Self {
-            version: position.version,
-            release: position.release.map(|release| release.to_string()),
-        }
-    }
-}
-
-impl fmt::Display for Position {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.release {
-            Some(release) => write!(f, "{release} (V{:03})", self.version),
-            None => write!(f, "V{:03}", self.version),
-        }
-    }
+    reached: Option<&'a Reached>,
 }
 
 /// Which key of the envelope names the database that the command is about.
@@ -130,10 +100,7 @@ pub(crate) fn failure(
             exit_code: exit_code::of(error),
             truth: error.truth(),
             causes: causes(error),
-            reached: error.reached().map(|reached| Position {
-                version: reached.version,
-                release: reached.release.map(|release| release.to_string()),
-            }),
+            reached: error.reached(),
         },
         report: report.and_then(Value::as_object),
     };
@@ -167,24 +134,9 @@ pub(crate) fn causes(error: &Error) -> Vec<String> {
     causes
 }
 
-/// A path as JSON can hold it: what is no text is replaced.
-pub(crate) fn path<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&path.to_string_lossy())
-}
-
-/// As [`path`], for one that may not be there.
-pub(crate) fn optional_path<S: Serializer>(
-    path: &Option<std::path::PathBuf>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    path.as_ref()
-        .map(|path| path.to_string_lossy())
-        .serialize(serializer)
-}
-
 #[cfg(test)]
 mod tests {
-    use bridge_migrate_core::{Hint, Reached};
+    use bridge_migrate_core::Hint;
     use serde_json::json;
 
     use super::*;

@@ -10,15 +10,14 @@ use bridge_migrate_sqlite::lock::with_who_locks;
 use clap::error::ErrorKind as ClapErrorKind;
 use clap::{CommandFactory, FromArgMatches};
 
-use crate::commands;
 use crate::commands::arguments::{Arguments, with_choice_of_tokens};
 use crate::context::Context;
-use crate::exit_code;
 use crate::options::config_file::ConfigFile;
 use crate::options::database_url::without_password;
 use crate::options::{GlobalOptions, Manner, named_database};
 use crate::output::{Output, write_parser};
 use crate::render::text::Text;
+use crate::{commands, exit_code};
 use glance::Glance;
 
 /// Runs the program with its arguments, the first of which is its name, and gives its exit code.

@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use bridge_migrate_core::disk::size;
-use bridge_migrate_sqlite::backup::{Backup, Created, Manifest, State};
+use bridge_migrate_core::serial::{optional_path, path};
+use bridge_migrate_sqlite::backup::{Backup, Created, Manifest, Problem, State};
 use serde::Serialize;
 
 use crate::output::Report;
-use crate::output::json::{DatabaseKey, optional_path, path};
+use crate::output::json::DatabaseKey;
 use crate::text::table::table;
 use crate::text::{CAUTION, counted, duration, line, safe, shown, styled, time, version};
 
@@ -79,12 +80,8 @@ impl Report for CreatedReport {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct BackupEntry {
     pub(crate) stamp: Option<String>,
-    #[serde(serialize_with = "path")]
-    pub(crate) database: PathBuf,
-    #[serde(serialize_with = "optional_path")]
-    pub(crate) tokens: Option<PathBuf>,
-    #[serde(serialize_with = "path")]
-    pub(crate) manifest: PathBuf,
+    #[serde(flatten)]
+    pub(crate) files: BackupFiles,
     pub(crate) created_at: Option<String>,
     pub(crate) bytes: Option<u64>,
     pub(crate) sha256: Option<String>,
@@ -102,18 +99,11 @@ pub(crate) struct BackupEntry {
 
 impl From<&Backup> for BackupEntry {
     fn from(backup: &Backup) -> Self {
-        let BackupFiles {
-            database,
-            tokens,
-            manifest,
-        } = backup.into();
         let says = backup.manifest.as_ref();
         let text = |get: fn(&Manifest) -> &String| says.map(|manifest| get(manifest).clone());
         Self {
             stamp: backup.stamp.map(|stamp| stamp.to_string()),
-            database,
-            tokens,
-            manifest,
+            files: backup.into(),
             created_at: text(|manifest| &manifest.created_at),
             bytes: says.map(|manifest| manifest.database.digest.bytes),
             sha256: text(|manifest| &manifest.database.digest.sha256),
@@ -170,7 +160,7 @@ impl Report for ListReport {
         let columns = ["BACKUP", "MADE", ">SIZE", "DATABASE AT", "TOKENS", "WHY"];
         let rows = self.backups.iter().map(|backup| {
             let name = backup.stamp.clone().unwrap_or_else(|| {
-                let name = backup.database.file_name().unwrap_or_default();
+                let name = backup.files.database.file_name().unwrap_or_default();
                 name.to_string_lossy().into_owned()
             });
             let why = match (&backup.problem, &backup.reason) {
@@ -185,7 +175,12 @@ impl Report for ListReport {
                 if known { backup.when() } else { String::new() },
                 backup.bytes.map_or_else(String::new, size),
                 if known { backup.position() } else { String::new() },
-                if backup.tokens.is_some() { "yes" } else { "no" }.to_owned(),
+                if backup.files.tokens.is_some() {
+                    "yes"
+                } else {
+                    "no"
+                }
+                .to_owned(),
                 why,
             ]
         });
@@ -193,20 +188,11 @@ impl Report for ListReport {
     }
 }
 
-/// Something that is wrong with a backup.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct BackupProblem {
-    pub(crate) kind: bridge_migrate_sqlite::backup::ProblemKind,
-    #[serde(serialize_with = "path")]
-    pub(crate) file: PathBuf,
-    pub(crate) message: String,
-}
-
 /// The answer of `backup verify`.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct VerifiedReport {
     pub(crate) backup: BackupFiles,
-    pub(crate) problems: Vec<BackupProblem>,
+    pub(crate) problems: Vec<Problem>,
 }
 
 impl Report for VerifiedReport {
@@ -238,14 +224,14 @@ impl Report for PrunedReport {
         let mut page = String::new();
         let verb = if self.dry_run { "would remove" } else { "removed" };
         for backup in &self.removed {
-            line!(page, "{verb} {}", shown(&backup.database));
+            line!(page, "{verb} {}", shown(&backup.files.database));
         }
         for backup in &self.kept_for_runs {
             let run = backup.run.as_deref().unwrap_or("a run");
             line!(
                 page,
                 "keeps {}: run {} can go back to it",
-                shown(&backup.database),
+                shown(&backup.files.database),
                 safe(run)
             );
         }
@@ -264,9 +250,11 @@ mod tests {
     fn entry() -> BackupEntry {
         BackupEntry {
             stamp: Some("20260222_153045".to_owned()),
-            database: "data/collab.db.backup.20260222_153045".into(),
-            tokens: Some("data/tokens.json.backup.20260222_153045".into()),
-            manifest: "data/collab.db.backup.20260222_153045.json".into(),
+            files: BackupFiles {
+                database: "data/collab.db.backup.20260222_153045".into(),
+                tokens: Some("data/tokens.json.backup.20260222_153045".into()),
+                manifest: "data/collab.db.backup.20260222_153045.json".into(),
+            },
             created_at: Some("2026-02-22T15:30:45.123456Z".to_owned()),
             bytes: Some(60_817_408),
             sha256: Some("ab".repeat(32)),
@@ -298,7 +286,10 @@ mod tests {
                     ..BackupEntry::default()
                 },
                 BackupEntry {
-                    database: "data/collab.db.backup.old".into(),
+                    files: BackupFiles {
+                        database: "data/collab.db.backup.old".into(),
+                        ..BackupFiles::default()
+                    },
                     state: "foreign",
                     problem: Some("its name is not one that this program gives".to_owned()),
                     ..BackupEntry::default()

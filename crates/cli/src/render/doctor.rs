@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use bridge_migrate_core::disk::size;
+use bridge_migrate_core::serial::optional_path;
 use bridge_migrate_sqlite::doctor::Bundle;
 use serde::Serialize;
 
 use crate::output::Report;
-use crate::output::json::optional_path;
 use crate::text::{count, counted, field, safe, shown, version};
 
 /// The answer of `doctor`.

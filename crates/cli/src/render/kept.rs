@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use bridge_migrate_core::Hint;
+use bridge_migrate_core::serial::path;
 use bridge_migrate_sqlite::kept::{Kept, KeptList, Pruned, Reclaimed};
 use serde::Serialize;
 
-use crate::output::json::path;
 use crate::output::{Output, Report};
 use crate::text::table::table;
 use crate::text::{CAUTION, COMMAND, STRONG, count, counted, field, line, safe, shown, styled, time};

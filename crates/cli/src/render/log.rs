@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
+use bridge_migrate_core::serial::path;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::output::Report;
-use crate::output::json::path;
 use crate::text::{LABEL, counted, line, safe, shown, styled};
 
 /// The answer of `log`.

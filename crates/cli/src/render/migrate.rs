@@ -2,15 +2,14 @@
 
 use std::path::PathBuf;
 
-use bridge_migrate_core::SkippedRow;
-use bridge_migrate_sqlite::StepOutcome;
+use bridge_migrate_core::serial::optional_path;
+use bridge_migrate_core::{Position, SkippedRow};
+use bridge_migrate_sqlite::{Adoption, StepOutcome};
 use serde::Serialize;
 
-use super::adoption::AdoptionReport;
 use super::backup::BackupFiles;
 use super::kept::{KeptWaiting, ReclaimedReport};
 use crate::output::Report;
-use crate::output::json::{Position, optional_path};
 use crate::text::{CAUTION, STRONG, count, counted, line, safe, shown, styled, version};
 
 /// The answer of `migrate` and `adopt`.
@@ -20,7 +19,7 @@ pub(crate) struct MigrateReport {
     pub(crate) to: Position,
     /// Whether there was no database before.
     pub(crate) created: bool,
-    pub(crate) adopted: Option<AdoptionReport>,
+    pub(crate) adopted: Option<Adoption>,
     pub(crate) applied: Vec<StepOutcome>,
     pub(crate) backup: Option<BackupFiles>,
     pub(crate) waited_ms: u64,
@@ -97,13 +96,14 @@ impl MigrateReport {
 #[cfg(test)]
 mod tests {
     use anstream::adapter::strip_str;
+    use bridge_migrate_core::Release;
 
     use super::*;
 
     fn done() -> MigrateReport {
         let position = |version, release: &str| Position {
             version,
-            release: Some(release.to_owned()),
+            release: Release::parse(release).ok(),
         };
         MigrateReport {
             created: false,

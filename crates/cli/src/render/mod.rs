@@ -1,6 +1,5 @@
 //! What each command answers: its keys for scripts, its text for people.
 
-pub(crate) mod adoption;
 pub(crate) mod backup;
 pub(crate) mod checklist;
 pub(crate) mod doctor;

@@ -2,14 +2,15 @@
 
 use std::path::PathBuf;
 
+use bridge_migrate_core::Position;
 use bridge_migrate_core::disk::size;
+use bridge_migrate_sqlite::schema::Difference;
+use bridge_migrate_sqlite::{Adoption, Step};
 use serde::Serialize;
 
-use super::adoption::AdoptionReport;
 use super::kept::KeptWaiting;
-use super::status::Drift;
+use super::status::drift;
 use crate::output::Report;
-use crate::output::json::Position;
 use crate::text::table::table;
 use crate::text::{
     CAUTION, STRONG, count, counted, duration, field, line, safe, safe_lines, shown, styled, version,
@@ -28,10 +29,11 @@ pub(crate) struct PlanReport {
     pub(crate) to: Position,
     /// Whether there is nothing in the database yet.
     pub(crate) fresh: bool,
-    pub(crate) adopts: Option<AdoptionReport>,
+    pub(crate) adopts: Option<Adoption>,
     /// What of the schema differs from what the history implies.
-    pub(crate) drift: Vec<Drift>,
-    pub(crate) steps: Vec<PlannedStep>,
+    #[serde(serialize_with = "drift")]
+    pub(crate) drift: Vec<Difference>,
+    pub(crate) steps: Vec<Step>,
     /// What a timestamp without an offset means.
     pub(crate) timezone: String,
     pub(crate) disk_needed_bytes: u64,
@@ -40,25 +42,6 @@ pub(crate) struct PlanReport {
     pub(crate) lock_budget_ms: u64,
     /// What rollbacks kept and has not come back.
     pub(crate) kept: Option<KeptWaiting>,
-}
-
-/// A migration that would be applied.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct PlannedStep {
-    pub(crate) version: u32,
-    pub(crate) name: String,
-    pub(crate) release: String,
-    pub(crate) phase: String,
-    pub(crate) summary: String,
-    pub(crate) sql: String,
-    pub(crate) data: Option<String>,
-    pub(crate) rebuilds: Vec<String>,
-    pub(crate) rows: u64,
-    pub(crate) resumes_at: Option<u64>,
-    pub(crate) batched: bool,
-    pub(crate) lock_ms: u64,
-    pub(crate) over_budget: Option<String>,
-    pub(crate) rollback: String,
 }
 
 impl Report for PlanReport {
@@ -84,10 +67,10 @@ impl Report for PlanReport {
         field!(page, "backup", "{backup}");
         field!(page, "disk", "{} at most", size(self.disk_needed_bytes));
         if let Some(adoption) = &self.adopts {
-            for object in &adoption.kept {
+            for object in &adoption.kept() {
                 field!(page, "keeps", "{}", safe(object));
             }
-            for object in &adoption.created {
+            for object in &adoption.created() {
                 field!(page, "creates", "{}", safe(object));
             }
         }
@@ -107,7 +90,7 @@ impl Report for PlanReport {
                 styled(CAUTION, "note:")
             );
             for drift in &self.drift {
-                line!(page, "  {}", safe(&drift.message));
+                line!(page, "  {}", safe(&drift.to_string()));
             }
         }
         if self.shows_sql {
@@ -123,7 +106,7 @@ impl Report for PlanReport {
 impl PlanReport {
     fn start(&self) -> String {
         match (&self.adopts, self.fresh) {
-            (Some(adoption), _) => format!("{}, which is adopted first", adoption.position),
+            (Some(adoption), _) => format!("{}, which is adopted first", adoption.position()),
             (None, true) => "nothing: the database is made".to_owned(),
             (None, false) => self.from.to_string(),
         }
@@ -152,8 +135,8 @@ impl PlanReport {
             vec![
                 version(step.version),
                 step.name.clone(),
-                step.release.clone(),
-                step.phase.clone(),
+                step.release.to_string(),
+                step.phase.to_string(),
                 count(step.rows),
                 lock,
                 note(step),
@@ -183,7 +166,7 @@ impl PlanReport {
     }
 }
 
-fn note(step: &PlannedStep) -> String {
+fn note(step: &Step) -> String {
     let mut notes = Vec::new();
     if let Some(done) = step.resumes_at {
         notes.push(format!("goes on after {}", counted(done, "row")));
@@ -200,7 +183,7 @@ fn note(step: &PlannedStep) -> String {
     notes.join("; ")
 }
 
-fn statements(step: &PlannedStep) -> String {
+fn statements(step: &Step) -> String {
     let mut text = String::new();
     line!(
         text,
@@ -223,34 +206,80 @@ fn statements(step: &PlannedStep) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::OnceLock;
+
     use anstream::adapter::strip_str;
+    use bridge_migrate_core::{Phase, Release, Settings};
+    use bridge_migrate_sqlite::schema::{Object, ObjectKind};
+    use bridge_migrate_sqlite::{PlanOptions, plan_fresh};
 
     use super::*;
 
     fn position(version: u32, release: &str) -> Position {
         Position {
             version,
-            release: Some(release.to_owned()),
+            release: Release::parse(release).ok(),
         }
     }
 
-    fn step(version: u32, name: &str, phase: &str, sql: &str) -> PlannedStep {
-        PlannedStep {
-            version,
+    fn adoption() -> Adoption {
+        let object = |kind, name: &str| Object {
+            kind,
             name: name.to_owned(),
-            release: "1.1.0".to_owned(),
-            phase: phase.to_owned(),
-            summary: format!("What {name} is for."),
-            sql: sql.to_owned(),
-            data: None,
-            rebuilds: Vec::new(),
-            rows: 0,
-            resumes_at: None,
-            batched: false,
-            lock_ms: 1,
-            over_budget: None,
-            rollback: String::new(),
+            table: String::new(),
+            sql: String::new(),
+            normal: OnceLock::new(),
+        };
+        Adoption {
+            version: 1,
+            release: Release::parse("1.0.0").ok(),
+            kept: vec![object(ObjectKind::Index, "idx_mine")],
+            additional_columns: Vec::new(),
+            created: vec![object(ObjectKind::Table, "channels")],
         }
+    }
+
+    /// A step of the Bridge's own with what a test sees of it changed.
+    fn step(version: u32, name: &str, phase: Phase, sql: &str) -> Step {
+        let catalog = bridge_migrate::catalog().unwrap();
+        let whole = plan_fresh(&catalog, &Settings::new("x.db"), PlanOptions::default()).unwrap();
+        let mut step = whole.steps.into_iter().next().unwrap();
+        step.version = version;
+        step.name = name.to_owned();
+        step.release = Release::new(1, 1, 0);
+        step.phase = phase;
+        step.summary = format!("What {name} is for.");
+        step.sql = sql.to_owned();
+        step.lock_ms = 1;
+        step
+    }
+
+    fn steps() -> Vec<Step> {
+        let mut steps = vec![
+            step(
+                2,
+                "room_preferences",
+                Phase::Expand,
+                "ALTER TABLE rooms ADD COLUMN preferences TEXT DEFAULT '{}';\n",
+            ),
+            step(5, "normalize_timestamps", Phase::Backfill, ""),
+            step(
+                6,
+                "message_threading",
+                Phase::Expand,
+                "CREATE INDEX i ON messages (thread_id);\n",
+            ),
+        ];
+        let [_, moves, locks] = steps.as_mut_slice() else {
+            return steps;
+        };
+        (moves.rows, locks.rows) = (1_000_000, 1_000_000);
+        moves.resumes_at = Some(40_960);
+        moves.batched = true;
+        moves.data = Some("data step: rewrite messages.timestamp".to_owned());
+        locks.lock_ms = 1_334;
+        locks.over_budget = Some("it builds an index over 1000000 rows of messages".to_owned());
+        steps
     }
 
     fn plan(shows_sql: bool) -> PlanReport {
@@ -260,38 +289,9 @@ mod tests {
             from: position(1, "1.0.0"),
             to: position(6, "1.1.0"),
             fresh: false,
-            adopts: Some(AdoptionReport {
-                position: position(1, "1.0.0"),
-                kept: vec!["index idx_mine".to_owned()],
-                created: vec!["table channels".to_owned()],
-            }),
+            adopts: Some(adoption()),
             drift: Vec::new(),
-            steps: vec![
-                step(
-                    2,
-                    "room_preferences",
-                    "expand",
-                    "ALTER TABLE rooms ADD COLUMN preferences TEXT DEFAULT '{}';\n",
-                ),
-                PlannedStep {
-                    rows: 1_000_000,
-                    resumes_at: Some(40_960),
-                    batched: true,
-                    data: Some("data step: rewrite messages.timestamp".to_owned()),
-                    ..step(5, "normalize_timestamps", "backfill", "")
-                },
-                PlannedStep {
-                    rows: 1_000_000,
-                    lock_ms: 1_334,
-                    over_budget: Some("it builds an index over 1000000 rows of messages".to_owned()),
-                    ..step(
-                        6,
-                        "message_threading",
-                        "expand",
-                        "CREATE INDEX i ON messages (thread_id);\n",
-                    )
-                },
-            ],
+            steps: steps(),
             timezone: "Europe/Berlin".to_owned(),
             disk_needed_bytes: 117_440_512,
             backup_dir: Some("data".to_owned()),

@@ -2,15 +2,15 @@
 
 use std::path::PathBuf;
 
-use bridge_migrate_core::{Finding, disk::size};
+use bridge_migrate_core::serial::optional_path;
+use bridge_migrate_core::{Finding, Position, disk::size};
+use bridge_migrate_sqlite::Adoption;
 use bridge_migrate_sqlite::rehearse::{
-    Check, CheckOutcome, LeftRow, Measures, Rehearsal, RehearsedStep, SmokeTest, TableChange,
+    Check, CheckOutcome, Measures, Rehearsal, RehearsedStep, SmokeTest, TableChange,
 };
 use serde::Serialize;
 
-use super::adoption::AdoptionReport;
 use crate::output::Report;
-use crate::output::json::{self, Position, optional_path};
 use crate::text::table::table;
 use crate::text::{
     CAUTION, LABEL, STRONG, WRONG, count, counted, duration, field, line, safe, safe_lines, shown, styled,
@@ -28,13 +28,13 @@ pub(crate) struct RehearseReport {
     path: PathBuf,
     from: Position,
     to: Position,
-    adopted: Option<AdoptionReport>,
+    adopted: Option<Adoption>,
     time_zone: String,
     database_bytes: u64,
     source_lock_ms: u64,
     lock_budget_ms: u64,
     longest_lock_ms: u64,
-    steps: Vec<StepEntry>,
+    steps: Vec<RehearsedStep>,
     tables: Vec<TableChange>,
     checks: Vec<Check>,
     findings: Vec<Finding>,
@@ -50,41 +50,9 @@ pub(crate) struct RehearseReport {
 #[derive(Debug, Clone, Serialize)]
 struct ReceiptEntry {
     id: String,
-    #[serde(serialize_with = "json::path")]
+    #[serde(serialize_with = "bridge_migrate_core::serial::path")]
     file: PathBuf,
     ok: bool,
-}
-
-/// One migration on the copy.
-#[derive(Debug, Clone, Serialize)]
-struct StepEntry {
-    version: u32,
-    name: String,
-    release: String,
-    phase: &'static str,
-    way_back: String,
-    rebuilds: Vec<String>,
-    up: Option<Measures>,
-    back: Option<Measures>,
-    again: Option<Measures>,
-    left: Vec<LeftRow>,
-}
-
-impl From<&RehearsedStep> for StepEntry {
-    fn from(step: &RehearsedStep) -> Self {
-        Self {
-            version: step.version,
-            name: step.name.clone(),
-            release: step.release.to_string(),
-            phase: step.phase.as_str(),
-            way_back: step.way_back.clone(),
-            rebuilds: step.rebuilds.clone(),
-            up: step.up,
-            back: step.back,
-            again: step.again,
-            left: step.left.clone(),
-        }
-    }
 }
 
 impl RehearseReport {
@@ -92,15 +60,15 @@ impl RehearseReport {
     pub(crate) fn new(rehearsal: &Rehearsal, report: Option<PathBuf>) -> Self {
         Self {
             path: rehearsal.database.clone(),
-            from: rehearsal.from.into(),
-            to: rehearsal.to.into(),
-            adopted: rehearsal.adopted.as_ref().map(AdoptionReport::from),
+            from: rehearsal.from,
+            to: rehearsal.to,
+            adopted: rehearsal.adopted.clone(),
             time_zone: rehearsal.time_zone.clone(),
             database_bytes: rehearsal.database_bytes,
             source_lock_ms: rehearsal.source_lock_ms,
             lock_budget_ms: rehearsal.lock_budget_ms,
             longest_lock_ms: rehearsal.longest_lock_ms(),
-            steps: rehearsal.steps.iter().map(StepEntry::from).collect(),
+            steps: rehearsal.steps.clone(),
             tables: rehearsal.tables.clone(),
             checks: rehearsal.checks.clone(),
             findings: rehearsal.findings().cloned().collect(),

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
+use bridge_migrate_core::serial::optional_path;
 use bridge_migrate_sqlite::{Defect, Repaired};
 use serde::Serialize;
 
-use crate::output::json::optional_path;
 use crate::output::{Output, Report};
 use crate::text::{CAUTION, COMMAND, line, safe, shown, styled};
 

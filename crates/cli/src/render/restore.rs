@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 
 use bridge_migrate_core::EntryCounts;
+use bridge_migrate_core::serial::optional_path;
 use bridge_migrate_sqlite::backup::Backup;
 use bridge_migrate_sqlite::restore::{CompanionChange, Placement, RestoreOutcome, Secured, TableRows};
 use serde::Serialize;
 
 use super::backup::BackupFiles;
 use crate::output::Report;
-use crate::output::json::optional_path;
 use crate::text::table::table;
 use crate::text::{count, field, line, safe, shown};
 

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use bridge_migrate_core::{EntryCounts, Loss};
+use bridge_migrate_core::serial::optional_path;
+use bridge_migrate_core::{EntryCounts, Loss, Position};
 use bridge_migrate_sqlite::StepOutcome;
 use bridge_migrate_sqlite::rollback::{RollbackOutcome, RollbackPlan, Strategy};
 use bridge_migrate_sqlite::undo::Conflict;
@@ -10,7 +11,6 @@ use serde::Serialize;
 
 use super::restore::token_counts;
 use crate::output::Report;
-use crate::output::json::{Position, optional_path};
 use crate::text::{CAUTION, STRONG, count, counted, duration, field, line, safe, shown, styled, version};
 
 /// How many lines of a list people see.
@@ -77,8 +77,8 @@ impl RollbackPlanReport {
         });
         Self {
             dry_run: true,
-            from: plan.from.into(),
-            to: plan.to.into(),
+            from: plan.from,
+            to: plan.to,
             strategy: plan.strategy,
             reverted: reverted.collect(),
             loses: plan.loses.clone(),
@@ -217,8 +217,8 @@ impl RollbackReport {
         });
         Self {
             dry_run: false,
-            from: outcome.from.into(),
-            to: outcome.to.into(),
+            from: outcome.from,
+            to: outcome.to,
             strategy: outcome.strategy,
             reverted: reverted.collect(),
             loses: outcome.loses.clone(),
@@ -285,13 +285,14 @@ pub(super) fn conflicts(conflicts: &[Conflict], all: u64, page: &mut String) {
 #[cfg(test)]
 mod tests {
     use anstream::adapter::strip_str;
+    use bridge_migrate_core::Release;
 
     use super::*;
 
     fn position(version: u32, release: &str) -> Position {
         Position {
             version,
-            release: Some(release.to_owned()),
+            release: Release::parse(release).ok(),
         }
     }
 

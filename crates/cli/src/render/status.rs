@@ -2,17 +2,16 @@
 
 use std::path::PathBuf;
 
-use bridge_migrate_core::Holder;
-use bridge_migrate_sqlite::RecordedRun;
+use bridge_migrate_core::{Holder, Position};
 use bridge_migrate_sqlite::schema::Difference;
+use bridge_migrate_sqlite::status::Pending;
+use bridge_migrate_sqlite::{Adoption, Progress, RecordedRun};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-use super::adoption::AdoptionReport;
 use super::backup::BackupEntry;
 use super::kept::KeptWaiting;
 use crate::output::Report;
-use crate::output::json::Position;
 use crate::text::table::table;
 use crate::text::{
     CAUTION, COMMAND, STRONG, counted, field, line, safe, safe_lines, shown, styled, time, version,
@@ -33,16 +32,17 @@ pub(crate) struct StatusReport {
     /// Other databases of the Bridge nearby, when there is none at the default place.
     pub(crate) others: Vec<String>,
     /// How `migrate` would adopt it.
-    pub(crate) adoptable: Option<AdoptionReport>,
+    pub(crate) adoptable: Option<Adoption>,
     /// Why it is not recognised.
     pub(crate) unrecognized: Option<String>,
     /// The command that leads on from there.
     pub(crate) hint: Option<String>,
-    pub(crate) pending: Vec<PendingMigration>,
-    pub(crate) drift: Vec<Drift>,
-    pub(crate) interrupted: Option<Interrupted>,
+    pub(crate) pending: Vec<Pending>,
+    #[serde(serialize_with = "drift")]
+    pub(crate) drift: Vec<Difference>,
+    pub(crate) interrupted: Option<Progress>,
     /// What the holder of the lock is at work on.
-    pub(crate) running: Option<Interrupted>,
+    pub(crate) running: Option<Progress>,
     pub(crate) lock: Option<Holder>,
     pub(crate) last_run: Option<RecordedRun>,
     pub(crate) last_backup: Option<BackupEntry>,
@@ -81,47 +81,26 @@ impl Report for Unseen {
     }
 }
 
-/// A migration that is not applied.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct PendingMigration {
-    pub(crate) version: u32,
-    pub(crate) name: String,
-    pub(crate) release: String,
-    pub(crate) phase: String,
-}
-
-/// What differs from what the history implies.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct Drift {
-    #[serde(flatten)]
-    pub(crate) difference: Difference,
-    pub(crate) subject: String,
-    pub(crate) message: String,
-}
-
-impl From<Difference> for Drift {
-    fn from(difference: Difference) -> Self {
-        Self {
-            subject: difference.subject(),
-            message: difference.to_string(),
-            difference,
-        }
+/// What differs from what the history implies, with its words.
+pub(super) fn drift<S: Serializer>(found: &[Difference], serializer: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Drift<'a> {
+        #[serde(flatten)]
+        difference: &'a Difference,
+        subject: String,
+        message: String,
     }
+    serializer.collect_seq(found.iter().map(|difference| Drift {
+        difference,
+        subject: difference.subject(),
+        message: difference.to_string(),
+    }))
 }
 
-/// A step on its way, or one that was stopped there.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct Interrupted {
-    pub(crate) version: u32,
-    pub(crate) down: bool,
-    pub(crate) rows_visited: u64,
-}
-
-impl Interrupted {
-    fn doing(&self) -> String {
-        let doing = if self.down { "taking back" } else { "applying" };
-        format!("{doing} {}", version(self.version))
-    }
+/// `applying V007`.
+fn doing(step: &Progress) -> String {
+    let doing = if step.down { "taking back" } else { "applying" };
+    format!("{doing} {}", version(step.version))
 }
 
 impl Report for StatusReport {
@@ -135,22 +114,22 @@ impl Report for StatusReport {
         }
         field!(page, "pending", "{}", self.pending_summary());
         if let Some(adoption) = &self.adoptable {
-            for object in &adoption.kept {
+            for object in &adoption.kept() {
                 field!(page, "", "keeps {}", safe(object));
             }
-            for object in &adoption.created {
+            for object in &adoption.created() {
                 field!(page, "", "creates {}", safe(object));
             }
         }
         if let Some(step) = &self.running {
-            let text = format!("{}, {} so far", step.doing(), counted(step.rows_visited, "row"));
+            let text = format!("{}, {} so far", doing(step), counted(step.visited, "row"));
             field!(page, "running", "{}", styled(STRONG, &text));
         }
         if let Some(step) = &self.interrupted {
             let text = format!(
                 "{} stopped after {}; it goes on from there",
-                step.doing(),
-                counted(step.rows_visited, "row")
+                doing(step),
+                counted(step.visited, "row")
             );
             field!(page, "interrupted", "{}", styled(CAUTION, &text));
         }
@@ -160,7 +139,7 @@ impl Report for StatusReport {
         field!(page, "lock", "{}", self.lock_holder());
         field!(page, "last run", "{}", self.last_run());
         let backup = match &self.last_backup {
-            Some(backup) => format!("{}, {}", backup.when(), shown(&backup.database)),
+            Some(backup) => format!("{}, {}", backup.when(), shown(&backup.files.database)),
             None => "none".to_owned(),
         };
         field!(page, "last backup", "{backup}");
@@ -178,7 +157,7 @@ impl Report for StatusReport {
             line!(page);
             line!(page, "The schema differs from what the history implies:");
             for drift in &self.drift {
-                line!(page, "  {}", safe(&drift.message));
+                line!(page, "  {}", safe(&drift.to_string()));
             }
         }
         if !self.pending.is_empty() {
@@ -199,7 +178,7 @@ impl StatusReport {
                 styled(CAUTION, text)
             }
             Presence::Adoptable => match &self.adoptable {
-                Some(adoption) => format!("{}, not managed yet: `migrate` adopts it", adoption.position),
+                Some(adoption) => format!("{}, not managed yet: `migrate` adopts it", adoption.position()),
                 None => "not managed yet".to_owned(),
             },
             Presence::Managed => styled(STRONG, &self.position.to_string()),
@@ -220,7 +199,7 @@ impl StatusReport {
             Some(last) => format!(
                 "{}, to {} ({})",
                 counted(self.pending.len() as u64, "migration"),
-                safe(&last.release),
+                last.release,
                 version(last.version)
             ),
         }
@@ -289,14 +268,14 @@ impl StatusReport {
     }
 }
 
-fn pending_table(pending: &[PendingMigration]) -> String {
+fn pending_table(pending: &[Pending]) -> String {
     let columns = ["VERSION", "NAME", "RELEASE", "PHASE"];
     let rows = pending.iter().map(|migration| {
         vec![
             version(migration.version),
             migration.name.clone(),
-            migration.release.clone(),
-            migration.phase.clone(),
+            migration.release.to_string(),
+            migration.phase.to_string(),
         ]
     });
     table(&columns, rows)
@@ -304,7 +283,13 @@ fn pending_table(pending: &[PendingMigration]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::OnceLock;
+
     use anstream::adapter::strip_str;
+    use bridge_migrate_core::{Phase, Release};
+    use bridge_migrate_sqlite::schema::Object;
+
+    use crate::render::backup::BackupFiles;
     use bridge_migrate_sqlite::schema::ObjectKind;
 
     use super::*;
@@ -312,16 +297,48 @@ mod tests {
     fn position(version: u32, release: Option<&str>) -> Position {
         Position {
             version,
-            release: release.map(str::to_owned),
+            release: release.and_then(|release| Release::parse(release).ok()),
         }
     }
 
-    fn pending(version: u32, name: &str, release: &str, phase: &str) -> PendingMigration {
-        PendingMigration {
+    fn pending(version: u32, name: &str, release: &str, phase: Phase) -> Pending {
+        Pending {
             version,
             name: name.to_owned(),
-            release: release.to_owned(),
-            phase: phase.to_owned(),
+            release: Release::parse(release).unwrap(),
+            phase,
+        }
+    }
+
+    fn adoption() -> Adoption {
+        let object = |name: &str| Object {
+            kind: ObjectKind::Table,
+            name: name.to_owned(),
+            table: String::new(),
+            sql: String::new(),
+            normal: OnceLock::new(),
+        };
+        Adoption {
+            version: 1,
+            release: Release::parse("1.0.0").ok(),
+            kept: vec![object("notes")],
+            additional_columns: Vec::new(),
+            created: vec![object("channels")],
+        }
+    }
+
+    fn step() -> Progress {
+        Progress {
+            version: 7,
+            name: String::new(),
+            release: String::new(),
+            way_back: String::new(),
+            down: false,
+            cursor: String::new(),
+            visited: 40_960,
+            changed: 0,
+            skipped: 0,
+            max_lock_us: 0,
         }
     }
 
@@ -382,23 +399,16 @@ mod tests {
         let report = StatusReport {
             position: position(5, Some("1.1.0")),
             pending: vec![
-                pending(6, "message_threading", "1.2.0", "expand"),
-                pending(7, "message_threads_backfill", "1.2.0", "backfill"),
+                pending(6, "message_threading", "1.2.0", Phase::Expand),
+                pending(7, "message_threads_backfill", "1.2.0", Phase::Backfill),
             ],
-            drift: vec![
-                Difference::ObjectMissing {
-                    object: ObjectKind::Index,
-                    name: "idx_channel".to_owned(),
-                    table: "messages".to_owned(),
-                    expected: "CREATE INDEX …".to_owned(),
-                }
-                .into(),
-            ],
-            interrupted: Some(Interrupted {
-                version: 7,
-                down: false,
-                rows_visited: 40_960,
-            }),
+            drift: vec![Difference::ObjectMissing {
+                object: ObjectKind::Index,
+                name: "idx_channel".to_owned(),
+                table: "messages".to_owned(),
+                expected: "CREATE INDEX …".to_owned(),
+            }],
+            interrupted: Some(step()),
             lock: Some(Holder {
                 pid: 4711,
                 host: "bridge-1".to_owned(),
@@ -413,7 +423,10 @@ mod tests {
             }),
             last_backup: Some(BackupEntry {
                 stamp: Some("20260222_153045".to_owned()),
-                database: "data/collab.db.backup.20260222_153045".into(),
+                files: BackupFiles {
+                    database: "data/collab.db.backup.20260222_153045".into(),
+                    ..BackupFiles::default()
+                },
                 created_at: Some("2026-02-22T15:30:45.123456Z".to_owned()),
                 ..BackupEntry::default()
             }),
@@ -441,11 +454,7 @@ mod tests {
     #[test]
     fn a_run_that_is_under_way_is_not_called_stopped() {
         let report = StatusReport {
-            running: Some(Interrupted {
-                version: 7,
-                down: false,
-                rows_visited: 40_960,
-            }),
+            running: Some(step()),
             lock: Some(Holder {
                 pid: 4711,
                 host: "bridge-1".to_owned(),
@@ -477,12 +486,8 @@ mod tests {
             position: position(0, None),
             managed: false,
             presence: Presence::Adoptable,
-            adoptable: Some(AdoptionReport {
-                position: position(1, Some("1.0.0")),
-                kept: vec!["table notes".to_owned()],
-                created: vec!["table channels".to_owned()],
-            }),
-            pending: vec![pending(2, "room_preferences", "1.1.0", "expand")],
+            adoptable: Some(adoption()),
+            pending: vec![pending(2, "room_preferences", "1.1.0", Phase::Expand)],
             last_run: None,
             ..current()
         };

@@ -44,6 +44,7 @@ pub struct Problem {
     /// What kind.
     pub kind: ProblemKind,
     /// Which file.
+    #[serde(serialize_with = "bridge_migrate_core::serial::path")]
     pub file: PathBuf,
     /// What, as a sentence's end: `collab.db.backup.… is damaged: …`.
     pub message: String,

@@ -1,5 +1,6 @@
 //! What an operator asks first: where the database stands. Reads only.
 
+use serde::Serialize;
 use std::path::PathBuf;
 
 use naming::{Phase, Release};
@@ -73,15 +74,17 @@ pub enum Presence {
 }
 
 /// A migration that is not applied.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Pending {
     /// Its number.
     pub version: u32,
     /// Its name.
     pub name: String,
     /// The release that it belongs to.
+    #[serde(serialize_with = "bridge_migrate_core::serial::text")]
     pub release: Release,
     /// What servers it can live with.
+    #[serde(serialize_with = "bridge_migrate_core::serial::text")]
     pub phase: Phase,
 }
 

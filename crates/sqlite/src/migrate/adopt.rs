@@ -91,23 +91,12 @@ pub(crate) fn write(
 
 /// What to say about it.
 pub(crate) fn event(adoption: &Adoption) -> Event {
-    let mut kept: Vec<String> = adoption
-        .kept
-        .iter()
-        .map(|object| format!("{} {}", object.kind, object.name))
-        .collect();
-    kept.extend(
-        adoption
-            .additional_columns
-            .iter()
-            .map(|(column, _)| format!("column {column}")),
-    );
     Event::Adopted {
         version: adoption.version,
         release: adoption
             .release
             .map_or_else(String::new, |release| release.to_string()),
-        kept,
+        kept: adoption.kept(),
         created: adoption
             .created
             .iter()

@@ -3,6 +3,8 @@
 use std::path::Path;
 
 use naming::Release;
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
 
 use crate::records::state::State;
 use crate::schema::refusal::refusal;
@@ -34,6 +36,23 @@ pub struct Adoption {
     pub created: Vec<Object>,
 }
 
+impl Serialize for Adoption {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_struct("Adoption", 4)?;
+        let Position { version, release } = self.position();
+        object.serialize_field("version", &version)?;
+        object.serialize_field("release", &release.map(|release| release.to_string()))?;
+        object.serialize_field("kept", &self.kept())?;
+        object.serialize_field("created", &self.created())?;
+        object.end()
+    }
+}
+
+fn named(objects: &[Object]) -> impl Iterator<Item = String> {
+    let name = |object: &Object| format!("{} {}", object.kind, object.name);
+    objects.iter().map(name)
+}
+
 /// One version that the database may be at, and what speaks against it.
 struct Candidate {
     version: u32,
@@ -42,6 +61,26 @@ struct Candidate {
 }
 
 impl Adoption {
+    /// Where the database stands once it is adopted.
+    pub fn position(&self) -> Position {
+        Position {
+            version: self.version,
+            release: self.release,
+        }
+    }
+
+    /// What stays of the operators' own: `table notes`, `column rooms.colour`.
+    pub fn kept(&self) -> Vec<String> {
+        let columns = self.additional_columns.iter();
+        let columns = columns.map(|(column, _)| format!("column {column}"));
+        named(&self.kept).chain(columns).collect()
+    }
+
+    /// What is missing and is made: `table channels`.
+    pub fn created(&self) -> Vec<String> {
+        named(&self.created).collect()
+    }
+
     /// Matches a database against the schema of every version of the catalog.
     ///
     /// Of several versions with the same schema, those that differ by a data step, the lowest is taken unless

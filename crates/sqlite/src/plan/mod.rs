@@ -3,6 +3,7 @@
 pub(crate) mod adoption;
 pub(crate) mod drift;
 pub mod receipt;
+use serde::Serialize;
 use std::path::{Path, PathBuf};
 
 use naming::{Phase, Release};
@@ -89,7 +90,7 @@ pub enum Start {
 }
 
 /// One migration that a run would apply.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct Step {
     /// The migration's number.
@@ -97,8 +98,10 @@ pub struct Step {
     /// The migration's name.
     pub name: String,
     /// The release that it belongs to.
+    #[serde(serialize_with = "bridge_migrate_core::serial::text")]
     pub release: Release,
     /// What servers it can live with.
+    #[serde(serialize_with = "bridge_migrate_core::serial::text")]
     pub phase: Phase,
     /// What it does, in a sentence.
     pub summary: String,
@@ -121,16 +124,22 @@ pub struct Step {
     /// What going back does and loses.
     pub rollback: String,
     /// `V005__normalize_timestamps`.
+    #[serde(skip)]
     pub stem: String,
     /// What the statements touch.
+    #[serde(skip)]
     pub effects: Effects,
     /// The schema on which `effects` were found: what will be there before the step.
+    #[serde(skip)]
     pub found: Snapshot,
     /// The schema before the step, as the catalog has it.
+    #[serde(skip)]
     pub schema_before: Snapshot,
     /// The schema after it, likewise.
+    #[serde(skip)]
     pub schema_after: Snapshot,
     /// What it needs on disk.
+    #[serde(skip)]
     pub(crate) load: Load,
 }
 

@@ -1,6 +1,7 @@
 //! What a database is before anything is decided: its history, its schema, and work left half done.
 
 use rusqlite::{Connection, OptionalExtension};
+use serde::Serialize;
 
 use crate::records::history::History;
 use crate::records::{runs, schema_version};
@@ -25,27 +26,35 @@ pub struct State {
 }
 
 /// Where an interrupted data step goes on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Progress {
     /// The migration's number.
     pub version: u32,
     /// The migration's name.
+    #[serde(skip)]
     pub name: String,
     /// The release that it belongs to.
+    #[serde(skip)]
     pub release: String,
     /// How what is done so far goes back.
+    #[serde(skip)]
     pub way_back: String,
     /// Whether the step was going back.
     pub down: bool,
     /// Where the next batch begins.
+    #[serde(skip)]
     pub cursor: String,
     /// Rows read so far.
+    #[serde(rename = "rows_visited")]
     pub visited: u64,
     /// Rows changed so far.
+    #[serde(skip)]
     pub changed: u64,
     /// Rows left as they are so far.
+    #[serde(skip)]
     pub skipped: u64,
     /// The longest time that a batch held the write lock, in microseconds.
+    #[serde(skip)]
     pub max_lock_us: u64,
 }
 

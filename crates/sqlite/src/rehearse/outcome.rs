@@ -72,33 +72,42 @@ pub struct Rehearsal {
 }
 
 /// A migration on the copy.
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize)]
 pub struct RehearsedStep {
     /// The migration's number.
     pub version: u32,
     /// The migration's name.
     pub name: String,
     /// The release that it belongs to.
+    #[serde(serialize_with = "bridge_migrate_core::serial::text")]
     pub release: Release,
     /// What servers it can live with.
+    #[serde(serialize_with = "bridge_migrate_core::serial::text")]
     pub phase: Phase,
     /// What it does, in a sentence.
+    #[serde(skip)]
     pub summary: String,
     /// Its statements; empty for a data step.
+    #[serde(skip)]
     pub sql: String,
     /// What its data step or import does.
+    #[serde(skip)]
     pub data: Option<String>,
     /// The statements that take it back; empty for a data step.
+    #[serde(skip)]
     pub down: String,
     /// How it goes back: `statements`, `journal messages.timestamp`, `clear messages.thread_id`.
     pub way_back: String,
     /// What going back does and loses.
+    #[serde(skip)]
     pub rollback: String,
     /// Tables that it copies and replaces.
     pub rebuilds: Vec<String>,
     /// Rows that it reads or writes, as planned.
+    #[serde(skip)]
     pub rows: u64,
     /// How long the plan expects it to hold the write lock at a stretch, in milliseconds, about.
+    #[serde(skip)]
     pub planned_lock_ms: u64,
     /// What applying it cost; `None` when that was not reached.
     pub up: Option<Measures>,
