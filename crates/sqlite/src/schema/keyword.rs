@@ -1,91 +1,25 @@
 //! The words of SQLite's grammar that mean something else bare than in quotes.
 
+use std::sync::LazyLock;
+
+use super::token::is_one_of;
+
 /// Lower-case words that stay quoted in a normal form.
 ///
 /// Most of SQLite's keywords may also stand as names, bare, and mean the same as when quoted
 /// (<https://sqlite.org/lang_keywords.html>). These may not, or mean another thing: a keyword without that freedom,
 /// a join operator (`FROM a left JOIN b`), a constant, a function without parentheses, `CAST`, `RAISE`, and the `IF`
 /// of IF NOT EXISTS. In order, for the search.
-const RESERVED: &[&str] = &[
-    "add",
-    "all",
-    "alter",
-    "and",
-    "as",
-    "autoincrement",
-    "between",
-    "case",
-    "cast",
-    "check",
-    "collate",
-    "commit",
-    "constraint",
-    "create",
-    "cross",
-    "current_date",
-    "current_time",
-    "current_timestamp",
-    "default",
-    "deferrable",
-    "delete",
-    "distinct",
-    "drop",
-    "else",
-    "escape",
-    "except",
-    "exists",
-    "false",
-    "filter",
-    "foreign",
-    "from",
-    "full",
-    "group",
-    "having",
-    "if",
-    "in",
-    "index",
-    "indexed",
-    "inner",
-    "insert",
-    "intersect",
-    "into",
-    "is",
-    "isnull",
-    "join",
-    "left",
-    "limit",
-    "natural",
-    "not",
-    "nothing",
-    "notnull",
-    "null",
-    "on",
-    "or",
-    "order",
-    "outer",
-    "over",
-    "primary",
-    "raise",
-    "references",
-    "returning",
-    "right",
-    "select",
-    "set",
-    "table",
-    "then",
-    "to",
-    "transaction",
-    "true",
-    "union",
-    "unique",
-    "update",
-    "using",
-    "values",
-    "when",
-    "where",
-    "window",
-    "within",
-];
+static RESERVED: LazyLock<Vec<&str>> = LazyLock::new(|| {
+    "add all alter and as autoincrement between case cast check collate commit constraint create cross \
+        current_date current_time current_timestamp default deferrable delete distinct drop else escape \
+        except exists false filter foreign from full group having if in index indexed inner insert intersect \
+        into is isnull join left limit natural not nothing notnull null on or order outer over primary raise \
+        references returning right select set table then to transaction true union unique update using \
+        values when where window within"
+        .split(' ')
+        .collect()
+});
 
 /// Whether `word`, which is in lower case, must be quoted to be a name.
 pub(super) fn is_reserved(word: &str) -> bool {
@@ -94,25 +28,15 @@ pub(super) fn is_reserved(word: &str) -> bool {
 
 /// Whether the bare `word`, in any case, is a value by itself after DEFAULT; any other word there is a string.
 pub(super) fn is_constant(word: &str) -> bool {
-    [
-        "null",
-        "true",
-        "false",
-        "current_date",
-        "current_time",
-        "current_timestamp",
-    ]
-    .iter()
-    .any(|constant| constant.eq_ignore_ascii_case(word))
+    is_one_of(
+        word,
+        "null true false current_date current_time current_timestamp",
+    )
 }
 
 /// Whether the bare `word`, in any case, is a join operator that may also be a name.
 pub(super) fn is_join_operator(word: &str) -> bool {
-    [
-        "cross", "full", "inner", "left", "natural", "outer", "right", "indexed",
-    ]
-    .iter()
-    .any(|operator| operator.eq_ignore_ascii_case(word))
+    is_one_of(word, "cross full inner left natural outer right indexed")
 }
 
 #[cfg(test)]

@@ -41,6 +41,12 @@ impl<'a> Token<'a> {
         self.kind == TokenKind::Word && self.text.eq_ignore_ascii_case(word)
     }
 
+    /// Whether this is one of these keywords or unquoted names, in any case.
+    #[must_use]
+    pub(crate) fn is_one_of(&self, words: &str) -> bool {
+        self.kind == TokenKind::Word && is_one_of(self.text, words)
+    }
+
     /// Whether this is the operator or punctuation `operator`.
     #[must_use]
     pub fn is_operator(&self, operator: &str) -> bool {
@@ -63,6 +69,11 @@ impl<'a> Token<'a> {
     pub fn end(&self) -> usize {
         self.start + self.text.len()
     }
+}
+
+/// Whether `word` is one of these, in any case.
+pub(crate) fn is_one_of(word: &str, words: &str) -> bool {
+    words.split(' ').any(|known| known.eq_ignore_ascii_case(word))
 }
 
 fn unquoted(text: &str) -> Cow<'_, str> {

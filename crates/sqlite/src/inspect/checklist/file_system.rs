@@ -5,22 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{Answered, Look, ok, warning};
 
 /// File systems that other machines may have open at the same time.
-const NETWORK: [&str; 14] = [
-    "9p",
-    "afs",
-    "beegfs",
-    "ceph",
-    "cifs",
-    "coda",
-    "gfs2",
-    "glusterfs",
-    "lustre",
-    "ncpfs",
-    "nfs",
-    "nfs4",
-    "smb3",
-    "smbfs",
-];
+const NETWORK: &str = "9p afs beegfs ceph cifs coda gfs2 glusterfs lustre ncpfs nfs nfs4 smb3 smbfs";
 
 /// A mounted file system.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,7 +39,7 @@ pub(crate) fn mount_of(path: &Path) -> Option<Mount> {
 
 pub(crate) fn is_network(kind: &str) -> bool {
     // `fuseblk` is a local disk read by a program.
-    NETWORK.contains(&kind) || kind == "fuse" || kind.starts_with("fuse.")
+    NETWORK.split(' ').any(|known| known == kind) || kind == "fuse" || kind.starts_with("fuse.")
 }
 
 /// The last mount on the longest point that holds `path`; the format is that of proc(5).

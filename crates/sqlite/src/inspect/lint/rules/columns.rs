@@ -1,7 +1,7 @@
 //! New columns: what old rows and old servers get in them.
 
 use super::super::{Found, Subject};
-use crate::schema::token::{TokenKind, tokenize};
+use crate::schema::token::tokenize;
 use bridge_migrate_core::Result;
 
 pub(super) fn not_null_without_default(subject: &Subject<'_>) -> Result<Vec<Found>> {
@@ -34,21 +34,8 @@ pub(super) fn not_null_without_default(subject: &Subject<'_>) -> Result<Vec<Foun
 }
 
 /// Words in a default whose value depends on when or where it is evaluated.
-const DIFFERENT: [&str; 13] = [
-    "current_date",
-    "current_time",
-    "current_timestamp",
-    "date",
-    "time",
-    "datetime",
-    "julianday",
-    "strftime",
-    "unixepoch",
-    "random",
-    "randomblob",
-    "last_insert_rowid",
-    "total_changes",
-];
+const DIFFERENT: &str = "current_date current_time current_timestamp date time datetime julianday strftime unixepoch random \
+    randomblob last_insert_rowid total_changes";
 
 pub(super) fn different_each_time(subject: &Subject<'_>) -> Result<Vec<Found>> {
     let mut found = Vec::new();
@@ -60,10 +47,7 @@ pub(super) fn different_each_time(subject: &Subject<'_>) -> Result<Vec<Found>> {
                 continue;
             }
             let tokens = tokenize(default);
-            let different = tokens.iter().find(|token| {
-                token.kind == TokenKind::Word
-                    && DIFFERENT.iter().any(|word| token.text.eq_ignore_ascii_case(word))
-            });
+            let different = tokens.iter().find(|token| token.is_one_of(DIFFERENT));
             if let Some(word) = different {
                 found.push(Found::error(
                     "BM211",

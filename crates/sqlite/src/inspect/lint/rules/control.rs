@@ -4,21 +4,13 @@ use super::super::statement::Statement;
 use super::super::{Found, Subject};
 use crate::schema::tool_tables::is_tool_table;
 
-const CONTROL: [&str; 10] = [
-    "pragma",
-    "begin",
-    "commit",
-    "end",
-    "rollback",
-    "savepoint",
-    "release",
-    "attach",
-    "detach",
-    "vacuum",
-];
+const CONTROL: &str = "pragma begin commit end rollback savepoint release attach detach vacuum";
 
 pub(super) fn is_control(statement: &Statement<'_>) -> bool {
-    CONTROL.iter().any(|word| statement.word(0, word))
+    statement
+        .tokens
+        .first()
+        .is_some_and(|token| token.is_one_of(CONTROL))
 }
 
 pub(super) fn control(subject: &Subject<'_>) -> Vec<Found> {

@@ -9,96 +9,15 @@ use crate::sqlite::sqlite_error::SqliteContext;
 use bridge_migrate_core::Result;
 
 /// Keywords that SQLite takes as a bare name today, and that a later SQLite or another reader may not.
-const KEYWORDS: [&str; 73] = [
-    "abort",
-    "action",
-    "after",
-    "always",
-    "analyze",
-    "asc",
-    "attach",
-    "before",
-    "begin",
-    "by",
-    "cascade",
-    "cast",
-    "column",
-    "conflict",
-    "current",
-    "database",
-    "deferred",
-    "desc",
-    "detach",
-    "do",
-    "each",
-    "end",
-    "exclude",
-    "exclusive",
-    "explain",
-    "fail",
-    "filter",
-    "first",
-    "following",
-    "for",
-    "generated",
-    "glob",
-    "groups",
-    "if",
-    "ignore",
-    "immediate",
-    "initially",
-    "instead",
-    "key",
-    "last",
-    "like",
-    "match",
-    "materialized",
-    "no",
-    "nulls",
-    "of",
-    "offset",
-    "others",
-    "over",
-    "partition",
-    "plan",
-    "pragma",
-    "preceding",
-    "query",
-    "raise",
-    "range",
-    "recursive",
-    "regexp",
-    "reindex",
-    "release",
-    "rename",
-    "replace",
-    "restrict",
-    "rollback",
-    "row",
-    "rows",
-    "temp",
-    "temporary",
-    "ties",
-    "trigger",
-    "vacuum",
-    "view",
-    "without",
-];
+const KEYWORDS: &str = "abort action after always analyze asc attach before begin by cascade cast column conflict current \
+    database deferred desc detach do each end exclude exclusive explain fail filter first following for \
+    generated glob groups if ignore immediate initially instead key last like match materialized no \
+    nulls of offset others over partition plan pragma preceding query raise range recursive regexp \
+    reindex release rename replace restrict rollback row rows temp temporary ties trigger vacuum view \
+    without";
 
 /// Words after which only a name can stand.
-const BEFORE_NAME: [&str; 11] = [
-    "table",
-    "index",
-    "trigger",
-    "view",
-    "exists",
-    "into",
-    "update",
-    "from",
-    "join",
-    "references",
-    "column",
-];
+const BEFORE_NAME: &str = "table index trigger view exists into update from join references column";
 
 pub(super) fn spelling(subject: &Subject<'_>) -> Vec<Found> {
     let mut found = Vec::new();
@@ -140,29 +59,19 @@ fn is_text_for_name(statement: &Statement<'_>, index: usize) -> bool {
         .tokens
         .get(index)
         .is_some_and(|token| token.kind == TokenKind::Text);
-    is_text
-        && previous(statement, index)
-            .is_some_and(|before| BEFORE_NAME.iter().any(|word| before.is_word(word)))
+    is_text && previous(statement, index).is_some_and(|before| before.is_one_of(BEFORE_NAME))
 }
 
 fn is_default_without_quotes(statement: &Statement<'_>, index: usize) -> bool {
     let Some(token) = statement.tokens.get(index) else {
         return false;
     };
-    let constants = [
-        "null",
-        "true",
-        "false",
-        "current_date",
-        "current_time",
-        "current_timestamp",
-        "values",
-    ];
+    let constants = "null true false current_date current_time current_timestamp values";
     let follows_default = previous(statement, index).is_some_and(|before| before.is_word("default"));
     let is_action = index >= 2 && statement.word(index - 2, "set");
     let is_name = match token.kind {
         TokenKind::Quoted => true,
-        TokenKind::Word => !constants.iter().any(|word| token.is_word(word)),
+        TokenKind::Word => !token.is_one_of(constants),
         _ => false,
     };
     follows_default && !is_action && is_name
@@ -173,7 +82,7 @@ fn is_bare_keyword(statement: &Statement<'_>, index: usize) -> bool {
     let is_keyword = statement
         .tokens
         .get(index)
-        .is_some_and(|token| KEYWORDS.iter().any(|word| token.is_word(word)));
+        .is_some_and(|token| token.is_one_of(KEYWORDS));
     if !is_keyword {
         return false;
     }
