@@ -58,7 +58,7 @@ pub fn wait(catalog: &Catalog, settings: &Settings, target: Target, timeout: Dur
             };
             let mut truth = lock::who_is_in_the_way(&settings.database, is_locked);
             if !is_locked && status(catalog, settings).is_ok_and(|status| !status.drift.is_empty()) {
-                truth.push_str(" The schema was changed by hand, which `migrate` refuses.");
+                truth.push_str(" The schema was changed by hand, which a migration refuses.");
             }
             return Err(Error::new(
                 ErrorKind::Timeout,

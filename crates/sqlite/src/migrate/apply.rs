@@ -347,7 +347,7 @@ fn reclaim_after(
         }
         error
             .with_truth(format!(
-                "The database is whole, at {}; `kept reclaim` takes back the rest.",
+                "The database is whole, at {}; the rest stays kept.",
                 plan.to
             ))
             .with_reached(plan.to.into())
@@ -363,7 +363,7 @@ fn not_there(settings: &Settings) -> Error {
             settings.database.display()
         ),
     )
-    .with_truth("It must exist (--must-exist); nothing was made.")
+    .with_truth("It must exist, as was asked; nothing was made.")
 }
 
 fn apply_plan(

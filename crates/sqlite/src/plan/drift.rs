@@ -100,7 +100,7 @@ pub(crate) fn refuse(plan: &Plan) -> Result<()> {
     }
     let what = format!("the schema was changed by hand since {}", plan.from);
     let error = refusal(&what, &plan.drift, &plan.database);
-    Err(error.with_truth("Nothing was changed. `--allow-drift` passes over it and puts it on record."))
+    Err(error.with_truth("Nothing was changed. Drift can be allowed, which puts it on record."))
 }
 
 /// The tool's records are written by the tool alone.

@@ -33,6 +33,14 @@ pub(crate) struct Unfinished {
     pub(crate) to: u32,
 }
 
+/// What is true while a rollback is half done.
+pub(crate) fn half_done(settings: &Settings) -> String {
+    format!(
+        "The database has the old or the new content whole; the {} may still be the other.",
+        settings.companion_format.name()
+    )
+}
+
 impl Unfinished {
     pub(crate) fn path(settings: &Settings) -> PathBuf {
         with_suffix(&settings.database, ".rollback.json")
@@ -89,9 +97,7 @@ impl Unfinished {
                 ErrorKind::NotReversible,
                 "a rollback by a restore point was interrupted and has to be completed first",
             )
-            .with_truth(
-                "The database has the old or the new content whole; the token file may still be the other.",
-            )
+            .with_truth(half_done(settings))
             .with_hint(unfinished.completed_by())),
         }
     }

@@ -211,7 +211,7 @@ impl<'a> Stages<'a> {
                     Some(code) => format!("it ended with exit code {code}"),
                     None => "a signal ended it".to_owned(),
                 };
-                let fix = "find out what the application misses, with the copy that --keep leaves";
+                let fix = "find out what the application misses, with a copy that is kept";
                 vec![CheckName::SmokeTest.finding("smoke test", how, fix)]
             };
             let evidence = format!("it took {} ms", test.duration_ms);

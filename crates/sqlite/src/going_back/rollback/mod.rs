@@ -33,7 +33,7 @@ use bridge_migrate_core::{
     Catalog, EntryCounts, Error, ErrorKind, Hint, Keep, Loss, Observer, Position, Result, Settings,
 };
 
-use crate::records::unfinished::Unfinished;
+use crate::records::unfinished::{Unfinished, half_done};
 pub use bridge_migrate_core::Strategy;
 pub use plan::{Alternative, RollbackPlan};
 use plan::{Weigh, changed_meanwhile};
@@ -230,7 +230,8 @@ fn complete(catalog: &Catalog, settings: &Settings, observer: &dyn Observer) -> 
     let is_it = |manifest: &Manifest| {
         unfinished.sha256.is_none() || unfinished.sha256.as_ref() == Some(&manifest.database.digest.sha256)
     };
-    let point = backup::find_again(settings, &unfinished.backup, is_it)?.ok_or_else(|| gone(&unfinished))?;
+    let point = backup::find_again(settings, &unfinished.backup, is_it)?
+        .ok_or_else(|| gone(settings, &unfinished))?;
     // The database comes first: nothing was done yet. What was written since, nobody has agreed to lose.
     if unfinished.from != unfinished.to && is_still_at(settings, unfinished.from) {
         return Unfinished::forget(settings);
@@ -246,7 +247,7 @@ fn complete(catalog: &Catalog, settings: &Settings, observer: &dyn Observer) -> 
 }
 
 /// The restore point of an interrupted rollback is not there any more.
-fn gone(unfinished: &Unfinished) -> Error {
+fn gone(settings: &Settings, unfinished: &Unfinished) -> Error {
     Error::new(
         ErrorKind::NotReversible,
         format!(
@@ -255,10 +256,10 @@ fn gone(unfinished: &Unfinished) -> Error {
             unfinished.backup.display()
         ),
     )
-    .with_truth(
-        "The database has the old or the new content whole; the token file may still be the other. A restore of \
-         another backup puts both right.",
-    )
+    .with_truth(format!(
+        "{} A restore of another backup puts both right.",
+        half_done(settings)
+    ))
     .with_hint(Hint::Repair)
 }
 

@@ -29,7 +29,9 @@ pub(super) fn look(
     let loses = since::of_restoring(settings, connection, &point, written, imported, keep);
     Ok(unless_unreadable(loses)?
         .map_err(|error| match error.kind() {
-            ErrorKind::CompanionInvalid => format!("{}; `--tokens backup` does without it", reason(error)),
+            ErrorKind::CompanionInvalid => {
+                format!("{}; the one of the backup does without it", reason(error))
+            }
             _ => reason(error),
         })
         .map(|loses| (point, loses)))
@@ -80,7 +82,7 @@ pub(super) fn unread(unread: Error, strategy: Strategy, is_down_open: bool, from
     let mut truth =
         format!("The restore point could not be looked at. The database is at {from}. Nothing was changed.");
     if strategy == Strategy::Auto && is_down_open {
-        truth.push_str(" `--strategy down` goes back without it.");
+        truth.push_str(" The way back `down` does without it.");
     }
     unread.with_truth(truth)
 }

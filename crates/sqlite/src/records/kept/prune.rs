@@ -172,7 +172,7 @@ fn needs_confirmation(options: &PruneOptions, chosen: &Pruned) -> Error {
         ErrorKind::ConfirmationNeeded,
         format!("pruning would lose: {what}"),
     )
-    .with_truth("Nothing was removed. `kept reclaim` takes back what fits.")
+    .with_truth("Nothing was removed. What fits can be taken back.")
     .with_hint(Hint::KeptPrune {
         files: options.files.clone(),
         older_than: options.older_than,
