@@ -62,11 +62,10 @@ pub fn checked(clock: &dyn Clock) -> Result<DateTime<Utc>> {
     if now >= FIRST && now.year() < END_YEAR {
         return Ok(now);
     }
-    Err(Error::new(
+    Err(Error::unchanged(
         ErrorKind::Io,
         "the machine's clock is before 1970 or after 9999: no record could say when it was made",
     )
-    .with_truth("Nothing was changed.")
     .with_hint(Hint::MachineTime))
 }
 

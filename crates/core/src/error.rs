@@ -125,6 +125,11 @@ impl Error {
         }))
     }
 
+    /// An error that stopped what was asked before anything was changed.
+    pub fn unchanged(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self::new(kind, message).with_truth("Nothing was changed.")
+    }
+
     /// Adds what is true now, as a sentence.
     #[must_use]
     pub fn with_truth(mut self, truth: impl Into<String>) -> Self {

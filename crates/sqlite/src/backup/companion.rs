@@ -28,11 +28,10 @@ const PAUSE: Duration = Duration::from_millis(10);
 pub(super) fn companion_bytes(companion: &Path) -> Result<Option<u64>> {
     match companion.metadata() {
         Ok(metadata) if metadata.is_file() => Ok(Some(metadata.len())),
-        Ok(_) => Err(Error::new(
+        Ok(_) => Err(Error::unchanged(
             ErrorKind::CompanionInvalid,
             format!("{} is not a regular file", companion.display()),
         )
-        .with_truth("Nothing was changed.")
         .with_hint(Hint::LookAtEntry(companion.into()))),
         Err(error) if error.kind() == Io::NotFound => Ok(None),
         Err(error) => Err(error).on_file("look at", companion),

@@ -235,9 +235,7 @@ fn is_there(path: &Path) -> Result<bool> {
 }
 
 fn not_found(message: String) -> Error {
-    Error::new(ErrorKind::Usage, message)
-        .with_truth("Nothing was changed.")
-        .with_hint(Hint::BackupList)
+    Error::unchanged(ErrorKind::Usage, message).with_hint(Hint::BackupList)
 }
 
 /// The copy of the database, of which `path` is the name or that of its manifest.

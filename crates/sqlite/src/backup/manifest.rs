@@ -84,11 +84,10 @@ impl Manifest {
     /// [`ErrorKind::BackupInvalid`] when it is malformed or of a later form.
     pub(super) fn read(path: &Path) -> Result<Option<Self>> {
         json_file::read(path, MAX_BYTES, FORMAT, |why| {
-            Error::new(
+            Error::unchanged(
                 ErrorKind::BackupInvalid,
                 format!("the manifest {} {why}", path.display()),
             )
-            .with_truth("Nothing was changed.")
             .with_hint(Hint::BackupList)
         })
     }

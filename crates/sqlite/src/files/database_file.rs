@@ -138,11 +138,10 @@ pub(crate) fn has_hot_journal(path: &Path) -> bool {
 }
 
 fn not_a_database(path: &Path, why: &str) -> Error {
-    Error::new(
+    Error::unchanged(
         ErrorKind::NotADatabase,
         format!("{} is not an SQLite database: {why}", path.display()),
     )
-    .with_truth("Nothing was changed.")
     .with_hint(Hint::FileType(path.into()))
 }
 

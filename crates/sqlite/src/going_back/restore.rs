@@ -189,7 +189,7 @@ pub fn refuse_foreign(catalog: &Catalog, backup: &Backup) -> Result<()> {
     if is_ours {
         return Ok(());
     }
-    Err(Error::new(
+    Err(Error::unchanged(
         ErrorKind::ForeignDatabase,
         format!(
             "{} is not a backup of a database of the {}",
@@ -197,7 +197,6 @@ pub fn refuse_foreign(catalog: &Catalog, backup: &Backup) -> Result<()> {
             catalog.application()
         ),
     )
-    .with_truth("Nothing was changed.")
     .with_hint(Hint::BackupList))
 }
 
@@ -366,14 +365,13 @@ fn refuse_invalid(
         _ => one == other,
     };
     if same(&settings.database, &backup.database) {
-        return Err(Error::new(
+        return Err(Error::unchanged(
             ErrorKind::Usage,
             format!(
                 "{} is the database itself, not a backup",
                 backup.database.display()
             ),
         )
-        .with_truth("Nothing was changed.")
         .with_hint(Hint::BackupList));
     }
     // Without a manifest, nothing but the copy itself can tell whether it is sound.
@@ -392,7 +390,7 @@ fn refuse_invalid(
         false => Hint::BackupList,
     };
     let problems: Vec<_> = problems.into_iter().map(|problem| problem.message).collect();
-    Err(Error::new(
+    Err(Error::unchanged(
         ErrorKind::BackupInvalid,
         format!(
             "the backup {} cannot be restored: {}",
@@ -400,7 +398,6 @@ fn refuse_invalid(
             problems.join("; ")
         ),
     )
-    .with_truth("Nothing was changed.")
     .with_hint(hint))
 }
 

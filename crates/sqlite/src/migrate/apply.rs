@@ -529,14 +529,13 @@ pub fn adopt(
             .release
             .filter(|release| Some(*release) != plan.from.release)
         {
-            return Err(Error::new(
+            return Err(Error::unchanged(
                 ErrorKind::Usage,
                 format!(
                     "the database is managed already, at {}, not at release {release}",
                     plan.from
                 ),
-            )
-            .with_truth("Nothing was changed."));
+            ));
         }
         return Ok(MigrateOutcome::of_nothing(
             catalog,

@@ -49,9 +49,7 @@ pub(crate) fn refuse_damaged(
         Some(kind) => (kind, "a page of the database cannot be read"),
         None => (ErrorKind::Corrupt, "the database is damaged"),
     };
-    Err(Error::new(kind, format!("{what}: {answer}"))
-        .with_truth("Nothing was changed.")
-        .with_hint(Hint::BackupList))
+    Err(Error::unchanged(kind, format!("{what}: {answer}")).with_hint(Hint::BackupList))
 }
 
 /// Refuses a plan whose data steps would leave rows as they are.
@@ -87,7 +85,7 @@ pub(crate) fn refuse_unconvertible(
             } else {
                 String::new()
             };
-            return Err(Error::new(
+            return Err(Error::unchanged(
                 ErrorKind::NotConvertible,
                 format!(
                     "{} cannot convert {count} values of {}.{}: {}{more}",
@@ -97,7 +95,6 @@ pub(crate) fn refuse_unconvertible(
                     first.join(", ")
                 ),
             )
-            .with_truth("Nothing was changed.")
             .with_hint(Hint::Migrate));
         }
     }

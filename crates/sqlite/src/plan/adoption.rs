@@ -167,18 +167,18 @@ fn claimed_release(catalog: &Catalog, state: &State, options: AdoptionOptions) -
         return Ok(None);
     };
     match Release::parse(text) {
-        Ok(release) if catalog.releases().last().is_some_and(|last| release > *last) => Err(Error::new(
-            ErrorKind::Newer,
-            format!("schema_version says release {release}, which this program does not know"),
-        )
-        .with_truth("Nothing was changed.")
-        .with_hint(Hint::ProgramVersion)),
+        Ok(release) if catalog.releases().last().is_some_and(|last| release > *last) => {
+            Err(Error::unchanged(
+                ErrorKind::Newer,
+                format!("schema_version says release {release}, which this program does not know"),
+            )
+            .with_hint(Hint::ProgramVersion))
+        }
         Ok(release) => Ok(Some(release)),
-        Err(_) => Err(Error::new(
+        Err(_) => Err(Error::unchanged(
             ErrorKind::SchemaMismatch,
             "schema_version was filled in by hand with a version that is not of the form 1.0.0",
         )
-        .with_truth("Nothing was changed.")
         .with_hint(Hint::SchemaShow)),
     }
 }
@@ -270,14 +270,13 @@ fn mismatch(
         return Error::new(ErrorKind::CatalogInvalid, "this program has no migrations");
     };
     let position = Position::of(catalog, nearest.version);
-    let error = Error::new(
+    let error = Error::unchanged(
         ErrorKind::SchemaMismatch,
         format!(
             "the schema is not that of any version. The nearest is {position}; expected (-) and actual (+):\n{}",
             render_diff(&nearest.objections).trim_end()
         ),
-    )
-    .with_truth("Nothing was changed.");
+    );
     if !options.accept_additions && nearest.objections.iter().all(Difference::is_additional_column) {
         error.with_hint(Hint::Adopt {
             release: None,
@@ -311,10 +310,8 @@ fn contradiction(catalog: &Catalog, best: u32, claimed: Option<Release>, options
     } else {
         format!("schema_version says release {claim}, but the schema is that of {position}")
     };
-    Error::new(ErrorKind::SchemaMismatch, message)
-        .with_truth("Nothing was changed.")
-        .with_hint(Hint::Adopt {
-            release: position.release.filter(|_| options.release.is_none()),
-            accept_additions: false,
-        })
+    Error::unchanged(ErrorKind::SchemaMismatch, message).with_hint(Hint::Adopt {
+        release: position.release.filter(|_| options.release.is_none()),
+        accept_additions: false,
+    })
 }

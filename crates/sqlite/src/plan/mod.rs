@@ -214,14 +214,13 @@ pub(crate) fn plan(
     }
     let to = catalog.resolve(options.target, from)?;
     if to < from {
-        return Err(Error::new(
+        return Err(Error::unchanged(
             ErrorKind::Usage,
             format!(
                 "V{to:03} lies behind the database, which is at {}",
                 Position::of(catalog, from)
             ),
         )
-        .with_truth("Nothing was changed.")
         .with_hint(Hint::RollbackAsked(options.target)));
     }
     let managed = expected::schema_at(catalog, from)?;

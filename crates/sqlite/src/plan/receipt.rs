@@ -234,9 +234,7 @@ pub(crate) fn matching(catalog: &Catalog, settings: &Settings, plan: &Plan) -> R
 }
 
 fn invalid(message: String, target: Target) -> Error {
-    Error::new(ErrorKind::ReceiptInvalid, message)
-        .with_truth("Nothing was changed.")
-        .with_hint(Hint::Rehearse(Some(target)))
+    Error::unchanged(ErrorKind::ReceiptInvalid, message).with_hint(Hint::Rehearse(Some(target)))
 }
 
 impl Receipt {

@@ -197,11 +197,10 @@ fn read_row(row: &rusqlite::Row<'_>) -> std::result::Result<Applied, String> {
 }
 
 fn damaged(why: String) -> Error {
-    Error::new(
+    Error::unchanged(
         ErrorKind::HistoryDamaged,
         format!("the history in {} was edited: {why}", tool_tables::HISTORY),
     )
-    .with_truth("Nothing was changed.")
     .with_hint(Hint::BackupList)
 }
 

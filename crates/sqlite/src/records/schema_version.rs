@@ -26,11 +26,10 @@ pub(crate) fn current(connection: &Connection) -> Result<Option<String>> {
             "SELECT version, applied_at, migration_file FROM schema_version ORDER BY applied_at DESC LIMIT 1",
         )
         .map_err(|source| {
-            Error::new(
+            Error::unchanged(
                 ErrorKind::SchemaMismatch,
                 "the table schema_version has other columns than version, applied_at, migration_file",
             )
-            .with_truth("Nothing was changed.")
             .with_hint(Hint::SchemaShow)
             .with_source(source)
         })?

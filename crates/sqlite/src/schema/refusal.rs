@@ -34,7 +34,5 @@ pub(crate) fn refusal(what: &str, differences: &[Difference], database: &Path) -
         // What loses something, or takes thought, is not for a command that is copied.
         _ => Hint::Verify,
     };
-    Error::new(ErrorKind::Drift, message)
-        .with_truth("Nothing was changed.")
-        .with_hint(hint)
+    Error::unchanged(ErrorKind::Drift, message).with_hint(hint)
 }

@@ -96,11 +96,10 @@ fn open_writable(path: &Path) -> Result<Connection> {
         .is_readonly("main")
         .while_doing(format_args!("open {} for writing", path.display()))?;
     if is_readonly {
-        return Err(Error::new(
+        return Err(Error::unchanged(
             ErrorKind::Permission,
             format!("{} is read-only for this user", path.display()),
         )
-        .with_truth("Nothing was changed.")
         .with_hint(Hint::LookAtFile(path.into())));
     }
     Ok(connection)

@@ -49,14 +49,13 @@ pub(super) fn put_where_none_is(settings: &Settings, file: VerifiedFile) -> Resu
 /// [`ErrorKind::Busy`] when its files are not as they were secured any more.
 pub(super) fn put_over_damaged(settings: &Settings, file: VerifiedFile, secured: &[Copied]) -> Result<()> {
     if !secure::is_still(settings, secured)? {
-        return Err(Error::new(
+        return Err(Error::unchanged(
             ErrorKind::Busy,
             format!(
                 "another process wrote to {} meanwhile",
                 settings.database.display()
             ),
-        )
-        .with_truth("Nothing was changed."));
+        ));
     }
     for suffix in SIDECARS {
         remove(&with_suffix(&settings.database, suffix))?;

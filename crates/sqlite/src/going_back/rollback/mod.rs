@@ -404,11 +404,10 @@ fn record_restored(catalog: &Catalog, settings: &Settings, run: &Run, observer: 
 fn needs_confirmation(plan: &RollbackPlan, options: RollbackOptions) -> Error {
     let list: Vec<String> = plan.loses.iter().map(Loss::to_string).collect();
     let more = if plan.is_urgent { " more by now" } else { "" };
-    Error::new(
+    Error::unchanged(
         ErrorKind::ConfirmationNeeded,
         format!("going back would lose{more}: {}", list.join("; ")),
     )
-    .with_truth("Nothing was changed.")
     .with_hint(Hint::RollbackBy {
         to: plan.to.version,
         strategy: options.strategy,

@@ -85,11 +85,10 @@ pub(super) fn lost_by_restoring(
 
 /// Another program changed what was planned for.
 pub(super) fn changed_meanwhile(to: Position) -> Error {
-    Error::new(
+    Error::unchanged(
         ErrorKind::Busy,
         "another program changed the database in the meantime",
     )
-    .with_truth("Nothing was changed.")
     .with_hint(Hint::RollbackDryRun(to.version))
 }
 
@@ -118,11 +117,10 @@ pub(super) fn plan(
 ) -> Result<RollbackPlan> {
     let state = State::read(connection)?;
     let Some(history) = &state.history else {
-        return Err(Error::new(
+        return Err(Error::unchanged(
             ErrorKind::Usage,
             "the database is not managed: there is nothing to roll back",
-        )
-        .with_truth("Nothing was changed."));
+        ));
     };
     let recorded = runs::read_steps(connection)?;
     check_records(catalog, history, &recorded)?;
@@ -354,14 +352,13 @@ fn check_records(catalog: &Catalog, history: &History, recorded: &[RecordedStep]
             .iter()
             .any(|step| step.version == applied.version && step.name == applied.name);
         if !is_recorded {
-            return Err(Error::new(
+            return Err(Error::unchanged(
                 ErrorKind::HistoryDamaged,
                 format!(
                     "V{:03}__{} is in the history but its way back is not recorded",
                     applied.version, applied.name
                 ),
             )
-            .with_truth("Nothing was changed.")
             .with_hint(Hint::BackupList));
         }
     }
@@ -418,11 +415,10 @@ fn target(
         target => catalog.resolve(target, current)?,
     };
     if version > current {
-        return Err(Error::new(
+        return Err(Error::unchanged(
             ErrorKind::Usage,
             format!("V{version:03} lies ahead of the database, which is at V{current:03}"),
         )
-        .with_truth("Nothing was changed.")
         .with_hint(Hint::MigrateTo(options.target)));
     }
     Ok(version)

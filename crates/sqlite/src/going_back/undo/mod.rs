@@ -145,14 +145,13 @@ impl<'a> Undo<'a> {
             .with_hint(Hint::History));
         };
         let WayBack::Journal { table, column } = WayBack::parse(&step.way_back) else {
-            return Err(Error::new(
+            return Err(Error::unchanged(
                 ErrorKind::NotReversible,
                 format!(
                     "V{version:03}__{} keeps no old values: single records cannot be put back",
                     step.name
                 ),
             )
-            .with_truth("Nothing was changed.")
             .with_hint(Hint::RollbackDryRun(version - 1)));
         };
         refuse_half_back(connection, version)?;
@@ -317,11 +316,10 @@ impl<'a> Undo<'a> {
 /// A rollback that was interrupted has taken a part of the records with it; the rest goes with them.
 fn refuse_half_back(connection: &Connection, version: u32) -> Result<()> {
     match Progress::read(connection)? {
-        Some(progress) if progress.down && progress.version == version => Err(Error::new(
+        Some(progress) if progress.down && progress.version == version => Err(Error::unchanged(
             ErrorKind::NotReversible,
             format!("a rollback of V{version:03} was interrupted and has to be completed first"),
         )
-        .with_truth("Nothing was changed.")
         .with_hint(Hint::Rollback(version.saturating_sub(1)))),
         _ => Ok(()),
     }

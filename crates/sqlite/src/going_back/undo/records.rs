@@ -59,11 +59,10 @@ impl Selection {
 /// Compiles the condition where nothing but reading is allowed.
 fn check_condition(connection: &Connection, table: &str, condition: &str) -> Result<()> {
     let refused = |source: Option<rusqlite::Error>| {
-        let error = Error::new(
+        let error = Error::unchanged(
             ErrorKind::Usage,
             format!("`{condition}` is not a condition over {table}"),
         )
-        .with_truth("Nothing was changed.")
         .with_hint(Hint::SchemaShow);
         match source {
             Some(source) => error.with_source(source),
@@ -335,14 +334,13 @@ impl<'a> JournalReader<'a> {
                 .value("SELECT EXISTS (SELECT 1 FROM migration_affected_records WHERE migration = ?1 AND id = ?2)", params![self.version, key])
                 .while_doing("look for a record in the journal")?;
             if !is_known {
-                return Err(Error::new(
+                return Err(Error::unchanged(
                     ErrorKind::Usage,
                     format!(
                         "V{:03} changed no record of {} with the key `{key}`",
                         self.version, self.table
                     ),
                 )
-                .with_truth("Nothing was changed.")
                 .with_hint(Hint::UndoDryRun(self.version)));
             }
         }

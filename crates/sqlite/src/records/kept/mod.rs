@@ -213,14 +213,13 @@ pub(crate) fn record(connection: &Connection, kept: &Kept) -> Result<()> {
 fn require_files<'a>(settings: &Settings, wanted: impl IntoIterator<Item = &'a String>) -> Result<()> {
     for file in wanted {
         if path_of(settings, file).is_none_or(|path| !path.exists()) {
-            return Err(Error::new(
+            return Err(Error::unchanged(
                 ErrorKind::Usage,
                 format!(
                     "there is no kept file {file} in {}",
                     settings.backup_dir.display()
                 ),
             )
-            .with_truth("Nothing was changed.")
             .with_hint(Hint::KeptList));
         }
     }
