@@ -99,14 +99,19 @@ impl Context {
 
     /// What `look` finds in the database, which is only read.
     pub(crate) fn read<T>(&self, look: impl FnMut(&Reader) -> Result<T>) -> Result<T> {
-        let settings = resolved(&self.catalog()?, &self.settings)?;
+        let settings = self.resolved()?;
         connection::with_reader(&settings.database, settings.busy_timeout, look)
     }
 
-    /// Where the database stands; `None` when it is not managed.
-    pub(crate) fn position(&self) -> Result<Option<Position>> {
+    /// Where the database stands.
+    pub(crate) fn position(&self) -> Result<Position> {
         let history = self.read(|reader| History::read(reader))?;
-        let catalog = self.catalog()?;
-        Ok(history.map(|history| Position::of(&catalog, history.version())))
+        let version = history.map_or(0, |history| history.version());
+        Ok(Position::of(&self.catalog()?, version))
+    }
+
+    /// The settings, with what the catalog and the database's real place say.
+    pub(crate) fn resolved(&self) -> Result<Settings> {
+        resolved(&self.catalog()?, &self.settings)
     }
 }

@@ -3,9 +3,8 @@
 use bridge_migrate_core::Release;
 use bridge_migrate_sqlite::{AdoptionOptions, adopt};
 
-use super::migrate::{report, unanswered};
+use super::migrate::answer;
 use crate::context::Context;
-use crate::exit_code;
 use crate::output::Failure;
 
 /// Takes an unversioned database into management, only on an exact match
@@ -26,12 +25,11 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failur
         release: arguments.release,
         accept_additions: arguments.accept_additions,
     };
-    let console = context.console();
-    let outcome = adopt(&context.catalog()?, &context.settings, options, &console)?;
-    let report = report(context, &outcome);
-    context
-        .output
-        .report_done(&report)
-        .map_err(|error| unanswered(error, &outcome))?;
-    Ok(exit_code::DONE)
+    let outcome = adopt(
+        &context.catalog()?,
+        &context.settings,
+        options,
+        &context.console(),
+    )?;
+    answer(context, outcome)
 }

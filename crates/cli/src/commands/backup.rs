@@ -5,11 +5,9 @@ use std::path::PathBuf;
 
 use bridge_migrate_core::{Error, ErrorKind, Hint, Result};
 use bridge_migrate_sqlite::backup::{self, BackupFacts, PruneOptions};
-use bridge_migrate_sqlite::database_file::resolved;
 use bridge_migrate_sqlite::{History, read_runs};
 
 use crate::context::Context;
-use crate::exit_code;
 use crate::output::Failure;
 use crate::render::backup::{
     BackupEntry, BackupFiles, CreatedReport, ListReport, PrunedReport, VerifiedReport,
@@ -78,34 +76,28 @@ pub(crate) fn run(context: &Context, action: &Action) -> std::result::Result<u8,
 }
 
 fn create(context: &Context) -> std::result::Result<u8, Failure> {
-    let settings = resolved(&context.catalog()?, &context.settings)?;
-    let console = context.console();
+    let settings = context.resolved()?;
     let facts = BackupFacts {
         reason: "backup create".to_owned(),
         ..BackupFacts::default()
     };
-    let created = backup::create(&settings, &facts, &console)?;
-    drop(console);
-    context.output.report_done(&CreatedReport::from(&created))?;
-    Ok(exit_code::DONE)
+    let created = backup::create(&settings, &facts, &context.console())?;
+    context.output.report_run(&CreatedReport::from(&created), false)
 }
 
 fn list(context: &Context) -> std::result::Result<u8, Failure> {
-    let settings = resolved(&context.catalog()?, &context.settings)?;
+    let settings = context.resolved()?;
     let backups = backup::list(&settings)?;
     context.output.report(&ListReport {
         backups: backups.iter().map(BackupEntry::from).collect(),
         backup_dir: settings.backup_dir,
-    })?;
-    Ok(exit_code::DONE)
+    })
 }
 
 fn verify(context: &Context, name: &OsString, full: bool) -> std::result::Result<u8, Failure> {
-    let settings = resolved(&context.catalog()?, &context.settings)?;
+    let settings = context.resolved()?;
     let found = backup::find(&settings, name)?;
-    let console = context.console();
-    let problems = backup::verify(&settings, &found, full, &console)?;
-    drop(console);
+    let problems = backup::verify(&settings, &found, full, &context.console())?;
     let report = VerifiedReport {
         backup: BackupFiles::from(&found),
         problems,
@@ -117,17 +109,14 @@ fn verify(context: &Context, name: &OsString, full: bool) -> std::result::Result
         )
         .with_truth("Nothing was changed.")
         .with_hint(Hint::BackupList);
-        return Err(context.output.findings(&report, error));
+        return context.output.findings(&report, error);
     }
-    context.output.report(&report)?;
-    Ok(exit_code::DONE)
+    context.output.report(&report)
 }
 
 fn prune(context: &Context, options: &PruneOptions) -> std::result::Result<u8, Failure> {
-    let settings = resolved(&context.catalog()?, &context.settings)?;
-    let console = context.console();
-    let pruned = backup::prune(&settings, options, &console)?;
-    drop(console);
+    let settings = context.resolved()?;
+    let pruned = backup::prune(&settings, options, &context.console())?;
     let entries = |backups: &[backup::Backup]| backups.iter().map(BackupEntry::from).collect();
     let report = PrunedReport {
         dry_run: options.dry_run,
@@ -135,8 +124,7 @@ fn prune(context: &Context, options: &PruneOptions) -> std::result::Result<u8, F
         bytes: pruned.bytes,
         kept_for_runs: entries(&pruned.pinned),
     };
-    context.output.report_run(&report, options.dry_run)?;
-    Ok(exit_code::DONE)
+    context.output.report_run(&report, options.dry_run)
 }
 
 /// The manifests of backups that lead back to before a run whose changes are still there.

@@ -4,7 +4,6 @@ use bridge_migrate_core::{Error, ErrorKind, Hint};
 use bridge_migrate_sqlite::checklist::checklist;
 
 use crate::context::Context;
-use crate::exit_code;
 use crate::output::Failure;
 use crate::render::checklist::ChecklistReport;
 
@@ -20,8 +19,7 @@ pub(crate) fn run(context: &Context, _: &Arguments) -> Result<u8, Failure> {
     let list = checklist(&catalog, &context.settings, Some(OLDEST_SERVER))?;
     let report = ChecklistReport::from(list);
     if report.passed {
-        context.output.report(&report)?;
-        return Ok(exit_code::DONE);
+        return context.output.report(&report);
     }
     let error = Error::new(
         ErrorKind::VerificationFailed,
@@ -29,5 +27,5 @@ pub(crate) fn run(context: &Context, _: &Arguments) -> Result<u8, Failure> {
     )
     .with_truth("Nothing was changed.")
     .with_hint(Hint::Plan);
-    Err(context.output.findings(&report, error))
+    context.output.findings(&report, error)
 }

@@ -5,7 +5,6 @@ use clap_complete::Shell;
 
 use crate::commands::arguments::Arguments as Program;
 use crate::context::Context;
-use crate::exit_code;
 use crate::hint::PROGRAM;
 use crate::output::Failure;
 use crate::render::text::Text;
@@ -21,6 +20,5 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failur
     let mut script = Vec::new();
     clap_complete::generate(arguments.shell, &mut Program::command(), PROGRAM, &mut script);
     let script = String::from_utf8_lossy(&script).into_owned();
-    context.output.report(&Text::new(script))?;
-    Ok(exit_code::DONE)
+    context.output.report(&Text::new(script))
 }

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use bridge_migrate_sqlite::doctor;
 
 use crate::context::Context;
-use crate::exit_code;
 use crate::output::Failure;
 use crate::render::doctor::DoctorReport;
 
@@ -18,15 +17,12 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failure> {
-    let console = context.console();
-    let bundle = doctor::gather(&context.catalog()?, &context.settings, &console)?;
-    drop(console);
+    let bundle = doctor::gather(&context.catalog()?, &context.settings, &context.console())?;
     if let Some(file) = &arguments.bundle {
         doctor::write(&bundle, file)?;
     }
     context.output.report(&DoctorReport {
         file: arguments.bundle.clone(),
         bundle,
-    })?;
-    Ok(exit_code::DONE)
+    })
 }

@@ -1,11 +1,9 @@
 //! `history`: what was applied, when, by whom, how long, with which tool.
 
-use bridge_migrate_sqlite::database_file::resolved;
 use bridge_migrate_sqlite::run_log::with_failures;
 use bridge_migrate_sqlite::{read_runs, read_steps};
 
 use crate::context::Context;
-use crate::exit_code;
 use crate::output::Failure;
 use crate::render::history::HistoryReport;
 
@@ -20,7 +18,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failure> {
-    let settings = resolved(&context.catalog()?, &context.settings)?;
+    let settings = context.resolved()?;
     let report = context.read(|reader| {
         Ok(HistoryReport {
             shows_rollback: arguments.rollback,
@@ -28,6 +26,5 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failur
             runs: with_failures(&settings, read_runs(reader)?)?,
         })
     })?;
-    context.output.report(&report)?;
-    Ok(exit_code::DONE)
+    context.output.report(&report)
 }

@@ -1,11 +1,9 @@
 //! `kept list`, `reclaim` and `prune`: what rollbacks dropped and kept.
 
-use bridge_migrate_sqlite::database_file::resolved;
 use bridge_migrate_sqlite::kept::{self, PruneOptions};
 
 use super::backup::parse_age;
 use crate::context::Context;
-use crate::exit_code;
 use crate::output::Failure;
 use crate::render::kept::{KeptListReport, KeptPrunedReport, ReclaimedReport};
 
@@ -44,22 +42,18 @@ pub(crate) fn run(context: &Context, action: &Action) -> Result<u8, Failure> {
     match action {
         Action::List => {
             let list = kept::list(&context.settings)?;
-            let backup_dir = resolved(&context.catalog()?, &context.settings)?.backup_dir;
-            context.output.report(&KeptListReport { backup_dir, list })?;
+            let backup_dir = context.resolved()?.backup_dir;
+            context.output.report(&KeptListReport { backup_dir, list })
         }
         Action::Reclaim { files, lock_timeout } => {
-            let mut settings = resolved(&context.catalog()?, &context.settings)?;
+            let mut settings = context.resolved()?;
             if let Some(seconds) = lock_timeout {
                 settings.lock_timeout = std::time::Duration::from_secs((*seconds).into());
             }
-            let console = context.console();
-            let outcome = kept::reclaim(&settings, files, &console)?;
-            drop(console);
-            let changed = outcome.run.is_some();
-            context
-                .output
-                .report_done(&ReclaimedReport::new(outcome, &context.output))
-                .map_err(super::after_change(context, changed, "Taking back"))?;
+            let outcome = kept::reclaim(&settings, files, &context.console())?;
+            let changed = outcome.run.is_some().then_some("Taking back");
+            let report = ReclaimedReport::new(outcome, &context.output);
+            super::done(context, &report, false, changed)
         }
         Action::Prune {
             files,
@@ -73,19 +67,13 @@ pub(crate) fn run(context: &Context, action: &Action) -> Result<u8, Failure> {
                 lose: *yes,
                 dry_run: *dry_run,
             };
-            let console = context.console();
-            let pruned = kept::prune(&context.settings, &options, &console)?;
-            drop(console);
-            let changed = pruned.run.is_some();
+            let pruned = kept::prune(&context.settings, &options, &context.console())?;
+            let changed = pruned.run.is_some().then_some("The pruning");
             let report = KeptPrunedReport {
                 dry_run: *dry_run,
                 pruned,
             };
-            context
-                .output
-                .report_run(&report, *dry_run)
-                .map_err(super::after_change(context, changed, "The pruning"))?;
+            super::done(context, &report, *dry_run, changed)
         }
     }
-    Ok(exit_code::DONE)
 }

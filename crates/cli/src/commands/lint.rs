@@ -4,7 +4,6 @@ use bridge_migrate_core::{Error, ErrorKind, Finding, Hint, Severity};
 use bridge_migrate_sqlite::lint::{self, Allowed};
 
 use crate::context::Context;
-use crate::exit_code;
 use crate::output::Failure;
 use crate::render::findings::FindingsReport;
 
@@ -28,8 +27,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failur
     }
     let report = FindingsReport { findings };
     if errors == 0 {
-        context.output.report(&report)?;
-        return Ok(exit_code::DONE);
+        return context.output.report(&report);
     }
     let plural = if errors == 1 { "mistake" } else { "mistakes" };
     let error = Error::new(
@@ -38,7 +36,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failur
     )
     .with_truth("No database was opened.")
     .with_hint(Hint::CheckMigrations);
-    Err(context.output.findings(&report, error))
+    context.output.findings(&report, error)
 }
 
 /// What is allowed, without its fix: there is nothing to do.

@@ -6,7 +6,6 @@ use bridge_migrate_sqlite::undo::prune;
 
 use super::undo::parse_migration;
 use crate::context::Context;
-use crate::exit_code;
 use crate::output::Failure;
 use crate::render::log::LogReport;
 use crate::render::undo::PruneReport;
@@ -39,19 +38,13 @@ enum Action {
 
 pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failure> {
     if let Some(Action::Prune { migration, dry_run }) = arguments.action {
-        let console = context.console();
-        let pruned = prune(&context.settings, migration, dry_run, &console)?;
-        drop(console);
-        let changed = !dry_run && !pruned.is_empty();
-        context
-            .output
-            .report(&PruneReport { dry_run, pruned })
-            .map_err(super::after_change(context, changed, "The pruning"))?;
-        return Ok(exit_code::DONE);
+        let pruned = prune(&context.settings, migration, dry_run, &context.console())?;
+        let changed = (!dry_run && !pruned.is_empty()).then_some("The pruning");
+        // What is given up is said to the quiet, too.
+        return super::done(context, &PruneReport { dry_run, pruned }, true, changed);
     }
     let file = run_log::find(&context.settings, arguments.run.as_deref())?;
     let bytes = regular_file::read(&file, MAX_BYTES).on_file("read", &file)?;
     let report = LogReport::parse(file, &String::from_utf8_lossy(&bytes));
-    context.output.report(&report)?;
-    Ok(exit_code::DONE)
+    context.output.report(&report)
 }

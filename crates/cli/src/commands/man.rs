@@ -7,7 +7,6 @@ use clap::CommandFactory;
 
 use crate::commands::arguments::Arguments as Program;
 use crate::context::Context;
-use crate::exit_code;
 use crate::output::Failure;
 use crate::render::text::Text;
 
@@ -35,6 +34,5 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failur
         .on_file("write", Path::new("the manual page"))?;
     context
         .output
-        .report(&Text::new(String::from_utf8_lossy(&page).into_owned()))?;
-    Ok(exit_code::DONE)
+        .report(&Text::new(String::from_utf8_lossy(&page).into_owned()))
 }

@@ -1,11 +1,9 @@
 //! `migrate`: lock, adopt if needed, back up, apply, verify, record.
 
-use bridge_migrate_core::Error;
 use bridge_migrate_sqlite::{MigrateOptions, MigrateOutcome, migrate};
 
 use super::plan::Way;
 use crate::context::Context;
-use crate::exit_code;
 use crate::output::Failure;
 use crate::render::backup::BackupFiles;
 use crate::render::kept::{KeptWaiting, ReclaimedReport};
@@ -56,46 +54,30 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failur
         allow_drift: arguments.allow_drift,
         must_exist: arguments.must_exist,
     };
-    let console = context.console();
-    let outcome = migrate(&catalog, settings, options, &console)?;
-    drop(console);
-    let report = report(context, &outcome);
-    context
-        .output
-        .report_done(&report)
-        .map_err(|error| unanswered(error, &outcome))?;
-    Ok(exit_code::DONE)
+    let outcome = migrate(&catalog, settings, options, &context.console())?;
+    answer(context, outcome)
 }
 
-/// The answer, from what the engine did.
-pub(super) fn report(context: &Context, outcome: &MigrateOutcome) -> MigrateReport {
-    MigrateReport {
+/// Answers with what the engine did.
+pub(super) fn answer(context: &Context, outcome: MigrateOutcome) -> Result<u8, Failure> {
+    let changed = outcome.run.is_some().then_some("The run");
+    let report = MigrateReport {
         from: outcome.from,
         to: outcome.to,
         created: outcome.created,
-        adopted: outcome.adopted.clone(),
-        applied: outcome.applied.clone(),
-        backup: outcome
-            .backup
-            .as_ref()
-            .map(|created| BackupFiles::from(&created.backup)),
+        adopted: outcome.adopted,
+        applied: outcome.applied,
+        backup: outcome.backup.map(|created| BackupFiles::from(&created.backup)),
         waited_ms: super::milliseconds(outcome.waited),
-        run: outcome.run.clone(),
+        run: outcome.run,
         pending: outcome.pending,
         reclaimed: outcome
             .reclaimed
-            .clone()
             .map(|outcome| ReclaimedReport::new(outcome, &context.output)),
-        kept: KeptWaiting::new(outcome.kept.clone(), &context.output),
-        skipped: outcome.skipped.clone(),
-        log: outcome.log.clone(),
-    }
-}
-
-/// The failure to write the answer.
-pub(super) fn unanswered(error: Error, outcome: &MigrateOutcome) -> Error {
-    match outcome.run {
-        None => error,
-        Some(_) => super::after_success(error, "The run", outcome.to),
-    }
+        kept: KeptWaiting::new(outcome.kept, &context.output),
+        skipped: outcome.skipped,
+        log: outcome.log,
+    };
+    let answered = context.output.report_run(&report, false);
+    answered.map_err(|failure| super::unanswered(failure, changed, || Ok(report.to)))
 }

@@ -27,10 +27,10 @@ mod wait;
 
 use std::time::Duration;
 
-use bridge_migrate_core::{Error, Position};
+use bridge_migrate_core::Position;
 
 use crate::context::Context;
-use crate::output::Failure;
+use crate::output::{Failure, Report};
 
 /// The commands: what each is called, its arguments, and the module that runs it.
 macro_rules! commands {
@@ -79,25 +79,34 @@ commands! {
     Man: man::Arguments,
 }
 
-/// An answer that cannot be written must not read as if nothing had happened. `done` is what succeeded.
-fn after_success(error: Error, done: &str, position: Position) -> Error {
-    error
-        .with_truth(format!("{done} succeeded: the database is at {position}."))
-        .with_reached(position.into())
+/// Answers with what a command did; `changed` is what changed the database, if anything did.
+fn done(
+    context: &Context,
+    report: &impl Report,
+    is_dry_run: bool,
+    changed: Option<&str>,
+) -> Result<u8, Failure> {
+    let answered = context.output.report_run(report, is_dry_run);
+    answered.map_err(|failure| unanswered(failure, changed, || context.position()))
 }
 
-/// As [`after_success`], for a command that does not know where it leaves the database. An answer of one that
-/// `changed` nothing stays as it is.
-fn after_change<'a>(context: &'a Context, changed: bool, done: &'a str) -> impl FnOnce(Error) -> Error + 'a {
-    let unmanaged = Position {
-        version: 0,
-        release: None,
-    };
-    move |error| match changed.then(|| context.position()) {
-        None => error,
-        Some(Ok(position)) => after_success(error, done, position.unwrap_or(unmanaged)),
-        Some(Err(_)) => error.with_truth(format!("{done} succeeded.")),
+/// An answer that cannot be written must not read as if nothing had happened: `changed` succeeded, and left the database
+/// `at` its position.
+fn unanswered(
+    mut failure: Failure,
+    changed: Option<&str>,
+    at: impl FnOnce() -> bridge_migrate_core::Result<Position>,
+) -> Failure {
+    if let Some(done) = changed {
+        failure.error = match at() {
+            Ok(position) => failure
+                .error
+                .with_truth(format!("{done} succeeded: the database is at {position}."))
+                .with_reached(position.into()),
+            Err(_) => failure.error.with_truth(format!("{done} succeeded.")),
+        };
     }
+    failure
 }
 
 fn milliseconds(duration: Duration) -> u64 {

@@ -4,7 +4,6 @@ use bridge_migrate_core::{Phase, Target};
 use bridge_migrate_sqlite::{AdoptionOptions, Plan, PlanOptions, Start, plan, plan_fresh};
 
 use crate::context::Context;
-use crate::exit_code;
 use crate::output::Failure;
 use crate::render::kept::KeptWaiting;
 use crate::render::plan::PlanReport;
@@ -71,8 +70,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failur
     } else {
         plan(&catalog, &context.settings, options)?
     };
-    context.output.report(&report(context, plan, arguments.sql))?;
-    Ok(exit_code::DONE)
+    context.output.report(&report(context, plan, arguments.sql))
 }
 
 fn report(context: &Context, plan: Plan, shows_sql: bool) -> PlanReport {

@@ -14,7 +14,6 @@ use bridge_migrate_sqlite::AdoptionOptions;
 use bridge_migrate_sqlite::rehearse::{CheckOutcome, Rehearsal, RehearseOptions, SmokeTest, rehearse};
 
 use crate::context::Context;
-use crate::exit_code;
 use crate::options::DATABASE_VARIABLE;
 use crate::output::Failure;
 use crate::render::rehearse::RehearseReport;
@@ -79,18 +78,20 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> std::result::Resu
             None
         },
     };
-    let console = context.console();
-    let rehearsal = rehearse(&context.catalog()?, &context.settings, options, &console)?;
-    drop(console);
+    let rehearsal = rehearse(
+        &context.catalog()?,
+        &context.settings,
+        options,
+        &context.console(),
+    )?;
     if let Some(file) = &arguments.report {
         write(file, &page(&rehearsal))?;
     }
     let report = RehearseReport::new(&rehearsal, arguments.report.clone());
     if rehearsal.ok() {
-        context.output.report(&report)?;
-        return Ok(exit_code::DONE);
+        return context.output.report(&report);
     }
-    Err(context.output.findings(&report, failure(&rehearsal)))
+    context.output.findings(&report, failure(&rehearsal))
 }
 
 fn failure(rehearsal: &Rehearsal) -> Error {

@@ -4,7 +4,6 @@ use bridge_migrate_core::{Error, ErrorKind, Hint};
 use bridge_migrate_sqlite::repair;
 
 use crate::context::Context;
-use crate::exit_code;
 use crate::output::Failure;
 use crate::render::repair::RepairReport;
 
@@ -20,9 +19,12 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failure> {
-    let console = context.console();
-    let outcome = repair(&context.catalog()?, &context.settings, arguments.yes, &console)?;
-    drop(console);
+    let outcome = repair(
+        &context.catalog()?,
+        &context.settings,
+        arguments.yes,
+        &context.console(),
+    )?;
     let changed = outcome.run.is_some();
     let next = match outcome.elsewhere.first() {
         _ if !changed && !outcome.repairs.is_empty() => Some(Hint::RepairConfirmed),
@@ -34,11 +36,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failur
         let error = Error::new(ErrorKind::VerificationFailed, "something is not as it should be")
             .with_truth("Nothing was changed.")
             .with_hint(next);
-        return Err(context.output.findings(&report, error));
+        return context.output.findings(&report, error);
     }
-    context
-        .output
-        .report_done(&report)
-        .map_err(super::after_change(context, changed, "The repair"))?;
-    Ok(exit_code::DONE)
+    super::done(context, &report, false, changed.then_some("The repair"))
 }

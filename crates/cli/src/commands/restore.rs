@@ -3,13 +3,11 @@
 use std::ffi::OsString;
 
 use bridge_migrate_sqlite::backup::{self, BackupFacts};
-use bridge_migrate_sqlite::database_file::resolved;
 use bridge_migrate_sqlite::lock::MigrationLock;
 use bridge_migrate_sqlite::restore::{RestoreOptions, refuse_foreign, restore};
 
 use crate::commands::arguments::TokenChoice;
 use crate::context::Context;
-use crate::exit_code;
 use crate::output::Failure;
 use crate::render::restore::RestoreReport;
 
@@ -38,7 +36,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failure> {
-    let mut settings = resolved(&context.catalog()?, &context.settings)?;
+    let mut settings = context.resolved()?;
     let backup = backup::find(&settings, &arguments.backup)?;
     if !arguments.force {
         refuse_foreign(&context.catalog()?, &backup)?;
@@ -62,9 +60,6 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failur
     drop(lock);
     drop(console);
     let report = RestoreReport::new(&outcome, settings.companion);
-    context
-        .output
-        .report_run(&report, arguments.dry_run)
-        .map_err(super::after_change(context, !arguments.dry_run, "The restore"))?;
-    Ok(exit_code::DONE)
+    let changed = (!arguments.dry_run).then_some("The restore");
+    super::done(context, &report, arguments.dry_run, changed)
 }

@@ -7,7 +7,6 @@ use bridge_migrate_sqlite::rollback::{self, RollbackOptions, RollbackPlan, Strat
 
 use crate::commands::arguments::TokenChoice;
 use crate::context::Context;
-use crate::exit_code;
 use crate::output::{Failure, Report as _};
 use crate::render::rollback::{RollbackPlanReport, RollbackReport};
 
@@ -64,10 +63,8 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failur
     };
     if arguments.dry_run {
         let plan = rollback::plan(&catalog, settings, options)?;
-        context.output.report(&planned(context, &plan))?;
-        return Ok(exit_code::DONE);
+        return context.output.report(&planned(context, &plan));
     }
-    let console = context.console();
     let mut confirm = |plan: &RollbackPlan| {
         if plan.is_urgent {
             return arguments.yes;
@@ -75,16 +72,10 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failur
         context.output.say(planned(context, plan).render().trim_end());
         arguments.yes || (!plan.loses.is_empty() && ask(context))
     };
-    let outcome = rollback::rollback(&catalog, settings, options, &mut confirm, &console)?;
-    drop(console);
-    context
-        .output
-        .report_done(&RollbackReport::new(&outcome))
-        .map_err(|error| match outcome.run {
-            None => error,
-            Some(_) => super::after_success(error, "The rollback", outcome.to),
-        })?;
-    Ok(exit_code::DONE)
+    let outcome = rollback::rollback(&catalog, settings, options, &mut confirm, &context.console())?;
+    let changed = outcome.run.is_some().then_some("The rollback");
+    let answered = context.output.report_run(&RollbackReport::new(&outcome), false);
+    answered.map_err(|failure| super::unanswered(failure, changed, || Ok(outcome.to)))
 }
 
 fn planned(context: &Context, plan: &RollbackPlan) -> RollbackPlanReport {

@@ -9,7 +9,6 @@ use bridge_migrate_sqlite::schema::{Snapshot, diff, mermaid};
 use bridge_migrate_sqlite::{SqliteContext, State, connection, expected};
 
 use crate::context::Context;
-use crate::exit_code;
 use crate::output::Failure;
 use crate::render::schema::{DiagramReport, DiffReport, SchemaObject, ShownReport};
 
@@ -58,8 +57,7 @@ fn show(context: &Context, all: bool) -> std::result::Result<u8, Failure> {
             sql: object.sql.clone(),
         })
         .collect();
-    context.output.report(&ShownReport { objects })?;
-    Ok(exit_code::DONE)
+    context.output.report(&ShownReport { objects })
 }
 
 fn read(reader: &Reader, all: bool) -> Result<Snapshot> {
@@ -73,8 +71,7 @@ fn read(reader: &Reader, all: bool) -> Result<Snapshot> {
 fn diagram(context: &Context, all: bool) -> std::result::Result<u8, Failure> {
     let mermaid =
         context.read(|reader| mermaid(reader, &read(reader, all)?).while_doing("read the schema"))?;
-    context.output.report(&DiagramReport { mermaid })?;
-    Ok(exit_code::DONE)
+    context.output.report(&DiagramReport { mermaid })
 }
 
 fn compare(
@@ -99,10 +96,9 @@ fn compare(
         )
         .with_truth("Nothing was changed.")
         .with_hint(Hint::SchemaShow);
-        return Err(context.output.findings(&report, error));
+        return context.output.findings(&report, error);
     }
-    context.output.report(&report)?;
-    Ok(exit_code::DONE)
+    context.output.report(&report)
 }
 
 /// A target, or else the file of a database.

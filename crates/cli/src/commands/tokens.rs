@@ -5,7 +5,6 @@ use bridge_migrate_core::{Companion, Error, ErrorKind, Hint};
 use bridge_migrate_sqlite::{companion_rows, import_again};
 
 use crate::context::Context;
-use crate::exit_code;
 use crate::output::Failure;
 use crate::render::tokens::{ComparedReport, ImportedReport};
 
@@ -27,14 +26,15 @@ pub(crate) enum Action {
 pub(crate) fn run(context: &Context, action: &Action) -> Result<u8, Failure> {
     match action {
         Action::Import { overwrite } => {
-            let console = context.console();
-            let outcome = import_again(&context.catalog()?, &context.settings, *overwrite, &console)?;
-            drop(console);
+            let outcome = import_again(
+                &context.catalog()?,
+                &context.settings,
+                *overwrite,
+                &context.console(),
+            )?;
             let changed = outcome.added + outcome.overwritten > 0 || outcome.file_written;
-            context
-                .output
-                .report_done(&ImportedReport { outcome })
-                .map_err(super::after_change(context, changed, "The import"))?;
+            let changed = changed.then_some("The import");
+            super::done(context, &ImportedReport { outcome }, false, changed)
         }
         Action::Verify => {
             let tables = TokenFile.tables();
@@ -63,10 +63,9 @@ pub(crate) fn run(context: &Context, action: &Action) -> Result<u8, Failure> {
                         .with_truth("Nothing was changed. The import adds what one of them lacks.")
                         .with_hint(Hint::CompanionImport(false)),
                 };
-                return Err(context.output.findings(&report, error));
+                return context.output.findings(&report, error);
             }
-            context.output.report(&report)?;
+            context.output.report(&report)
         }
     }
-    Ok(exit_code::DONE)
 }

@@ -4,7 +4,6 @@ use bridge_migrate_core::Target;
 use bridge_migrate_sqlite::undo::{UndoOptions, undo};
 
 use crate::context::Context;
-use crate::exit_code;
 use crate::output::Failure;
 use crate::render::undo::UndoReport;
 
@@ -31,24 +30,24 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failure> {
-    let console = context.console();
     let options = UndoOptions {
         keys: arguments.keys.clone(),
         condition: arguments.condition.clone(),
         dry_run: arguments.dry_run,
         force: arguments.force,
     };
-    let outcome = undo(&context.settings, arguments.migration, &options, &console)?;
-    drop(console);
+    let outcome = undo(
+        &context.settings,
+        arguments.migration,
+        &options,
+        &context.console(),
+    )?;
     let report = UndoReport {
         dry_run: arguments.dry_run,
         outcome,
     };
-    context
-        .output
-        .report_run(&report, arguments.dry_run)
-        .map_err(super::after_change(context, !arguments.dry_run, "The undo"))?;
-    Ok(exit_code::DONE)
+    let changed = (!arguments.dry_run).then_some("The undo");
+    super::done(context, &report, arguments.dry_run, changed)
 }
 
 /// A number of a migration; releases and distances name none.

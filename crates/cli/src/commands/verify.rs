@@ -4,7 +4,6 @@ use bridge_migrate_core::{Error, ErrorKind, Hint, Severity};
 use bridge_migrate_sqlite::verify::{self, VerifyOptions, codes};
 
 use crate::context::Context;
-use crate::exit_code;
 use crate::output::Failure;
 use crate::render::findings::FindingsReport;
 
@@ -20,16 +19,18 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failure> {
-    let console = context.console();
     let options = VerifyOptions { full: arguments.full };
-    let findings = verify::verify(&context.catalog()?, &context.settings, options, &console)?;
-    drop(console);
+    let findings = verify::verify(
+        &context.catalog()?,
+        &context.settings,
+        options,
+        &context.console(),
+    )?;
     let is_only_newer = verify::is_only_newer(&findings);
     let report = FindingsReport { findings };
     let errors = report.errors();
     if errors == 0 {
-        context.output.report(&report)?;
-        return Ok(exit_code::DONE);
+        return context.output.report(&report);
     }
     let error = if is_only_newer {
         Error::new(ErrorKind::Newer, "the database is newer than this program")
@@ -42,9 +43,9 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failur
         )
         .with_hint(next(&report))
     };
-    Err(context
+    context
         .output
-        .findings(&report, error.with_truth("Nothing was changed.")))
+        .findings(&report, error.with_truth("Nothing was changed."))
 }
 
 /// The command that leads on: of one kind of finding, the one that mends it.

@@ -6,7 +6,6 @@ use bridge_migrate_core::Target;
 use bridge_migrate_sqlite::{status::status, wait};
 
 use crate::context::Context;
-use crate::exit_code;
 use crate::output::Failure;
 use crate::render::wait::WaitReport;
 
@@ -30,10 +29,10 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failur
     let position = wait(&catalog, &context.settings, arguments.target, timeout)?;
     // What else there is to know of the database must not keep a server from starting.
     let drift = status(&catalog, &context.settings).map_or_else(|_| Vec::new(), |status| status.drift);
-    context.output.report_done(&WaitReport {
+    let report = WaitReport {
         position,
         waited_ms: super::milliseconds(started.elapsed()),
         drift,
-    })?;
-    Ok(exit_code::DONE)
+    };
+    context.output.report_run(&report, false)
 }

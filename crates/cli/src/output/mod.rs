@@ -10,7 +10,7 @@ use std::path::Path;
 use anstream::adapter::strip_str;
 use anstream::stream::{AsLockedWrite, RawStream};
 use anstream::{AutoStream, ColorChoice};
-use bridge_migrate_core::{Error, ErrorKind, Hint, Result, visible};
+use bridge_migrate_core::{Error, ErrorKind, Hint, visible};
 use serde::Serialize;
 
 use crate::options::Manner;
@@ -74,60 +74,50 @@ impl Output {
         !self.manner.no_progress && !self.manner.quiet && !self.manner.json && io::stderr().is_terminal()
     }
 
-    /// Writes the answer.
+    /// Writes the answer, and gives the exit code of success.
     ///
     /// # Errors
     /// When standard output cannot be written, other than by being closed.
-    pub(crate) fn report(&self, report: &impl Report) -> Result<()> {
+    pub(crate) fn report(&self, report: &impl Report) -> Result<u8, Failure> {
         if self.manner.json {
             let line = json::success(&self.command, &self.database, report.database_key(), report)
                 .map_err(|error| cannot_write(error.into()))?;
-            self.answer(&line)
+            self.answer(&line)?;
         } else {
-            self.answer(&report.render())
+            self.answer(&report.render())?;
         }
+        Ok(exit_code::DONE)
     }
 
-    /// As [`Output::report`], for a command whose success is its answer: nothing is said when people want
-    /// quiet.
+    /// As [`Output::report`], for a command whose success is its answer: nothing is said when people want quiet, unless
+    /// it was a dry run, of which the report is all there is.
     ///
     /// # Errors
     /// As [`Output::report`].
-    pub(crate) fn report_done(&self, report: &impl Report) -> Result<()> {
-        if self.manner.quiet && !self.manner.json {
-            return Ok(());
+    pub(crate) fn report_run(&self, report: &impl Report, is_dry_run: bool) -> Result<u8, Failure> {
+        if self.manner.quiet && !self.manner.json && !is_dry_run {
+            return Ok(exit_code::DONE);
         }
         self.report(report)
     }
 
-    /// As [`Output::report_done`], unless it was a dry run, of which the report is all there is.
+    /// Tells what was found, as a failure: people read it now, scripts get it beside the error.
     ///
     /// # Errors
-    /// As [`Output::report`].
-    pub(crate) fn report_run(&self, report: &impl Report, is_dry_run: bool) -> Result<()> {
-        if is_dry_run {
-            self.report(report)
-        } else {
-            self.report_done(report)
+    /// `error`, or as [`Output::report`].
+    pub(crate) fn findings(&self, report: &impl Report, error: Error) -> Result<u8, Failure> {
+        if !self.manner.json {
+            self.answer(&report.render())?;
         }
+        Err(Failure {
+            error,
+            report: serde_json::to_value(report).ok(),
+        })
     }
 
     /// The hint as a command to paste into a shell.
     pub(crate) fn command_line(&self, hint: &Hint) -> String {
         hint::command_line(hint, &self.given)
-    }
-
-    /// Tells what was found, as a failure: people read it now, scripts get it beside the error.
-    pub(crate) fn findings(&self, report: &impl Report, error: Error) -> Failure {
-        if !self.manner.json
-            && let Err(error) = self.answer(&report.render())
-        {
-            return error.into();
-        }
-        Failure {
-            error,
-            report: serde_json::to_value(report).ok(),
-        }
     }
 
     /// Tells people what is going on; what cannot be written is lost, since a run must not fail for it.
@@ -175,7 +165,7 @@ impl Output {
         exit_code::of(error)
     }
 
-    fn answer(&self, text: &str) -> Result<()> {
+    fn answer(&self, text: &str) -> Result<(), Error> {
         match self.write_answer(text) {
             // Whoever read has read enough.
             Err(error) if error.kind() == IoKind::BrokenPipe => Ok(()),

@@ -97,10 +97,9 @@ fn report_parser(arguments: &[OsString], error: &clap::Error) -> u8 {
     let output = Output::new(&command, database.as_ref(), Vec::new(), manner);
     let text = error.render().to_string();
     if !error.use_stderr() {
-        return match output.report(&Text::new(text)) {
-            Ok(()) => exit_code::DONE,
-            Err(error) => output.fail(&error.into()),
-        };
+        return output
+            .report(&Text::new(text))
+            .unwrap_or_else(|failure| output.fail(&failure));
     }
     output.fail(
         &Error::new(ErrorKind::Usage, problem_of(error, &text))
