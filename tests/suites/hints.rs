@@ -222,6 +222,46 @@ fn an_unadopted_database_that_is_not_quite_one_gets_there() {
 }
 
 #[test]
+fn tables_of_somebody_else_that_have_names_of_ours_get_another_one() {
+    if support::shell::sqlite3_shell().is_none() {
+        return;
+    }
+    for (table, columns) in [
+        ("MIGRATION_RUNS", "x"),
+        ("Migration_kept", "x"),
+        ("migration_progress", "version, name"),
+        ("Migration_Steps", "version, name"),
+        ("Schema_Version", "x"),
+        ("Refinery_Schema_History", "x"),
+        // One that a migration makes.
+        ("Auth_Tokens", "x"),
+    ] {
+        let database = TestDatabase::populated(173);
+        database.execute(&format!(
+            "CREATE TABLE {table} ({columns}); INSERT INTO {table} DEFAULT VALUES"
+        ));
+        let before = fs::read(database.path()).unwrap();
+        assert!(
+            matches!(try_to(&database, &["migrate"]).0, Some(1 | 6)),
+            "{table}"
+        );
+        assert_eq!(
+            fs::read(database.path()).unwrap(),
+            before,
+            "{table}: something was written"
+        );
+        assert_eq!(follow(&database, &["migrate"]).len(), 1, "{table}");
+        let theirs =
+            database
+                .connect()
+                .query_row(&format!("SELECT count(*) FROM {table}_before"), [], |row| {
+                    row.get::<_, u64>(0)
+                });
+        assert_eq!(theirs, Ok(1), "{table}");
+    }
+}
+
+#[test]
 fn kept_rows_whose_file_is_gone_are_given_up() {
     let database = current();
     database.execute("INSERT INTO reactions VALUES ('m', 'c', '+1', 'now')");

@@ -124,6 +124,11 @@ fn system_command(hint: &Hint) -> Option<String> {
     };
     Some(match hint {
         Hint::StatusOf(database) => format!("{PROGRAM} --db {} status", shell_quote(database)),
+        Hint::Again => std::env::args_os()
+            .skip(1)
+            .fold(PROGRAM.to_owned(), |line, word| {
+                format!("{line} {}", shell_quote(word))
+            }),
         Hint::ProgramVersion => format!("{PROGRAM} --version"),
         Hint::CheckMigrations => "cargo xtask check".to_owned(),
         Hint::CompanionText(path) => format!("python3 -m json.tool {} /dev/null", shell_quote(path)),

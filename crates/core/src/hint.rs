@@ -16,6 +16,8 @@ pub enum Hint {
     Status,
     /// See where another database stands.
     StatusOf(PathBuf),
+    /// Go on with the same command: it failed when a part was done.
+    Again,
     /// See what a migration would do.
     Plan,
     /// See it with its statements.

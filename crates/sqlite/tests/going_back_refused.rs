@@ -202,6 +202,61 @@ fn an_interrupted_rollback_is_completed_and_nothing_else_runs_meanwhile() {
     }
 }
 
+/// Takes SQLite's lock when the first batch or step is committed, and keeps it.
+struct Locks<'a>(&'a Place, std::cell::OnceCell<rusqlite::Connection>);
+
+impl Observer for Locks<'_> {
+    fn observe(&self, event: &Event) {
+        let is_batch = matches!(
+            event,
+            Event::Progress {
+                activity: Activity::Rows,
+                ..
+            }
+        );
+        if is_batch || matches!(event, Event::StepFinished { .. }) {
+            self.1.get_or_init(|| {
+                let connection = self.0.open();
+                connection.execute_batch("BEGIN IMMEDIATE").unwrap();
+                connection
+            });
+        }
+    }
+}
+
+#[test]
+fn what_a_lock_stopped_goes_on_with_the_same_command() {
+    type Command<'a> = &'a dyn Fn(&Locks<'_>) -> Result<(), Error>;
+    let mut place = migrated(1000);
+    place.settings.busy_timeout = std::time::Duration::from_millis(100);
+    let (catalog, settings) = (catalog(), &place.settings);
+    let takes_back = |version, observer: &Locks<'_>| {
+        let options = RollbackOptions {
+            target: Target::Version(version),
+            strategy: Strategy::Down,
+            companion: Default::default(),
+        };
+        rollback(&catalog, settings, options, &mut |_| true, observer).map(drop)
+    };
+    let undoes = |observer: &Locks<'_>| undo(settings, 3, &UndoOptions::default(), observer).map(drop);
+    let migrates =
+        |observer: &Locks<'_>| migrate(&catalog, settings, MigrateOptions::default(), observer).map(drop);
+    let commands: [Command<'_>; 3] = [&undoes, &|observer| takes_back(1, observer), &migrates];
+    for (number, command) in commands.into_iter().enumerate() {
+        let error = command(&Locks(&place, Default::default())).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Busy, "{number}: {error}");
+        assert!(
+            error.truth().unwrap().contains("The database is whole"),
+            "{number}"
+        );
+        assert_eq!(error.hint(), &Hint::Again, "{number}");
+        back(&place, 1, Strategy::Down).unwrap_or_else(|error| panic!("{number}: {error}"));
+        if number == 0 {
+            migrate(&catalog, settings, MigrateOptions::default(), &Silent).unwrap();
+        }
+    }
+}
+
 #[test]
 fn a_database_goes_back_to_its_adoption_and_no_further() {
     let place = Place::new();

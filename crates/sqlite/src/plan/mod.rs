@@ -17,7 +17,7 @@ use crate::records::runs;
 use crate::records::state::State;
 use crate::schema::dropped;
 use crate::schema::effects::{Effects, Forecast, Writes};
-use crate::schema::refusal::refusal;
+use crate::schema::refusal::{refusal, rename_away};
 use crate::schema::{Difference, Object, ObjectKind, Snapshot};
 use crate::schema::{expected, tool_tables};
 use crate::sqlite::ask::Ask;
@@ -261,7 +261,11 @@ pub(crate) fn plan(
         let effects = Effects::of(&mut scratch, Writes::of(migration)).map_err(|source| {
             // A migration that cannot run on its own catalog's schema is to blame, before any database.
             expected::schemas(catalog).err().unwrap_or_else(|| {
-                in_the_way(&migration.stem(), &drift, &settings.database).with_source(source)
+                let makes = at(migration.version, &last).without(|object| {
+                    let is_there = |schema: &Snapshot| schema.get(object.kind, &object.name).is_some();
+                    is_there(&at(migration.version - 1, &last)) || !is_there(&last)
+                });
+                in_the_way(&migration.stem(), &drift, &makes, &settings.database).with_source(source)
             })
         })?;
         let found = with_objects(&last, elsewhere.iter());
@@ -357,11 +361,24 @@ fn with_objects<'a>(schema: &'a Snapshot, objects: impl IntoIterator<Item = &'a 
     schema.iter().chain(objects).cloned().collect()
 }
 
-/// The refusal of a plan whose statements SQLite does not take on this schema.
-fn in_the_way(stem: &str, drift: &[Difference], database: &Path) -> Error {
+/// The refusal of a plan whose statements SQLite does not take on this schema; `makes` has what the migration makes and
+/// whose name is taken.
+fn in_the_way(stem: &str, drift: &[Difference], makes: &Snapshot, database: &Path) -> Error {
     let what = format!("{stem} cannot run on this schema");
     if !drift.is_empty() {
         return refusal(&format!("{what}, which somebody changed"), drift, database);
+    }
+    let tables: Vec<&str> = makes
+        .of_kind(ObjectKind::Table)
+        .map(|table| &*table.name)
+        .collect();
+    if !tables.is_empty() {
+        return Error::new(ErrorKind::SchemaMismatch, what)
+            .with_truth(format!(
+                "There are tables already with names of those that it makes: {}. Nothing was changed.",
+                tables.join(", ")
+            ))
+            .with_hint(rename_away(tables, database));
     }
     Error::new(ErrorKind::SchemaMismatch, what)
         .with_truth("An object of the operators' own is probably in its way. Nothing was changed.")

@@ -8,21 +8,27 @@ use std::path::Path;
 use crate::records::recorded_position::recorded_position;
 use crate::records::runs::{Run, read_runs};
 use crate::sqlite::connection::{open_still, with_reader};
-use bridge_migrate_core::{Error, Position, Result, Settings};
+use bridge_migrate_core::{Error, ErrorKind, Hint, Position, Result, Settings};
 
 const A_PART: &str = "A part is done; run the same command again to go on.";
 
 /// Adds to the error of `run` where the database stands, if the run changed it and the error does not say so yet.
 pub(crate) fn with_what_is_left(error: Error, settings: &Settings, run: &Run) -> Error {
     let known = error.reached().map(|reached| reached.version);
-    match (look(settings, run), run.committed_at.get()) {
+    let error = match (look(settings, run), run.committed_at.get()) {
         (Ok(Some((position, recorded))), _) if known != Some(position.version) => {
             stands(error, position, &what_next(run, recorded, position.version))
         }
         (Err(_), Some(position)) => stands(error, position, A_PART),
         // What cannot be read cannot be told.
         _ => error,
+    };
+    // The one who held SQLite's lock may be gone.
+    let is_refused_lock = error.kind() == ErrorKind::Busy && std::error::Error::source(&error).is_some();
+    if is_refused_lock && error.reached().is_some() {
+        return error.with_hint(Hint::Again);
     }
+    error
 }
 
 fn stands(error: Error, position: Position, what_next: &str) -> Error {

@@ -158,7 +158,11 @@ pub(crate) fn read_rows(
         )
         .map_err(|source| match sqlite_error(doing, source) {
             error if is_damage(&error) => error,
-            error => damaged("the table has other columns".to_owned()).with_source(error),
+            error => match tool_tables::exists(connection, tool_tables::STEPS) {
+                // Somebody else's, in a database that was never managed.
+                Ok(false) => tool_tables::refuse_foreign(connection).err().unwrap_or(error),
+                _ => damaged("the table has other columns".to_owned()).with_source(error),
+            },
         })?;
     let mut rows = select.query([]).while_doing(doing)?;
     while let Some(row) = rows.next().while_doing(doing)? {

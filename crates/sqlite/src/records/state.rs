@@ -10,7 +10,7 @@ use crate::schema::expected;
 use crate::schema::tool_tables;
 use crate::sqlite::ask::Ask;
 use crate::sqlite::sqlite_error::SqliteContext;
-use bridge_migrate_core::Result;
+use bridge_migrate_core::{ErrorKind, Result};
 
 /// A database as one consistent read found it.
 #[derive(Debug, Clone)]
@@ -69,12 +69,20 @@ impl State {
             true => Some(connection.unchecked_transaction().while_doing(doing)?),
             false => None,
         };
-        let state = Self {
-            history: History::read(connection)?,
-            schema: expected::read(connection)?,
-            schema_version: schema_version::current(connection)?,
-            progress: Progress::read(connection)?,
+        let read = || {
+            Ok(Self {
+                history: History::read(connection)?,
+                schema: expected::read(connection)?,
+                schema_version: schema_version::current(connection)?,
+                progress: Progress::read(connection)?,
+            })
         };
+        // Tables of somebody else's may have the names of the tool's.
+        let foreign = |error| match tool_tables::refuse_foreign(connection) {
+            Err(foreign) if foreign.kind() == ErrorKind::Drift => foreign,
+            _ => error,
+        };
+        let state = read().map_err(foreign)?;
         if let Some(own) = own {
             own.finish().while_doing(doing)?;
         }

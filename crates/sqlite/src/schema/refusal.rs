@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::schema::Difference;
+use crate::sqlite::quote::identifier;
 use bridge_migrate_core::{Error, ErrorKind, Hint};
 
 /// The refusal to write while there are `differences`: each with the statements that mend it.
@@ -35,4 +36,16 @@ pub(crate) fn refusal(what: &str, differences: &[Difference], database: &Path) -
         _ => Hint::Verify,
     };
     Error::unchanged(ErrorKind::Drift, message).with_hint(hint)
+}
+
+/// The command that gives tables of somebody else's other names, with all that is in them.
+pub(crate) fn rename_away<'a>(tables: impl IntoIterator<Item = &'a str>, database: &Path) -> Hint {
+    let rename = |table: &str| {
+        let other = identifier(&format!("{table}_before"));
+        format!("ALTER TABLE {} RENAME TO {other};", identifier(table))
+    };
+    Hint::Sql {
+        database: database.into(),
+        statements: tables.into_iter().map(rename).collect(),
+    }
 }

@@ -1,14 +1,15 @@
 //! The tables that the tool owns inside the database.
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use rusqlite::Connection;
 
-use crate::schema::refusal::refusal;
+use crate::schema::refusal::{refusal, rename_away};
 use crate::schema::{Difference, Object, ObjectKind, Snapshot, TableDefinition, diff};
 use crate::sqlite::quote::identifier;
 use crate::sqlite::sqlite_error::SqliteContext;
-use bridge_migrate_core::Result;
+use bridge_migrate_core::{Error, ErrorKind, Result};
 
 /// refinery's history of applied migrations.
 pub const HISTORY: &str = "refinery_schema_history";
@@ -227,7 +228,7 @@ pub(crate) fn create_all(scratch: &Connection) -> Result<()> {
 }
 
 /// What somebody else put on the tool's tables or in their place that could change other rows when the tool writes its
-/// records: triggers, unique indexes, views, and tables that do more than hold what is written.
+/// records: triggers, unique indexes, views, and tables that do more than hold what is written, or less.
 ///
 /// # Errors
 /// When SQLite cannot read the schema.
@@ -255,12 +256,29 @@ pub(crate) fn refuse_foreign(connection: &Connection) -> Result<()> {
     if foreign.is_empty() {
         return Ok(());
     }
+    let database = connection.path().unwrap_or_default().as_ref();
+    let lacks: BTreeSet<&str> = foreign
+        .iter()
+        .filter_map(|difference| match difference {
+            Difference::ColumnMissing { table, .. } => Some(table.as_str()),
+            _ => None,
+        })
+        .collect();
+    // What looks least like somebody else's is the history of a database that has the record of its steps, too.
+    let is_ours = exists(connection, HISTORY)? && exists(connection, STEPS)? && !lacks.contains(STEPS);
+    if !lacks.is_empty() && !is_ours {
+        let names: Vec<&str> = lacks.iter().copied().collect();
+        return Err(Error::unchanged(
+            ErrorKind::Drift,
+            format!(
+                "tables have names of those that only this program writes, but not their columns: {}",
+                names.join(", ")
+            ),
+        )
+        .with_hint(rename_away(lacks, database)));
+    }
     let what = "the tables that only this program writes are not as it made them";
-    Err(refusal(
-        what,
-        &foreign,
-        connection.path().unwrap_or_default().as_ref(),
-    ))
+    Err(refusal(what, &foreign, database))
 }
 
 /// Whether a difference of the tool's tables cannot make a write of the tool change anything else. Other programs made
@@ -268,14 +286,13 @@ pub(crate) fn refuse_foreign(connection: &Connection) -> Result<()> {
 fn is_harmless(difference: &Difference) -> bool {
     match difference {
         Difference::ObjectMissing { .. }
-        | Difference::ColumnMissing { .. }
         | Difference::ColumnOrder { .. }
         | Difference::ConstraintMissing { .. }
         | Difference::OptionsChanged { .. } => true,
         Difference::ObjectUnexpected { object, actual, .. } => {
             *object == ObjectKind::Index && !actual.starts_with("create unique")
         }
-        Difference::ObjectChanged { .. } => false,
+        Difference::ObjectChanged { .. } | Difference::ColumnMissing { .. } => false,
         Difference::ColumnChanged { actual, .. } => actual.constraints.iter().all(|text| only_checks(text)),
         Difference::ColumnExtra {
             table,
