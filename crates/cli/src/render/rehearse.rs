@@ -245,7 +245,7 @@ mod tests {
     use anstream::adapter::strip_str;
 
     use super::*;
-    use crate::report::sample;
+    use crate::report::tests::sample;
 
     fn text(rehearsal: &Rehearsal, report: Option<&str>) -> String {
         let report = RehearseReport::new(rehearsal, report.map(PathBuf::from));

@@ -4,13 +4,11 @@ mod data;
 mod diagram;
 mod html;
 mod layout;
-#[cfg(test)]
-mod page_tests;
-#[cfg(test)]
-pub(crate) mod sample;
 mod shape;
 mod steps;
 mod summary;
+#[cfg(test)]
+pub(crate) mod tests;
 mod timings;
 mod way_back;
 

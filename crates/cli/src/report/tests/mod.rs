@@ -1,10 +1,12 @@
 //! The page as a person meets it: in a browser, without a network.
 
+pub(crate) mod sample;
+
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use super::sample::{HOSTILE, failed, passed};
 use super::{escape, page};
+use sample::{HOSTILE, failed, passed};
 
 /// A browser without a window, if this machine has one.
 fn chromium() -> Option<PathBuf> {
