@@ -13,6 +13,7 @@ use crate::schema::expected;
 use crate::schema::refusal::refusal;
 use crate::schema::tool_tables;
 use crate::schema::{Difference, Fingerprint, ObjectKind, Snapshot, diff};
+use crate::sqlite::ask::Ask;
 use crate::sqlite::sqlite_error::SqliteContext;
 use bridge_migrate_core::{Catalog, Result};
 
@@ -74,20 +75,18 @@ fn read_accepted(connection: &Connection) -> Result<HashSet<(String, String, Str
     if !tool_tables::exists(connection, tool_tables::ACCEPTED)? {
         return Ok(HashSet::new());
     }
-    let doing = "read the accepted objects";
-    let mut select = connection
-        .prepare("SELECT kind, name, normal FROM migration_accepted_objects")
-        .while_doing(doing)?;
-    let rows = select
-        .query_map([], |row| {
-            Ok((
-                row.get(0)?,
-                row.get::<_, String>(1)?.to_ascii_lowercase(),
-                row.get(2)?,
-            ))
-        })
-        .while_doing(doing)?;
-    rows.collect::<rusqlite::Result<_>>().while_doing(doing)
+    let accepted = connection.rows(
+        "SELECT kind, name, normal FROM migration_accepted_objects",
+        [],
+        |row| {
+            let name: String = row.get(1)?;
+            Ok((row.get(0)?, name.to_ascii_lowercase(), row.get(2)?))
+        },
+    );
+    Ok(accepted
+        .while_doing("read the accepted objects")?
+        .into_iter()
+        .collect())
 }
 
 /// Refuses to apply a plan to a schema that somebody changed.

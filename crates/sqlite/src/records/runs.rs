@@ -354,42 +354,33 @@ fn newest_runs(connection: &Connection, limit: i64) -> Result<Vec<RecordedRun>> 
         return Ok(Vec::new());
     }
     let doing = "read the runs";
-    let mut select = connection
-        .prepare_cached(
-            "SELECT run, command, started_at, finished_at, from_version, to_version, reached_version, host, tool, \
-             backup FROM migration_runs ORDER BY started_at DESC, rowid DESC LIMIT ?1",
-        )
-        .while_doing(doing)?;
-    let rows = select
-        .query_map([limit], |row| {
-            Ok(RecordedRun {
-                run: row.get(0)?,
-                command: row.get(1)?,
-                started_at: row.get(2)?,
-                finished_at: row.get(3)?,
-                from: row.get(4)?,
-                to: row.get(5)?,
-                reached: row.get(6)?,
-                host: row.get(7)?,
-                tool: row.get(8)?,
-                backup: row.get(9)?,
-                allowed_drift: Vec::new(),
-                failure: None,
-            })
+    let read = |row: &rusqlite::Row<'_>| {
+        Ok(RecordedRun {
+            run: row.get(0)?,
+            command: row.get(1)?,
+            started_at: row.get(2)?,
+            finished_at: row.get(3)?,
+            from: row.get(4)?,
+            to: row.get(5)?,
+            reached: row.get(6)?,
+            host: row.get(7)?,
+            tool: row.get(8)?,
+            backup: row.get(9)?,
+            allowed_drift: Vec::new(),
+            failure: None,
         })
-        .while_doing(doing)?;
-    let mut runs: Vec<RecordedRun> = rows
-        .collect::<rusqlite::Result<_>>()
+    };
+    let newest = "SELECT run, command, started_at, finished_at, from_version, to_version, reached_version, host, tool, \
+             backup FROM migration_runs ORDER BY started_at DESC, rowid DESC LIMIT ?1";
+    let mut runs = connection
+        .rows(newest, [limit], read)
         .map_err(|source| unreadable(doing, source))?;
     runs.reverse();
     if tool_tables::exists(connection, tool_tables::ALLOWED)? {
-        let mut select = connection
-            .prepare_cached("SELECT difference FROM migration_allowed_drift WHERE run = ?1 ORDER BY rowid")
-            .while_doing(doing)?;
+        let allowed = "SELECT difference FROM migration_allowed_drift WHERE run = ?1 ORDER BY rowid";
         for run in &mut runs {
-            run.allowed_drift = select
-                .query_map([&run.run], |row| row.get(0))
-                .and_then(Iterator::collect)
+            run.allowed_drift = connection
+                .rows(allowed, [&run.run], |row| row.get(0))
                 .map_err(|source| unreadable(doing, source))?;
         }
     }
@@ -404,36 +395,30 @@ pub fn read_steps(connection: &Connection) -> Result<Vec<RecordedStep>> {
     if !tool_tables::exists(connection, tool_tables::STEPS)? {
         return Ok(Vec::new());
     }
-    let doing = "read the applied steps";
-    let mut select = connection
-        .prepare_cached(
-            "SELECT version, name, release, phase, run, adopted, applied_at, duration_ms, max_lock_ms, rows_changed, \
-             rows_skipped, fingerprint, way_back, down_sql, rollback FROM migration_steps ORDER BY version",
-        )
-        .while_doing(doing)?;
-    let rows = select
-        .query_map([], |row| {
-            Ok(RecordedStep {
-                version: row.get(0)?,
-                name: row.get(1)?,
-                release: row.get(2)?,
-                phase: row.get(3)?,
-                run: row.get(4)?,
-                adopted: row.get(5)?,
-                applied_at: row.get(6)?,
-                duration_ms: row.get(7)?,
-                max_lock_ms: row.get(8)?,
-                rows_changed: row.get(9)?,
-                rows_skipped: row.get(10)?,
-                fingerprint: row.get(11)?,
-                way_back: row.get(12)?,
-                down_sql: row.get(13)?,
-                rollback: row.get(14)?,
-            })
+    let read = |row: &rusqlite::Row<'_>| {
+        Ok(RecordedStep {
+            version: row.get(0)?,
+            name: row.get(1)?,
+            release: row.get(2)?,
+            phase: row.get(3)?,
+            run: row.get(4)?,
+            adopted: row.get(5)?,
+            applied_at: row.get(6)?,
+            duration_ms: row.get(7)?,
+            max_lock_ms: row.get(8)?,
+            rows_changed: row.get(9)?,
+            rows_skipped: row.get(10)?,
+            fingerprint: row.get(11)?,
+            way_back: row.get(12)?,
+            down_sql: row.get(13)?,
+            rollback: row.get(14)?,
         })
-        .while_doing(doing)?;
-    rows.collect::<rusqlite::Result<_>>()
-        .map_err(|source| unreadable(doing, source))
+    };
+    let all = "SELECT version, name, release, phase, run, adopted, applied_at, duration_ms, max_lock_ms, rows_changed, \
+             rows_skipped, fingerprint, way_back, down_sql, rollback FROM migration_steps ORDER BY version";
+    connection
+        .rows(all, [], read)
+        .map_err(|source| unreadable("read the applied steps", source))
 }
 
 /// What SQLite gives but is not what the tool wrote, such as text of another type or encoding, is damage of the

@@ -9,6 +9,7 @@ use crate::records::recorded_position::recorded_position;
 use crate::records::runs::Run;
 use crate::records::schema_reader::SchemaReader;
 use crate::schema::tool_tables;
+use crate::sqlite::ask::Ask;
 use crate::sqlite::connection;
 use crate::sqlite::pace::Pace;
 use crate::sqlite::rollback_journal::RollbackJournal;
@@ -90,21 +91,16 @@ fn find(connection: &Connection, version: Option<u32>) -> Result<Vec<Pruned>> {
     if !tool_tables::exists(connection, tool_tables::JOURNAL)? {
         return Ok(Vec::new());
     }
-    let doing = "read the journal";
-    let mut select = connection
-        .prepare(
-            "SELECT migration, count(*), sum(undone_by IS NULL) FROM migration_affected_records \
-             WHERE ?1 IS NULL OR migration = ?1 GROUP BY migration ORDER BY migration",
-        )
-        .while_doing(doing)?;
-    select
-        .query_map([version], |row| {
-            Ok(Pruned {
-                version: row.get(0)?,
-                records: row.get(1)?,
-                no_longer_undoable: row.get(2)?,
-            })
+    let read = |row: &rusqlite::Row<'_>| {
+        Ok(Pruned {
+            version: row.get(0)?,
+            records: row.get(1)?,
+            no_longer_undoable: row.get(2)?,
         })
-        .and_then(Iterator::collect)
-        .while_doing(doing)
+    };
+    let journaled = "SELECT migration, count(*), sum(undone_by IS NULL) FROM migration_affected_records \
+                     WHERE ?1 IS NULL OR migration = ?1 GROUP BY migration ORDER BY migration";
+    connection
+        .rows(journaled, [version], read)
+        .while_doing("read the journal")
 }

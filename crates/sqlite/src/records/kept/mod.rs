@@ -18,6 +18,7 @@ use crate::files::database_file::in_real_place;
 use crate::records::history::History;
 use crate::schema::tool_tables;
 use crate::schema::tool_tables::CREATE_KEPT;
+use crate::sqlite::ask::Ask;
 use crate::sqlite::connection;
 use crate::sqlite::sqlite_error::SqliteContext;
 use bridge_migrate_core::regular_file::if_there;
@@ -117,19 +118,16 @@ fn read(connection: &Connection, settings: &Settings) -> Result<Vec<Kept>> {
     if !tool_tables::exists(connection, tool_tables::KEPT)? {
         return Ok(Vec::new());
     }
-    let doing = "read what rollbacks kept";
-    let mut select = connection
-        .prepare_cached(
+    let mut kept: Vec<Kept> = connection
+        .rows(
             "SELECT file, data, run, kept_at, version, name, table_name, column_name, rows, \
              max(0, rows - (SELECT coalesce(sum(last - first + 1), 0) FROM migration_kept_back AS b \
              WHERE b.file = k.file AND b.data = k.data)) \
-             FROM migration_kept AS k ORDER BY kept_at DESC, version, file, data",
+                          FROM migration_kept AS k ORDER BY kept_at DESC, version, file, data",
+            [],
+            Kept::of,
         )
-        .while_doing(doing)?;
-    let mut kept: Vec<Kept> = select
-        .query_map([], Kept::of)
-        .and_then(Iterator::collect)
-        .while_doing(doing)?;
+        .while_doing("read what rollbacks kept")?;
     if kept.iter().any(|kept| kept.left > 0) {
         let history = History::read(connection)?.unwrap_or_default();
         for kept in &mut kept {

@@ -4,6 +4,7 @@ use rusqlite::Connection;
 
 use super::super::subject::details;
 use super::super::{Found, Subject, scratch};
+use crate::sqlite::ask::Ask;
 use crate::sqlite::sqlite_error::SqliteContext;
 use bridge_migrate_core::Result;
 
@@ -42,15 +43,13 @@ pub(super) fn without_index(subject: &Subject<'_>) -> Result<Vec<Found>> {
 
 /// Whether an index over all rows leads with these columns, in any order.
 fn is_indexed(connection: &Connection, table: &str, columns: &[String]) -> Result<bool> {
-    let mut select = connection
-        .prepare_cached(
+    let rows: Vec<(String, Option<String>)> = connection
+        .rows(
             "SELECT list.name, info.name FROM pragma_index_list(?1) AS list, pragma_index_info(list.name) AS info \
              WHERE list.partial = 0 ORDER BY list.name, info.seqno",
+            [table],
+            |row| Ok((row.get(0)?, row.get(1)?)),
         )
-        .while_doing("read the indexes")?;
-    let rows: Vec<(String, Option<String>)> = select
-        .query_map([table], |row| Ok((row.get(0)?, row.get(1)?)))
-        .and_then(Iterator::collect)
         .while_doing("read the indexes")?;
     Ok(rows.chunk_by(|a, b| a.0 == b.0).any(|index| {
         let leading = index.get(..columns.len()).unwrap_or_default();
