@@ -498,8 +498,16 @@ mod tests {
                 let _stop = StopOnDrop(&stop);
                 for _ in 0..4 {
                     let before = written.load(Ordering::Relaxed);
+                    let began = Instant::now();
+                    // A copy may be done before a thread gets its turn: it begins when the writer is at work.
+                    while written.load(Ordering::Relaxed) == before {
+                        assert!(
+                            began.elapsed() < Duration::from_secs(60),
+                            "the writer is kept out"
+                        );
+                        std::thread::sleep(Duration::from_millis(1));
+                    }
                     let created = create_with(&settings, &BackupFacts::default(), limits, &Silent).unwrap();
-                    assert!(written.load(Ordering::Relaxed) > before, "the writer went on");
                     let copy = open_still(&created.backup.database).unwrap();
                     let count = |table: &str| -> i64 {
                         copy.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0))
