@@ -224,7 +224,7 @@ impl Load {
 pub(crate) struct BatchRoom {
     database: PathBuf,
     patience: Duration,
-    /// Of the database and its journals after the last batch.
+    /// Of the database and its log after the last batch.
     length: u64,
     /// What the last batch added to it, or half of what the one before took.
     took: u64,
@@ -253,7 +253,7 @@ impl BatchRoom {
                 .map_or(0, |file| file.len())
         };
         let (file, pages) = (size(""), Sizes::new(connection)?.file);
-        let length = file.max(pages) + size("-wal") + size("-journal");
+        let length = file.max(pages) + size("-wal");
         let before = std::mem::replace(&mut self.length, length);
         let added = if before == 0 {
             0
@@ -266,8 +266,12 @@ impl BatchRoom {
         let folder = folder_of(&self.database);
         let started = Instant::now();
         loop {
-            // What is only in the log still has to come into the file.
-            let kept_free = pages.saturating_sub(size("")) + BESIDES;
+            if size("-wal") == 0 {
+                // A rollback journal, or a log that begins anew, takes what was foreseen.
+                return Ok(rows);
+            }
+            // What is only in the log still has to come into the file; the rest is for the next run's own files.
+            let kept_free = pages.saturating_sub(size("")) + BESIDES / 4;
             let free = available(&folder)?;
             let room = free.saturating_sub(kept_free);
             if room >= more {
