@@ -27,37 +27,34 @@ pub(crate) fn explains(error: &Error, was_fresh: bool, catalog: &Catalog, settin
         return false;
     }
     // What cannot be read now fails again with an error of its own.
-    match error.kind() {
-        ErrorKind::SchemaMismatch => is_under_way(catalog, settings).unwrap_or(false),
+    let explained = match error.kind() {
+        ErrorKind::SchemaMismatch => {
+            of_unmanaged(settings, |reader, schema| is_under_way(catalog, reader, schema))
+        }
         // Tables are there that were not planned for, perhaps with rows already.
-        _ => was_fresh && is_made(settings).unwrap_or(false),
-    }
+        _ if was_fresh => of_unmanaged(settings, |_, schema| Ok(!schema.is_empty())),
+        _ => Ok(false),
+    };
+    explained.unwrap_or(false)
 }
 
-/// Whether there is something in the database, and it is not ours.
-fn is_made(settings: &Settings) -> Result<bool> {
+/// What `judge` says of the database's schema; nothing is so of one that is not there, or managed.
+fn of_unmanaged(settings: &Settings, judge: impl Fn(&Connection, &Snapshot) -> Result<bool>) -> Result<bool> {
     if !matches!(inspect(&settings.database)?, FileState::Database { .. }) {
         return Ok(false);
     }
     connection::with_reader(&settings.database, settings.busy_timeout, |reader| {
         let state = State::read(reader)?;
-        Ok(state.history.is_none() && !state.schema.is_empty())
+        Ok(state.history.is_none() && judge(reader, &state.schema)?)
     })
 }
 
-/// Whether the database has nothing but a part of the first version's schema, and not one row.
-fn is_under_way(catalog: &Catalog, settings: &Settings) -> Result<bool> {
-    if !matches!(inspect(&settings.database)?, FileState::Database { .. }) {
-        return Ok(false);
-    }
-    let first = expected::schema_at(catalog, 1)?;
-    connection::with_reader(&settings.database, settings.busy_timeout, |reader| {
-        let state = State::read(reader)?;
-        let is_part = diff(&first, &state.schema)
-            .iter()
-            .all(|difference| matches!(difference, Difference::ObjectMissing { .. }));
-        Ok(is_part && state.history.is_none() && !has_rows(reader, &state.schema)?)
-    })
+/// Whether there is nothing but a part of the first version's schema, and not one row.
+fn is_under_way(catalog: &Catalog, reader: &Connection, schema: &Snapshot) -> Result<bool> {
+    let is_part = diff(&expected::schema_at(catalog, 1)?, schema)
+        .iter()
+        .all(|difference| matches!(difference, Difference::ObjectMissing { .. }));
+    Ok(is_part && !has_rows(reader, schema)?)
 }
 
 fn has_rows(connection: &Connection, schema: &Snapshot) -> Result<bool> {
