@@ -152,18 +152,23 @@ impl StepContext<'_> {
         Ok(outcome)
     }
 
-    /// Runs the step in the present transaction, and measures it up to its end.
-    fn run_at_once(&self, step: &Step, migration: &Migration, imported: &[TableRows]) -> Result<StepOutcome> {
-        let started = Instant::now();
-        let before = Before::read(self.connection, &self.schemas, step.forecast(migration))?;
-        tool_tables::create(self.connection)?;
+    /// Has refinery run the step's statements, if it has any, and write its history row.
+    fn apply_by_refinery(&self, step: &Step) -> Result<()> {
         refinery_step::run(
             self.connection,
             self.catalog,
             self.settings,
             step.version,
             Mode::Apply,
-        )?;
+        )
+    }
+
+    /// Runs the step in the present transaction, and measures it up to its end.
+    fn run_at_once(&self, step: &Step, migration: &Migration, imported: &[TableRows]) -> Result<StepOutcome> {
+        let started = Instant::now();
+        let before = Before::read(self.connection, &self.schemas, step.forecast(migration))?;
+        tool_tables::create(self.connection)?;
+        self.apply_by_refinery(step)?;
         // What was there before comes first: an import only adds what is missing.
         let rows_changed = self.reclaim(migration)? + add_missing(self.connection, imported)?;
         let took = millis(started.elapsed() + before.took);

@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use crate::catalog::data::{self, Batch, BatchOutcome};
 use crate::catalog::journal::Journal;
-use crate::migrate::refinery_step::{self, Mode};
 use crate::plan::Step;
 use crate::records::runs::StepOutcome;
 use crate::records::state::Progress;
@@ -184,13 +183,7 @@ impl StepContext<'_> {
         };
         if done.is_last() {
             Progress::clear(self.connection, step.version)?;
-            refinery_step::run(
-                self.connection,
-                self.catalog,
-                self.settings,
-                step.version,
-                Mode::Apply,
-            )?;
+            self.apply_by_refinery(step)?;
         } else {
             done.progress
                 .write(self.connection, &timestamp(self.settings.clock.now()))?;
