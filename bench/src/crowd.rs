@@ -1,21 +1,18 @@
 //! The cases of many: processes that start at once, and a server that goes on writing.
 
 use std::io::{BufRead as _, BufReader, Read as _};
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{path::Path, thread};
 
 use serde_json::Value;
 
 use crate::cases::Bench;
-use crate::floor;
 use crate::lab::{DATABASE, system};
-use crate::measure;
 use crate::outcome::Latency;
 use crate::race::{Contestant, race};
-use xtask::cargo;
-use xtask::error::Error;
+use crate::{floor, measure};
+use xtask::{cargo, error::Error};
 
 /// As many as the server has calls in flight on a busy day.
 const WRITERS: u32 = 8;

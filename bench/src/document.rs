@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use xtask::error::Error;
-use xtask::project;
+use xtask::{error::Error, project};
 
 const BEGIN: &str = "<!-- cargo xtask bench --write: begin -->";
 const END: &str = "<!-- cargo xtask bench --write: end -->";

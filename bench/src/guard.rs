@@ -7,8 +7,7 @@ use std::process::{Command, Stdio};
 use crate::lab::{Lab, SCRIPT};
 use crate::outcome::MEMORY;
 use crate::{cases, floor, measure};
-use xtask::Report;
-use xtask::error::Error;
+use xtask::{Report, error::Error};
 
 /// The size of the database that is migrated.
 const MESSAGES: u64 = 10_000;

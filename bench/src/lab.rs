@@ -9,10 +9,7 @@ use tempfile::TempDir;
 
 use crate::floor::{self, Step};
 use crate::measure;
-use xtask::cargo;
-use xtask::error::Error;
-use xtask::program;
-use xtask::project::Project;
+use xtask::{cargo, error::Error, program, project::Project};
 
 /// The database's name in every folder.
 pub(crate) const DATABASE: &str = "collab.db";

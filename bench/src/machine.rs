@@ -1,8 +1,6 @@
 //! What a run ran on, without a name of it.
 
-use std::fs;
-use std::path::Path;
-use std::thread;
+use std::{fs, path::Path, thread};
 
 use crate::lab::Tools;
 

@@ -13,15 +13,10 @@ mod race;
 mod statistics;
 mod table;
 
-use std::io::Write as _;
-use std::path::PathBuf;
-use std::process::ExitCode;
-use std::time::Instant;
+use std::{io::Write as _, path::PathBuf, process::ExitCode, time::Instant};
 
 use clap::{Parser, ValueEnum};
-use xtask::Report;
-use xtask::error::Error;
-use xtask::project::Project;
+use xtask::{Report, error::Error, project::Project};
 
 use cases::Bench;
 use lab::Lab;

@@ -1,11 +1,10 @@
 //! Times processes, and watches how much memory they take.
 
-use std::fs;
 use std::io::{Read as _, Seek as _};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{fs, thread};
 
 use xtask::error::Error;
 

@@ -1,9 +1,8 @@
 //! Runs cargo, rustfmt and what cargo has built.
 
-use std::env;
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output, Stdio};
+use std::{env, ffi::OsString};
 
 use crate::error::Error;
 use crate::project::Project;

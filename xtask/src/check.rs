@@ -1,16 +1,12 @@
 //! `cargo xtask check`: a list of named checks, each of which returns findings with a code and a fix.
 
-use std::borrow::Cow;
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use naming::MigrationName;
 
-use crate::checks;
-use crate::lint_check;
-use crate::tool_checks;
-use xtask::Report;
-use xtask::error::Error;
+use crate::{checks, lint_check, tool_checks};
 use xtask::project::{self, Project};
+use xtask::{Report, error::Error};
 
 /// Something that must be put right before the change can be merged.
 #[derive(Debug, PartialEq, Eq)]

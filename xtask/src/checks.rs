@@ -3,14 +3,9 @@
 use naming::MigrationName;
 
 use crate::check::{Finding, Subject};
-use crate::current_version;
-use crate::migration_log;
-use crate::seal;
 use crate::seals::{self, Difference};
-use crate::source;
-use crate::template;
-use xtask::error::Error;
-use xtask::project;
+use crate::{current_version, migration_log, seal, source, template};
+use xtask::{error::Error, project};
 
 pub(crate) fn names(subject: &Subject<'_>) -> Result<Vec<Finding>, Error> {
     let errors = naming::scan(subject.file_names.iter().cloned())

@@ -1,12 +1,8 @@
 //! `cargo xtask check --db PATH`: the program's own checklist for one database, after that for the code.
 
-use std::path::Path;
-use std::process::Command;
+use std::{path::Path, process::Command};
 
-use xtask::Report;
-use xtask::cargo;
-use xtask::error::Error;
-use xtask::project::Project;
+use xtask::{Report, cargo, error::Error, project::Project};
 
 /// Builds the program and goes through its checklist for the database; it says itself what is missing.
 ///

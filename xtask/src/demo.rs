@@ -1,18 +1,14 @@
 //! `cargo xtask demo`: the whole story of a database, from 1.0.0 to the newest release and back, to watch.
 
-use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::{fs, io::Write};
 
 use sha2::{Digest, Sha256};
 
 use crate::source;
-use xtask::Report;
-use xtask::cargo;
-use xtask::error::Error;
-use xtask::program;
 use xtask::project::{self, Project};
+use xtask::{Report, cargo, error::Error, program};
 
 /// The strategy's own question, as servers ask it.
 const STRATEGY_QUERY: &str = "SELECT version FROM schema_version ORDER BY applied_at DESC LIMIT 1";

@@ -1,9 +1,6 @@
 //! Why a developers' command stopped, and what to do about it.
 
-use std::fmt;
-use std::io::Write as _;
-use std::path::Path;
-use std::process::ExitCode;
+use std::{fmt, io::Write as _, path::Path, process::ExitCode};
 
 /// A message that names the thing that failed, and what to do instead.
 #[derive(Debug)]

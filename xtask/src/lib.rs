@@ -5,8 +5,7 @@ pub mod error;
 pub mod program;
 pub mod project;
 
-use std::io::Write as _;
-use std::process::ExitCode;
+use std::{io::Write as _, process::ExitCode};
 
 /// What a command has to say, and whether it found everything as it should be.
 #[derive(Debug)]

@@ -6,9 +6,7 @@ use serde_json::Value;
 
 use crate::check::Finding;
 use crate::tool_checks;
-use xtask::cargo;
-use xtask::error::Error;
-use xtask::project::Project;
+use xtask::{cargo, error::Error, project::Project};
 
 /// Builds the program and takes over what its `lint` finds; what a migration's file allows is not found. The inner
 /// error is what is found where the migrations do not compile or contradict themselves: then there is nothing to run.

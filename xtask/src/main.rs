@@ -19,15 +19,11 @@ mod template;
 mod test_project;
 mod tool_checks;
 
-use std::ffi::OsString;
-use std::path::PathBuf;
-use std::process::ExitCode;
+use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use naming::{Phase, Release, Target};
-use xtask::cargo;
-use xtask::error::Error;
-use xtask::project::Project;
+use xtask::{cargo, error::Error, project::Project};
 
 use crate::check::Extent;
 use crate::new_migration::Request;

@@ -1,18 +1,12 @@
 //! `cargo xtask new-migration`: makes the next migration's files, to be filled in.
 
-use std::fs;
-use std::path::PathBuf;
+use std::{fs, path::PathBuf};
 
 use naming::{MigrationName, Phase, Release};
 
-use crate::current_version;
-use crate::migration_log;
-use crate::seal;
-use crate::source;
-use crate::template;
-use xtask::Report;
-use xtask::error::Error;
+use crate::{current_version, migration_log, seal, source, template};
 use xtask::project::{self, Project};
+use xtask::{Report, error::Error};
 
 /// What the developer asked for.
 #[derive(Debug)]

@@ -1,9 +1,8 @@
 //! Where the project's files are, and how they are read and written.
 
-use std::env;
-use std::fs;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::{env, fs};
 
 use naming::{MigrationName, Release};
 

@@ -1,12 +1,10 @@
 //! `cargo xtask seal`: records what the migrations are, and refuses to record that a sealed one has changed.
 
-use crate::lint_check;
 use crate::seals::{self, Difference, Lock};
-use crate::source;
+use crate::{lint_check, source};
 use naming::{MigrationName, Release};
-use xtask::Report;
-use xtask::error::Error;
 use xtask::project::{self, Project};
+use xtask::{Report, error::Error};
 
 /// Why a sealed migration is not simply sealed again.
 pub(crate) const WHY_SEALED: &str = "a database that has applied it keeps what it was and would be called \

@@ -1,9 +1,6 @@
 //! A project in a temporary folder, for the tests of the commands.
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::ops::Deref;
-use std::path::Path;
+use std::{collections::BTreeMap, fs, ops::Deref, path::Path};
 
 use tempfile::TempDir;
 

@@ -1,13 +1,10 @@
 //! The checks that need the toolchain: how migrations are formatted, whether they compile, and what they do.
 
-use std::path::PathBuf;
-use std::process::Output;
+use std::{path::PathBuf, process::Output};
 
 use naming::MigrationName;
 use serde_json::Value;
-use xtask::cargo;
-use xtask::error::Error;
-use xtask::project::Project;
+use xtask::{cargo, error::Error, project::Project};
 
 use crate::check::{Finding, Subject};
 

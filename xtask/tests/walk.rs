@@ -10,10 +10,9 @@
 )]
 #![allow(clippy::print_stdout, reason = "how long each command took")]
 
-use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Instant, SystemTime};
+use std::{fs, process::Command};
 
 /// Set in the copy, so that its tests do not walk, too.
 const INSIDE: &str = "BRIDGE_WALK_INSIDE";

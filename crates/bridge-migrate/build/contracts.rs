@@ -1,7 +1,6 @@
 //! Reads the names of the folder of contract statements and writes their list.
 
-use std::fmt::Write;
-use std::path::Path;
+use std::{fmt::Write, path::Path};
 
 use naming::Release;
 

@@ -1,7 +1,6 @@
 //! Reads the folder of migrations and writes the registry; shared by the build script and its test.
 
-use std::fmt::Write;
-use std::path::Path;
+use std::{fmt::Write, path::Path};
 
 use naming::{MigrationName, Release};
 

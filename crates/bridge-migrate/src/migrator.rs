@@ -1,7 +1,6 @@
 //! What a server does with its database at start: bring it up to date, or see where it stands.
 
-use std::path::PathBuf;
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use bridge_migrate_core::{Observer, Phase, Position, Result, Settings, Silent, Target, TimeZone, Zone};
 use bridge_migrate_sqlite::status::{Status, status};

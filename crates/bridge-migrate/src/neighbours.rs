@@ -4,9 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bridge_migrate_core::{Settings, folder_of, regular_file};
-use bridge_migrate_sqlite::SqliteContext;
-use bridge_migrate_sqlite::connection::with_reader;
 use bridge_migrate_sqlite::database_file::{FileState, inspect};
+use bridge_migrate_sqlite::{SqliteContext, connection::with_reader};
 
 /// How many files are looked at in a folder.
 const MOST_FILES: usize = 1000;

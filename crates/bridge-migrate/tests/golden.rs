@@ -3,9 +3,7 @@
 //! `BLESS=1 cargo test -p bridge-migrate golden` writes the files anew.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
-use std::collections::BTreeSet;
-use std::fmt::Write;
-use std::path::PathBuf;
+use std::{collections::BTreeSet, fmt::Write, path::PathBuf};
 
 use bridge_migrate_core::{Migration, RowChangeKind};
 

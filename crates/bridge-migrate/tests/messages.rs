@@ -1,8 +1,7 @@
 //! What becomes of messages while old and new servers write them: threads and revisions.
 #![allow(clippy::unwrap_used, reason = "in a test, a panic is the report")]
 
-use bridge_migrate::catalog;
-use bridge_migrate::timestamps::is_normal_form;
+use bridge_migrate::{catalog, timestamps::is_normal_form};
 use rusqlite::{Connection, params};
 
 fn database() -> Connection {

@@ -1,8 +1,7 @@
 //! Time and chance as inputs, so that the same input gives the same bytes.
 
-use std::fmt::Debug;
 use std::hash::{BuildHasher, Hasher};
-use std::time::SystemTime;
+use std::{fmt::Debug, time::SystemTime};
 
 use chrono::{DateTime, Datelike, SecondsFormat, TimeDelta, TimeZone as _, Utc};
 

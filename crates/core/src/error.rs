@@ -1,7 +1,6 @@
 //! Errors as data: what kind, what was being done, what is true now, and what to do next.
 
-use std::fmt;
-use std::path::Path;
+use std::{fmt, path::Path};
 
 use serde::{Deserialize, Serialize};
 

@@ -1,8 +1,6 @@
 //! What a caller decides before anything runs: which files, how long, whose clock.
 
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use crate::catalog::{AnyBytes, Companion, Inputs};
 use crate::clock::{Clock, SystemClock};

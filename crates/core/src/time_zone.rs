@@ -11,8 +11,7 @@ use chrono_tz::Tz;
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::files::digest::hex;
-use crate::files::regular_file;
+use crate::files::{digest::hex, regular_file};
 use crate::hint::Hint;
 
 /// Where programs on this machine look for zones.

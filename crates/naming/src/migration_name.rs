@@ -1,7 +1,6 @@
 //! A migration's number and name, as its file name carries them.
 
-use std::fmt;
-use std::str::FromStr;
+use std::{fmt, str::FromStr};
 
 use crate::limits::{MAX_NAME_LENGTH, MAX_VERSION};
 use crate::name_error::{NameError, NameProblem};

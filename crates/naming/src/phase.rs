@@ -1,7 +1,6 @@
 //! The phase of a migration: which servers may run while it is applied.
 
-use std::fmt;
-use std::str::FromStr;
+use std::{fmt, str::FromStr};
 
 use crate::quoted::quoted;
 

@@ -1,7 +1,6 @@
 //! The semantic version that a group of migrations completes.
 
-use std::fmt;
-use std::str::FromStr;
+use std::{fmt, str::FromStr};
 
 use crate::quoted::quoted;
 

@@ -1,7 +1,6 @@
 //! The files of a folder as one gapless sequence of migrations.
 
-use std::collections::BTreeMap;
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use crate::migration_name::MigrationName;
 use crate::name_error::NameError;

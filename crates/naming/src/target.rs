@@ -1,7 +1,6 @@
 //! Where a plan is to end, as the command line writes it.
 
-use std::fmt;
-use std::str::FromStr;
+use std::{fmt, str::FromStr};
 
 use crate::limits::MAX_VERSION;
 use crate::quoted::quoted;

@@ -5,13 +5,11 @@
     reason = "what goes wrong is seen by the test that started it"
 )]
 
-use std::path::Path;
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use bridge_migrate_core::{Settings, Silent};
-use bridge_migrate_sqlite::backup::find;
-use bridge_migrate_sqlite::connection::open_writer;
 use bridge_migrate_sqlite::restore::{RestoreOptions, restore};
+use bridge_migrate_sqlite::{backup::find, connection::open_writer};
 
 fn main() {
     let mut arguments = std::env::args().skip(1);

@@ -10,9 +10,7 @@
 mod other_process;
 mod support;
 
-use std::collections::BTreeSet;
-use std::os::unix::fs::PermissionsExt;
-use std::time::Duration;
+use std::{collections::BTreeSet, os::unix::fs::PermissionsExt, time::Duration};
 
 use bridge_migrate_core::{ErrorKind, Settings, Silent};
 use bridge_migrate_sqlite::backup::{

@@ -13,10 +13,9 @@ mod kept_rows;
 use std::cell::Cell;
 
 use bridge_migrate_core::{Activity, Catalog, ErrorKind, Event, Observer, Release, Silent, Target};
-use bridge_migrate_sqlite::connection::open_still;
 use bridge_migrate_sqlite::rollback::{RollbackOptions, RollbackPlan, Strategy, plan, rollback};
 use bridge_migrate_sqlite::undo::{UndoOptions, prune, undo};
-use bridge_migrate_sqlite::{MigrateOptions, migrate};
+use bridge_migrate_sqlite::{MigrateOptions, connection::open_still, migrate};
 use common::{Place, catalog, migration, notes, to};
 
 const ROWS: &str = "INSERT INTO notes (id, body, reply_to) VALUES ('a', 'one', NULL), ('b', 'two', 'a'), \

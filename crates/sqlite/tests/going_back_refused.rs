@@ -7,18 +7,15 @@
 
 mod common;
 
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::{os::unix::fs::PermissionsExt, path::Path};
 
 use bridge_migrate_core::{
     Activity, Catalog, ChainRoots, Error, ErrorKind, Event, Hint, Observer, Release, Rewrite, Rewritten,
     Silent, Target,
 };
-use bridge_migrate_sqlite::AdoptionOptions;
-use bridge_migrate_sqlite::backup::Backup;
 use bridge_migrate_sqlite::rollback::{RollbackOptions, Strategy, plan, rollback};
 use bridge_migrate_sqlite::undo::{UndoOptions, prune, undo};
-use bridge_migrate_sqlite::{MigrateOptions, adopt, migrate};
+use bridge_migrate_sqlite::{AdoptionOptions, MigrateOptions, adopt, backup::Backup, migrate};
 use common::{Place, catalog, data_migration, migration, notes, to};
 
 fn back(place: &Place, version: u32, strategy: Strategy) -> Result<(), Error> {

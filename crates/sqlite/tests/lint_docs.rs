@@ -5,8 +5,7 @@
     reason = "in a test, a panic is the report"
 )]
 
-use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::{collections::BTreeSet, path::PathBuf};
 
 use bridge_migrate_core::{Catalog, Finding, Migration, Phase, Release, RowChange, RowChangeKind};
 use bridge_migrate_sqlite::lint::{RULES, lint};

@@ -11,20 +11,16 @@
 mod common;
 mod other_process;
 
-use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::Duration;
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use bridge_migrate_core::{Error, ErrorKind, Event, Observer, Severity, Silent, Target};
-use bridge_migrate_sqlite::PlanOptions;
-use bridge_migrate_sqlite::SqliteContext;
 use bridge_migrate_sqlite::backup::{self, BackupFacts};
 use bridge_migrate_sqlite::connection::{open_still, with_reader};
 use bridge_migrate_sqlite::status::{Presence, status};
 use bridge_migrate_sqlite::verify::{VerifyOptions, verify};
-use bridge_migrate_sqlite::{MigrateOptions, migrate, plan};
+use bridge_migrate_sqlite::{MigrateOptions, PlanOptions, SqliteContext, migrate, plan};
 use common::{Place, catalog, to};
 use other_process::other_process;
 

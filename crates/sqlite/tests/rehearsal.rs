@@ -9,22 +9,18 @@
 
 mod common;
 
-use std::collections::BTreeMap;
-use std::path::Path;
-use std::sync::Arc;
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
+use bridge_migrate_core::clock::{Clock, SystemClock};
 use bridge_migrate_core::{
     Catalog, ErrorKind, Migration, Release, Result, Rewrite, Rewritten, RowChange, RowChangeKind, Settings,
     Silent, Target,
-    clock::{Clock, SystemClock},
 };
-use bridge_migrate_sqlite::PlanOptions;
 use bridge_migrate_sqlite::checklist::{Item, ItemState, checklist};
-use bridge_migrate_sqlite::receipt;
 use bridge_migrate_sqlite::rehearse::{
     CheckName, CheckOutcome, Rehearsal, RehearseOptions, SmokeTest, rehearse,
 };
-use bridge_migrate_sqlite::{MigrateOptions, migrate};
+use bridge_migrate_sqlite::{MigrateOptions, PlanOptions, migrate, receipt};
 use common::{Place, catalog, data_migration, first_servers, migration, notes};
 
 const ROWS: &str = "INSERT INTO notes (id, body, reply_to) VALUES ('a', 'one', NULL), ('b', 'two', 'a'), \

@@ -11,10 +11,9 @@ mod other_process;
 mod support;
 
 use std::cell::{Cell, RefCell};
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+use std::{os::unix::fs::PermissionsExt, path::Path};
 
 use bridge_migrate_core::{ErrorKind, Event, Keep, Observer, Result, Silent};
 use bridge_migrate_sqlite::backup::{Backup, State, find, list, verify};

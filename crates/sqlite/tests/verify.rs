@@ -9,19 +9,17 @@
 
 mod common;
 
-use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
+use std::{collections::BTreeMap, path::Path};
 
 use bridge_migrate_core::{Catalog, ErrorKind, Finding, Release, Severity, Silent, Target};
-use bridge_migrate_sqlite::PlanOptions;
 use bridge_migrate_sqlite::backup::{self, BackupFacts};
 use bridge_migrate_sqlite::restore::{RestoreOptions, restore};
 use bridge_migrate_sqlite::rollback::{RollbackOptions, Strategy, rollback};
 use bridge_migrate_sqlite::undo::{UndoOptions, undo};
 use bridge_migrate_sqlite::verify::{VerifyOptions, is_only_newer, verify};
-use bridge_migrate_sqlite::{MigrateOptions, migrate};
+use bridge_migrate_sqlite::{MigrateOptions, PlanOptions, migrate};
 use common::{Place, catalog, migration, notes};
 use rusqlite::Connection;
 

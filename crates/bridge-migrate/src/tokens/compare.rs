@@ -6,9 +6,7 @@ use bridge_migrate_core::{Inputs, Result, TableRows};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::file;
-use super::import::in_utc;
-use super::stored::Stored;
+use super::{file, import::in_utc, stored::Stored};
 
 /// How the token file and the database differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

@@ -1,13 +1,11 @@
 //! The structure of the token file, read without keeping a token.
 
-use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
+use std::{cell::Cell, fmt};
 
 use bridge_migrate_core::Flaw;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::Value;
-use serde_json::error::Category;
+use serde_json::{Value, error::Category};
 use sha2::{Digest, Sha256};
 
 /// The SHA-256 of a token's UTF-8, in 64 lower-case hexadecimal digits.

@@ -6,8 +6,7 @@ use bridge_migrate_core::{
 use bridge_migrate_sqlite::backup::read_companion;
 
 use super::document::{Document, parse};
-use super::merge;
-use super::stored::TABLES;
+use super::{merge, stored::TABLES};
 
 /// The format of the token file.
 #[derive(Debug, Clone, Copy)]

@@ -4,9 +4,8 @@ use std::borrow::Cow;
 
 use bridge_migrate_core::{CompanionTable, Import, Inputs, Result, TableRows, TimeZone, Value, clock};
 
-use super::document::Token;
-use super::file;
 use super::stored::{REVOKED, Stored, TABLES, TOKENS};
+use super::{document::Token, file};
 use crate::timestamps::{parse, to_utc_isoformat};
 
 /// Imports the token file into `auth_tokens` and `revoked_tokens`, by the tokens' SHA-256.

@@ -1,14 +1,10 @@
-use std::fs;
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
+use std::{fs, path::PathBuf, sync::Arc, time::Duration};
 
 use bridge_migrate_core::{
     Companion, EntryCounts, Error, ErrorKind, Import, Keep, Result, Settings, Side, TableRows, TimeZone,
     Value, Zone, clock::Clock,
 };
-use bridge_migrate_sqlite::backup::COMPANION_LIMIT;
-use bridge_migrate_sqlite::companion_rows;
+use bridge_migrate_sqlite::{backup::COMPANION_LIMIT, companion_rows};
 use chrono::{DateTime, Utc};
 use rusqlite::Connection;
 use tempfile::TempDir;

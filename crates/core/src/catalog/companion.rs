@@ -1,7 +1,6 @@
 //! What the engine must know of the companion file, whose format only the application knows.
 
-use std::fmt;
-use std::path::Path;
+use std::{fmt, path::Path};
 
 use serde::Serialize;
 

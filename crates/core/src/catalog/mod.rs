@@ -5,8 +5,7 @@ mod data_step;
 mod migration;
 mod rows;
 
-use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::{borrow::Cow, collections::BTreeSet};
 
 use naming::{Release, Target};
 

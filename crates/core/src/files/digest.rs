@@ -1,7 +1,6 @@
 //! SHA-256 of files, read as a stream.
 
-use std::io::Read;
-use std::path::Path;
+use std::{io::Read, path::Path};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};

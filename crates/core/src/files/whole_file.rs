@@ -3,10 +3,9 @@
 //! A [`WholeFile`] is written beside its target under a name that nobody takes for the real thing. Only a
 //! [`VerifiedFile`] can be given its name, by a rename that the folder remembers through a power cut.
 
-use std::ffi::OsStr;
 use std::fs::{File, Metadata};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::{ffi::OsStr, time::Duration};
 
 use tempfile::{NamedTempFile, TempPath};
 

@@ -1,17 +1,15 @@
 //! Looks at a copy that nobody writes: digest, contents and damage, all at the same time.
 
-use std::fs::File;
-use std::path::Path;
+use std::{fs::File, path::Path};
 
 use super::contents::{Contents, read_contents};
 use super::names::lossy_name;
 use crate::records::recorded_position::managed_position;
 use crate::sqlite::connection::{open_still, stand_in_for_collations};
 use crate::sqlite::sqlite_error::{is_damage, sqlite_error};
+use bridge_migrate_core::digest::{FileDigest, digest_file};
 use bridge_migrate_core::{
-    Activity, Error, ErrorKind, Hint, IoContext, Observer, Position, Result,
-    beside::Beside,
-    digest::{FileDigest, digest_file},
+    Activity, Error, ErrorKind, Hint, IoContext, Observer, Position, Result, beside::Beside,
 };
 
 /// Lines that a damaged database may say about its damage.

@@ -5,11 +5,10 @@ use std::io::{BufRead, BufReader, ErrorKind as Io, Read, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use bridge_migrate_core::digest::{FileDigest, digest_file};
+use bridge_migrate_core::whole_file::{VerifiedFile, WholeFile};
 use bridge_migrate_core::{
-    Companion, Error, ErrorKind, Flaw, Hint, IoContext, Result, Settings, Silent,
-    digest::{FileDigest, digest_file},
-    regular_file,
-    whole_file::{VerifiedFile, WholeFile},
+    Companion, Error, ErrorKind, Flaw, Hint, IoContext, Result, Settings, Silent, regular_file,
 };
 
 /// The largest companion that is read, in bytes: over 70,000 tokens of the Bridge.

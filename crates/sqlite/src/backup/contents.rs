@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 
-use crate::sqlite::ask::Ask;
-use crate::sqlite::quote::identifier;
-use crate::sqlite::sqlite_error::SqliteContext;
+use crate::sqlite::{ask::Ask, quote::identifier, sqlite_error::SqliteContext};
 use bridge_migrate_core::Result;
 
 /// Header and row counts of a database.

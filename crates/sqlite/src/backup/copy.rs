@@ -23,10 +23,8 @@ use crate::files::raw_file::{RawFile, read_at};
 use crate::sqlite::ask::Ask;
 use crate::sqlite::connection::{begin_reading, open_writer, with_reader};
 use crate::sqlite::sqlite_error::{SqliteContext, sqlite_error};
-use bridge_migrate_core::{
-    Activity, Error, ErrorKind, IoContext, Observer, Result, Settings, Silent,
-    whole_file::{WholeFile, remove_abandoned},
-};
+use bridge_migrate_core::whole_file::{WholeFile, remove_abandoned};
+use bridge_migrate_core::{Activity, Error, ErrorKind, IoContext, Observer, Result, Settings, Silent};
 
 /// Copied between two looks at the clock.
 const CHUNK_BYTES: u64 = 16 * 1024 * 1024;

@@ -7,22 +7,20 @@ use chrono::{DateTime, Utc};
 
 use super::check::{Depth, check_copy};
 use super::companion::{companion_bytes, copy_companion};
-use super::contents::Contents;
 use super::copy::{Limits, catch_up, copy_database, copy_loosely};
-use super::list::newest_first;
 use super::manifest::{CompanionEntry, DatabaseEntry, FORMAT, Manifest, is_securing};
 use super::names::{Names, Stamp, lossy_name};
-use super::{Backup, State};
+use super::{Backup, State, contents::Contents, list::newest_first};
 use crate::files::database_file::{FileState, inspect, with_suffix};
-use bridge_migrate_core::regular_file::if_there;
+use bridge_migrate_core::clock::{self, timestamp};
+use bridge_migrate_core::digest::{FileDigest, digest_file};
+use bridge_migrate_core::regular_file::{if_there, make_folder};
+use bridge_migrate_core::whole_file::{
+    Publication, PublishedFile, VerifiedFile, WholeFile, remove_abandoned,
+};
 use bridge_migrate_core::{
-    Error, ErrorKind, Event, Hint, IoContext, Observer, Position, Result, Settings, Silent,
-    beside::Beside,
-    clock::{self, timestamp},
-    digest::{FileDigest, digest_file},
+    Error, ErrorKind, Event, Hint, IoContext, Observer, Position, Result, Settings, Silent, beside::Beside,
     disk::require_space,
-    regular_file::make_folder,
-    whole_file::{Publication, PublishedFile, VerifiedFile, WholeFile, remove_abandoned},
 };
 
 /// What the caller knows about the database, for the manifest.

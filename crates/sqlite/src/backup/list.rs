@@ -1,17 +1,14 @@
 //! Finds backups on disk.
 
-use std::collections::BTreeMap;
-use std::error::Error as _;
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::{collections::BTreeMap, error::Error as _, ffi::OsStr};
 
-use super::companion::flaw_of;
-use super::manifest::Manifest;
 use super::names::{MANIFEST_SUFFIX, Meaning, Stamp, file_name, lossy_name, meaning, stamp_of};
-use super::{Backup, State};
+use super::{Backup, State, companion::flaw_of, manifest::Manifest};
 use crate::files::database_file::with_suffix;
-use bridge_migrate_core::regular_file::if_there;
-use bridge_migrate_core::{Error, ErrorKind, Hint, IoContext, Result, Settings, folder_of};
+use bridge_migrate_core::{
+    Error, ErrorKind, Hint, IoContext, Result, Settings, folder_of, regular_file::if_there,
+};
 
 /// All backups of the database in the backup folder, newest first; foreign files come last. One that cannot be
 /// looked at is [`State::Unreadable`] and hides no other.

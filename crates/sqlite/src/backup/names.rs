@@ -1,8 +1,7 @@
 //! The names of a backup's files, and what a name says about when the backup was made.
 
 use std::ffi::{OsStr, OsString};
-use std::fmt;
-use std::path::Path;
+use std::{fmt, path::Path};
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 use serde::{Serialize, Serializer};

@@ -5,15 +5,10 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::Backup;
 use super::check::{Depth, check_copy};
-use super::companion::flaw_of;
-use super::contents::Contents;
-use super::names::lossy_name;
-use bridge_migrate_core::{
-    ErrorKind, Observer, Result, Settings,
-    digest::{FileDigest, digest_file},
-};
+use super::{Backup, companion::flaw_of, contents::Contents, names::lossy_name};
+use bridge_migrate_core::digest::{FileDigest, digest_file};
+use bridge_migrate_core::{ErrorKind, Observer, Result, Settings};
 
 /// What kind of thing is wrong with a backup. The serialised names are stable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

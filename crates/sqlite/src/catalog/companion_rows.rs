@@ -1,11 +1,8 @@
 //! Rows of the tables that hold what the companion file holds: out of a database, and into it.
 
-use rusqlite::types::ValueRef;
-use rusqlite::{Connection, params_from_iter};
+use rusqlite::{Connection, params_from_iter, types::ValueRef};
 
-use crate::sqlite::borrowed::Borrowed;
-use crate::sqlite::quote::identifier;
-use crate::sqlite::sqlite_error::SqliteContext;
+use crate::sqlite::{borrowed::Borrowed, quote::identifier, sqlite_error::SqliteContext};
 use bridge_migrate_core::{CompanionTable, Result, TableRows, Value};
 
 /// All rows of those tables that the database has.

@@ -2,9 +2,7 @@
 
 use rusqlite::{Connection, params};
 
-use crate::sqlite::ask::Ask;
-use crate::sqlite::quote::identifier;
-use crate::sqlite::sqlite_error::SqliteContext;
+use crate::sqlite::{ask::Ask, quote::identifier, sqlite_error::SqliteContext};
 use bridge_migrate_core::Result;
 
 /// Writes the old values of one data step.

@@ -3,10 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use crate::files::raw_file::{read_at, read_start};
-use bridge_migrate_core::{
-    Catalog, Error, ErrorKind, Hint, IoContext as _, Result, Settings,
-    regular_file::{self, if_there},
-};
+use bridge_migrate_core::regular_file::{self, if_there};
+use bridge_migrate_core::{Catalog, Error, ErrorKind, Hint, IoContext as _, Result, Settings};
 
 /// First bytes of every SQLite database (<https://sqlite.org/fileformat2.html#magic_header_string>).
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";

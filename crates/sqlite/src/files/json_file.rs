@@ -3,13 +3,10 @@
 use std::io::{Read as _, Write as _};
 use std::path::Path;
 
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use bridge_migrate_core::{
-    Error, ErrorKind, IoContext, Result, regular_file,
-    whole_file::{VerifiedFile, WholeFile},
-};
+use bridge_migrate_core::whole_file::{VerifiedFile, WholeFile};
+use bridge_migrate_core::{Error, ErrorKind, IoContext, Result, regular_file};
 
 /// Writes `value` into `folder`, without a name yet; `read` must find it there again.
 ///

@@ -6,12 +6,9 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use bridge_migrate_core::{
-    Error, IoContext, Result,
-    disk::place_for_copy,
-    regular_file::{create_new, give_to_owner_of_folder},
-    whole_file::{OWNER, PREFIX, remove_abandoned},
-};
+use bridge_migrate_core::regular_file::{create_new, give_to_owner_of_folder};
+use bridge_migrate_core::whole_file::{OWNER, PREFIX, remove_abandoned};
+use bridge_migrate_core::{Error, IoContext, Result, disk::place_for_copy};
 
 /// Dropping it removes it.
 #[derive(Debug)]

@@ -3,21 +3,15 @@
 use serde::Serialize;
 
 use crate::catalog::companion_rows::{add_missing, put};
-use crate::files::database_file::resolved;
-use crate::files::lock::MigrationLock;
+use crate::files::{database_file::resolved, lock::MigrationLock};
 use crate::going_back::restore::agree;
 use crate::migrate::step::checks::conserving;
 use crate::plan::drift;
-use crate::records::history::History;
-use crate::records::runs::Run;
-use crate::records::schema_reader::SchemaReader;
-use crate::records::state::State;
-use crate::records::transaction::WriteTransaction;
-use crate::schema::effects::Writes;
-use crate::schema::refusal::refusal;
-use crate::schema::{Difference, ObjectKind};
-use crate::sqlite::connection;
-use crate::sqlite::sqlite_error::SqliteContext;
+use crate::records::{
+    history::History, runs::Run, schema_reader::SchemaReader, state::State, transaction::WriteTransaction,
+};
+use crate::schema::{Difference, ObjectKind, effects::Writes, refusal::refusal};
+use crate::sqlite::{connection, sqlite_error::SqliteContext};
 use bridge_migrate_core::{Catalog, Error, ErrorKind, Hint, Observer, Result, Settings};
 
 /// What running the imports again changed.

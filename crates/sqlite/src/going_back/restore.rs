@@ -27,19 +27,15 @@ use crate::backup::{
 };
 use crate::files::database_file::{FileState, SIDECARS, inspect};
 use crate::migrate::step::millis;
-use crate::records::failed_run::after_replacing;
 use crate::records::runs::{self, Run};
-use crate::records::state::State;
-use crate::records::unfinished::Unfinished;
-use crate::schema::expected;
-use crate::schema::{ObjectKind, Snapshot};
+use crate::records::{failed_run::after_replacing, state::State, unfinished::Unfinished};
+use crate::schema::{ObjectKind, Snapshot, expected};
 use crate::sqlite::connection::{open_still, with_reader};
-use crate::sqlite::room::Room;
-use crate::sqlite::sqlite_error::is_damage;
+use crate::sqlite::{room::Room, sqlite_error::is_damage};
+use bridge_migrate_core::whole_file::{WholeFile, remove_abandoned};
 use bridge_migrate_core::{
     Catalog, EntryCounts, Error, ErrorKind, Hint, Keep, Observer, Result, Settings, folder_of,
     regular_file::make_folder,
-    whole_file::{WholeFile, remove_abandoned},
 };
 
 /// How to restore.

@@ -8,22 +8,16 @@ use rusqlite::Connection;
 use serde::Serialize;
 
 use crate::backup::{self, BackupFacts};
-use crate::files::database_file::resolved;
-use crate::files::lock::MigrationLock;
-use crate::records::history::History;
-use crate::records::recorded_position::recorded_position;
+use crate::files::{database_file::resolved, lock::MigrationLock};
 use crate::records::runs::{self, Run};
-use crate::records::transaction::WriteTransaction;
-use crate::records::unfinished::Unfinished;
-use crate::records::{kept, schema_version};
-use crate::schema::tool_tables;
-use crate::sqlite::ask::Ask;
-use crate::sqlite::connection;
-use crate::sqlite::sqlite_error::SqliteContext;
-use bridge_migrate_core::{
-    Catalog, Error, ErrorKind, Hint, Observer, Position, Result, Settings, folder_of,
-    whole_file::{abandoned, remove_abandoned},
+use crate::records::{
+    history::History, kept, recorded_position::recorded_position, schema_version,
+    transaction::WriteTransaction, unfinished::Unfinished,
 };
+use crate::schema::tool_tables;
+use crate::sqlite::{ask::Ask, connection, sqlite_error::SqliteContext};
+use bridge_migrate_core::whole_file::{abandoned, remove_abandoned};
+use bridge_migrate_core::{Catalog, Error, ErrorKind, Hint, Observer, Position, Result, Settings, folder_of};
 
 /// Something that is not as the tool left it, and that it can put right.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

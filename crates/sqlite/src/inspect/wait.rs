@@ -4,8 +4,7 @@ use std::time::{Duration, Instant};
 
 use naming::Target;
 
-use crate::files::database_file::FileState;
-use crate::files::database_file::{in_real_place, inspect};
+use crate::files::database_file::{FileState, in_real_place, inspect};
 use crate::files::lock;
 use crate::inspect::status::{Presence, status};
 use crate::records::history::History;

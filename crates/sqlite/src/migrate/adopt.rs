@@ -3,14 +3,10 @@
 use rusqlite::{Connection, params};
 
 use crate::migrate::refinery_step::{self, Mode};
-use crate::plan::adoption::Adoption;
-use crate::plan::drift;
-use crate::records::history::History;
+use crate::plan::{adoption::Adoption, drift};
 use crate::records::runs::{self, Run, StepOutcome};
-use crate::records::schema_version;
-use crate::records::transaction::WriteTransaction;
-use crate::schema::expected;
-use crate::schema::tool_tables;
+use crate::records::{history::History, schema_version, transaction::WriteTransaction};
+use crate::schema::{expected, tool_tables};
 use crate::sqlite::sqlite_error::SqliteContext;
 use bridge_migrate_core::{Catalog, Error, ErrorKind, Event, Result, Settings};
 

@@ -6,12 +6,8 @@ use rusqlite::Connection;
 
 use crate::files::database_file::{FileState, inspect};
 use crate::records::state::State;
-use crate::schema::expected;
-use crate::schema::{Difference, ObjectKind, Snapshot, diff};
-use crate::sqlite::ask::Ask;
-use crate::sqlite::connection;
-use crate::sqlite::quote;
-use crate::sqlite::sqlite_error::SqliteContext;
+use crate::schema::{Difference, ObjectKind, Snapshot, diff, expected};
+use crate::sqlite::{ask::Ask, connection, quote, sqlite_error::SqliteContext};
 use bridge_migrate_core::{Catalog, Error, ErrorKind, Result, Settings};
 
 /// How long a first start may take: a server needs a tenth of a second.

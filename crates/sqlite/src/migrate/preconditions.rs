@@ -7,8 +7,7 @@ use rusqlite::Connection;
 use crate::backup;
 use crate::catalog::data;
 use crate::plan::{Plan, Start};
-use crate::sqlite::pace;
-use crate::sqlite::pace::let_writers_in;
+use crate::sqlite::pace::{self, let_writers_in};
 use crate::sqlite::sqlite_error::SqliteContext;
 use bridge_migrate_core::{Catalog, Error, ErrorKind, Hint, Observer, Result, Settings};
 

@@ -6,8 +6,7 @@
 
 use refinery_core::traits::sync::{Migrate, Query, Transaction};
 use rusqlite::Connection;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::records::history::as_refinery;
 use crate::sqlite::ask::Ask;

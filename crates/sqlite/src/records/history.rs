@@ -3,13 +3,11 @@
 use std::hash::{Hash, Hasher};
 
 use chrono::{DateTime, Utc};
-use rusqlite::Connection;
-use rusqlite::types::ValueRef;
+use rusqlite::{Connection, types::ValueRef};
 use siphasher::sip::SipHasher13;
 
 use crate::schema::tool_tables;
-use crate::sqlite::sqlite_error::is_damage;
-use crate::sqlite::sqlite_error::{SqliteContext, sqlite_error};
+use crate::sqlite::sqlite_error::{SqliteContext, is_damage, sqlite_error};
 use bridge_migrate_core::{Catalog, Error, ErrorKind, Hint, Migration, Result};
 
 /// One row of refinery's history.

@@ -3,8 +3,7 @@
 use naming::Release;
 use rusqlite::Connection;
 
-use crate::records::history::History;
-use crate::records::schema_version;
+use crate::records::{history::History, schema_version};
 use bridge_migrate_core::{Position, Result};
 
 /// The position of a database by its own records.

@@ -1,21 +1,17 @@
 //! The log of a run: one JSON object a line, in a file of its own.
 
-use std::cell::RefCell;
-use std::fs::File;
 use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::{cell::RefCell, fs::File, sync::Arc};
 
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use crate::records::runs::{RecordedRun, Run};
-use bridge_migrate_core::regular_file::if_there;
+use bridge_migrate_core::clock::{Clock, timestamp};
+use bridge_migrate_core::regular_file::{self, create_new, if_there, make_folder, refuse_strange_link};
 use bridge_migrate_core::{
     Cause, Error, ErrorKind, Event, Hint, IoContext, Observer, Result, Settings, SkippedRow,
-    clock::{Clock, timestamp},
-    regular_file::{self, create_new, make_folder, refuse_strange_link},
 };
 
 /// Length of `migration_YYYYMMDD_HHMMSS`.

@@ -8,19 +8,17 @@ use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
 
 use crate::files::database_file::{FileState, inspect};
-use crate::records::cause_of::cause_of;
-use crate::records::failed_run::with_what_is_left;
-use crate::records::recorded_position::recorded_position;
-use crate::records::run_log::RunLog;
-use crate::records::transaction::WriteTransaction;
-use crate::records::way_back::WayBack;
+use crate::records::{
+    cause_of::cause_of, failed_run::with_what_is_left, recorded_position::recorded_position, run_log::RunLog,
+    transaction::WriteTransaction, way_back::WayBack,
+};
 use crate::schema::tool_tables;
 use crate::sqlite::ask::Ask;
 use crate::sqlite::connection::{open_writer, with_reader};
 use crate::sqlite::sqlite_error::{SqliteContext, sqlite_error};
+use bridge_migrate_core::clock::{file_stamp, timestamp};
 use bridge_migrate_core::{
     Cause, Error, ErrorKind, Event, Hint, Migration, Observer, Position, Result, Settings,
-    clock::{file_stamp, timestamp},
 };
 
 /// What a step did.

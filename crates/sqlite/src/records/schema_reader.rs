@@ -1,17 +1,13 @@
 //! The schema of a database that is asked for again and again.
 
 use std::cell::{Cell, RefCell};
-use std::rc::Rc;
-use std::time::Duration;
+use std::{rc::Rc, time::Duration};
 
 use rusqlite::Connection;
 
 use crate::records::transaction::WriteTransaction;
-use crate::schema::Snapshot;
-use crate::schema::expected;
-use crate::schema::tool_tables;
-use crate::sqlite::ask::Ask;
-use crate::sqlite::sqlite_error::SqliteContext;
+use crate::schema::{Snapshot, expected, tool_tables};
+use crate::sqlite::{ask::Ask, sqlite_error::SqliteContext};
 use bridge_migrate_core::Result;
 
 /// Reads the schema, without the tool's own tables, when SQLite's schema cookie says that it changed.

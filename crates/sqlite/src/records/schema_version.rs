@@ -5,8 +5,7 @@ use naming::Release;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::schema::tool_tables;
-use crate::sqlite::ask::Ask;
-use crate::sqlite::sqlite_error::SqliteContext;
+use crate::sqlite::{ask::Ask, sqlite_error::SqliteContext};
 use bridge_migrate_core::Result;
 
 /// The form of the strategy's `datetime('now')`, with a fraction so that releases of one second keep their

@@ -3,13 +3,9 @@
 use rusqlite::{Connection, OptionalExtension};
 use serde::Serialize;
 
-use crate::records::history::History;
-use crate::records::{runs, schema_version};
-use crate::schema::Snapshot;
-use crate::schema::expected;
-use crate::schema::tool_tables;
-use crate::sqlite::ask::Ask;
-use crate::sqlite::sqlite_error::SqliteContext;
+use crate::records::{history::History, runs, schema_version};
+use crate::schema::{Snapshot, expected, tool_tables};
+use crate::sqlite::{ask::Ask, sqlite_error::SqliteContext};
 use bridge_migrate_core::{ErrorKind, Result};
 
 /// A database as one consistent read found it.

@@ -1,8 +1,7 @@
 //! Write transactions: begun at once, measured while they hold the lock.
 
-use std::ffi::c_int;
-use std::path::Path;
 use std::time::{Duration, Instant};
+use std::{ffi::c_int, path::Path};
 
 use rusqlite::{Connection, ErrorCode, ffi};
 

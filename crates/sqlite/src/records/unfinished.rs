@@ -1,17 +1,14 @@
 //! A note beside the database while a rollback puts a restore point back: the database and the companion file cannot
 //! change at one instant, and a database that was just replaced knows nothing of the run that did it.
 
-use std::io::Write as _;
-use std::path::PathBuf;
+use std::{io::Write as _, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::files::database_file::with_suffix;
-use bridge_migrate_core::regular_file::if_there;
-use bridge_migrate_core::{
-    Error, ErrorKind, Hint, IoContext, Keep, Result, Settings, folder_of, regular_file,
-    whole_file::{WholeFile, sync_folder_of},
-};
+use bridge_migrate_core::regular_file::{self, if_there};
+use bridge_migrate_core::whole_file::{WholeFile, sync_folder_of};
+use bridge_migrate_core::{Error, ErrorKind, Hint, IoContext, Keep, Result, Settings, folder_of};
 
 /// A note holds a path and two numbers.
 const MAX_BYTES: u64 = 64 * 1024;

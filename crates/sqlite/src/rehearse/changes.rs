@@ -3,19 +3,16 @@
 
 use std::path::Path;
 
-use rusqlite::Connection;
-use rusqlite::types::ValueRef;
+use rusqlite::{Connection, types::ValueRef};
 use serde::Serialize;
 
 use crate::catalog::data::key_text;
-use crate::schema::expected;
-use crate::schema::own_values::is_not_default;
-use crate::schema::{Hidden, ObjectKind, Snapshot, TableDefinition, TableDetail};
-use crate::sqlite::ask::Ask;
-use crate::sqlite::connection::percent_encoded;
-use crate::sqlite::count::count_rows;
-use crate::sqlite::quote::identifier;
-use crate::sqlite::sqlite_error::SqliteContext;
+use crate::schema::{
+    Hidden, ObjectKind, Snapshot, TableDefinition, TableDetail, expected, own_values::is_not_default,
+};
+use crate::sqlite::{
+    ask::Ask, connection::percent_encoded, count::count_rows, quote::identifier, sqlite_error::SqliteContext,
+};
 use bridge_migrate_core::{Catalog, Result};
 
 /// Samples of a column.

@@ -4,8 +4,7 @@ use rusqlite::Connection;
 
 use super::check::{Check, CheckName};
 use super::dump::{Dump, Extent, dump, extent};
-use crate::schema::expected;
-use crate::schema::{Snapshot, diff};
+use crate::schema::{Snapshot, diff, expected};
 use bridge_migrate_core::Result;
 
 /// Schema and data at one moment.

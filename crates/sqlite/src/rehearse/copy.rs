@@ -1,8 +1,7 @@
 //! The private copy that a rehearsal works on: database and companion in a folder of their own.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 

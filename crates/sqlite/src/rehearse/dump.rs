@@ -2,13 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::Connection;
-use rusqlite::types::ValueRef;
+use rusqlite::{Connection, types::ValueRef};
 use sha2::{Digest, Sha256};
 
 use crate::schema::{Hidden, ObjectKind, Snapshot, TableDefinition, TableDetail};
-use crate::sqlite::quote::identifier;
-use crate::sqlite::sqlite_error::SqliteContext;
+use crate::sqlite::{quote::identifier, sqlite_error::SqliteContext};
 use bridge_migrate_core::Result;
 
 /// What is compared: tables and their columns.

@@ -1,11 +1,8 @@
 //! What a step costs: time and rows as its events tell, files and memory as a watching thread sees them.
 
-use std::cell::RefCell;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread::JoinHandle;
-use std::time::Duration;
+use std::{cell::RefCell, sync::Arc, thread::JoinHandle, time::Duration};
 
 use serde::Serialize;
 

@@ -20,14 +20,10 @@ pub use meter::LeftRow;
 pub use outcome::{Rehearsal, RehearsedStep, SmokeTest, TableShape};
 
 use crate::backup;
-use crate::files::database_file::resolved;
-use crate::files::database_file::{FileState, inspect};
-use crate::migrate::apply;
-use crate::migrate::step::millis;
-use crate::plan::adoption::AdoptionOptions;
-use crate::plan::drift;
+use crate::files::database_file::{FileState, inspect, resolved};
+use crate::migrate::{apply, step::millis};
 use crate::plan::receipt::{self, Receipt, StepReceipt, Subject, catalog_digest};
-use crate::plan::{Plan, PlanOptions, Start};
+use crate::plan::{Plan, PlanOptions, Start, adoption::AdoptionOptions, drift};
 use crate::records::way_back::WayBack;
 use crate::sqlite::connection::open_writer;
 use bridge_migrate_core::{

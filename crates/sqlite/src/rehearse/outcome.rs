@@ -6,13 +6,10 @@ use naming::{Phase, Release};
 use rusqlite::Connection;
 use serde::Serialize;
 
-use super::changes::TableChange;
 use super::check::{Check, CheckOutcome};
-use super::meter::LeftRow;
-use crate::plan::adoption::Adoption;
-use crate::plan::receipt::Measures;
-use crate::schema::expected;
-use crate::schema::{Difference, ObjectKind, TableDetail};
+use super::{changes::TableChange, meter::LeftRow};
+use crate::plan::{adoption::Adoption, receipt::Measures};
+use crate::schema::{Difference, ObjectKind, TableDetail, expected};
 use crate::sqlite::sqlite_error::SqliteContext;
 use bridge_migrate_core::{Finding, Position, Result};
 

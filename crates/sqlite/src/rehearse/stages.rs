@@ -5,13 +5,11 @@ use std::path::{Path, PathBuf};
 use naming::{Release, Target};
 use rusqlite::Connection;
 
-use super::RunSmokeTest;
 use super::changes::{self, TableChange};
 use super::check::{Check, CheckName, CheckOutcome};
-use super::compare::Moment;
-use super::copy::Copy;
 use super::meter::{Measured, Meter};
 use super::outcome::{SmokeTest, TableShape, shapes};
+use super::{RunSmokeTest, compare::Moment, copy::Copy};
 use crate::catalog::contracts;
 use crate::going_back::rollback::{RollbackOptions, Strategy, rollback};
 use crate::migrate::apply::{MigrateOptions, migrate};

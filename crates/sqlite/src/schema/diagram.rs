@@ -1,13 +1,11 @@
 //! The schema as a picture: Mermaid's entity-relationship diagram.
 
-use std::collections::BTreeSet;
-use std::fmt::Write as _;
+use std::{collections::BTreeSet, fmt::Write as _};
 
 use rusqlite::Connection;
 
-use super::object::ObjectKind;
-use super::snapshot::Snapshot;
 use super::table_detail::{Column, ForeignKey, TableDetail};
+use super::{object::ObjectKind, snapshot::Snapshot};
 use bridge_migrate_core::is_hidden;
 
 /// The tables of `schema`, their columns and their foreign keys as Mermaid text. `connection` is to the database

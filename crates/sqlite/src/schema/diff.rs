@@ -1,9 +1,7 @@
 //! The comparison of two schemas, down to columns and constraints of tables.
 
-use super::difference::Difference;
 use super::object::{Object, ObjectKind};
-use super::snapshot::Snapshot;
-use super::table_definition::TableDefinition;
+use super::{difference::Difference, snapshot::Snapshot, table_definition::TableDefinition};
 
 /// How `actual` differs from `expected`; empty exactly when all normal forms are equal.
 ///

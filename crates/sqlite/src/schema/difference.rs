@@ -4,8 +4,7 @@ use std::fmt::{self, Write as _};
 
 use serde::Serialize;
 
-use super::object::ObjectKind;
-use super::table_definition::ColumnDefinition;
+use super::{object::ObjectKind, table_definition::ColumnDefinition};
 use crate::sqlite::quote::identifier;
 use bridge_migrate_core::visible;
 

@@ -1,18 +1,14 @@
 //! What statements would do to which tables, as SQLite's own compiler says while they run on an empty copy
 //! of the schema.
 
-use std::borrow::Cow;
-use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
+use std::{borrow::Cow, collections::BTreeSet};
 
 use rusqlite::Connection;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 
-use crate::schema::Snapshot;
-use crate::schema::expected;
-use crate::schema::tool_tables::is_tool_table;
-use crate::sqlite::quote::identifier;
-use crate::sqlite::sqlite_error::SqliteContext;
+use crate::schema::{Snapshot, expected, tool_tables::is_tool_table};
+use crate::sqlite::{quote::identifier, sqlite_error::SqliteContext};
 use bridge_migrate_core::{CompanionTable, Migration, Result};
 
 /// The tables that statements touch, also through triggers and views. Names as SQLite reports them.

@@ -4,8 +4,7 @@ use rusqlite::Connection;
 
 use crate::schema::tool_tables::{self, is_tool_table};
 use crate::schema::{ObjectKind, Snapshot};
-use crate::sqlite::connection::open_scratch;
-use crate::sqlite::sqlite_error::SqliteContext;
+use crate::sqlite::{connection::open_scratch, sqlite_error::SqliteContext};
 use bridge_migrate_core::{Catalog, Error, ErrorKind, Hint, Migration, Result};
 
 /// The schemas at versions 0 to the last, at the index of the version.

@@ -5,9 +5,7 @@ use proptest::sample::select;
 use rusqlite::Connection;
 use rusqlite::types::Value;
 
-use super::samples::database;
-use super::token::tokenize;
-use super::{TableDetail, normalise};
+use super::{TableDetail, normalise, samples::database, token::tokenize};
 use crate::sqlite::quote;
 
 /// One token of a statement, before it has a spelling.

@@ -1,7 +1,6 @@
 //! One object of a schema: a table, an index, a view or a trigger.
 
-use std::fmt;
-use std::sync::OnceLock;
+use std::{fmt, sync::OnceLock};
 
 use serde::Serialize;
 

@@ -3,8 +3,7 @@
 use rusqlite::Connection;
 
 use crate::schema::TableDetail;
-use crate::sqlite::quote::identifier;
-use crate::sqlite::sqlite_error::SqliteContext;
+use crate::sqlite::{quote::identifier, sqlite_error::SqliteContext};
 use bridge_migrate_core::Result;
 
 /// The condition under which a row has a value of its own in the column.

@@ -5,10 +5,8 @@
 
 use std::borrow::Cow;
 
-use super::head::Head;
-use super::keyword::is_join_operator;
-use super::object::ObjectKind;
 use super::token::{Token, TokenKind};
+use super::{head::Head, keyword::is_join_operator, object::ObjectKind};
 
 /// What a token stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

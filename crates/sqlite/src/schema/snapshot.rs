@@ -2,8 +2,7 @@
 
 use std::collections::HashMap;
 
-use rusqlite::Connection;
-use rusqlite::types::ValueRef;
+use rusqlite::{Connection, types::ValueRef};
 
 use super::object::{Object, ObjectKind};
 

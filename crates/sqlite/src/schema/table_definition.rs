@@ -2,11 +2,9 @@
 
 use serde::Serialize;
 
-use super::head::Head;
-use super::normalise::normalise;
-use super::object::ObjectKind;
 use super::role::{begins_column_constraint, begins_table_constraint};
 use super::token::{Token, tokenize};
+use super::{head::Head, normalise::normalise, object::ObjectKind};
 
 /// What a CREATE TABLE statement defines; all texts are in normal form.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

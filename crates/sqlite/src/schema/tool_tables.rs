@@ -1,14 +1,12 @@
 //! The tables that the tool owns inside the database.
 
-use std::collections::BTreeSet;
-use std::sync::LazyLock;
+use std::{collections::BTreeSet, sync::LazyLock};
 
 use rusqlite::Connection;
 
 use crate::schema::refusal::{refusal, rename_away};
 use crate::schema::{Difference, Object, ObjectKind, Snapshot, TableDefinition, diff};
-use crate::sqlite::quote::identifier;
-use crate::sqlite::sqlite_error::SqliteContext;
+use crate::sqlite::{quote::identifier, sqlite_error::SqliteContext};
 use bridge_migrate_core::{Error, ErrorKind, Result};
 
 /// refinery's history of applied migrations.

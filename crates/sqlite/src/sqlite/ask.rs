@@ -1,7 +1,6 @@
 //! One statement, in one call.
 
-use rusqlite::types::FromSql;
-use rusqlite::{Connection, Params, Row};
+use rusqlite::{Connection, Params, Row, types::FromSql};
 
 pub(crate) trait Ask {
     /// The value of a pragma.

@@ -4,17 +4,14 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rusqlite::config::DbConfig;
-use rusqlite::limits::Limit;
-use rusqlite::{Connection, OpenFlags, Transaction};
+use rusqlite::{Connection, OpenFlags, Transaction, config::DbConfig, limits::Limit};
 
 use crate::files::database_file::{
     FileState, HEADER_BYTES, bytes_with_sidecars, has_bytes, has_hot_journal, inspect, inspect_with,
     with_suffix,
 };
-use crate::files::kernel_locks as kernel;
-use crate::files::private_folder::PrivateFolder;
 use crate::files::raw_file::{RawFile, Standing, read_at};
+use crate::files::{kernel_locks as kernel, private_folder::PrivateFolder};
 use crate::sqlite::ask::Ask;
 use crate::sqlite::sqlite_error::{SqliteContext, sqlite_error};
 use bridge_migrate_core::{Error, ErrorKind, Hint, IoContext, Result, folder_of, regular_file};

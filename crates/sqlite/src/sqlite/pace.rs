@@ -5,10 +5,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
-use crate::sqlite::ask::Ask;
-use crate::sqlite::open_watch::OpenWatch;
-use crate::sqlite::room::BatchRoom;
-use crate::sqlite::sqlite_error::SqliteContext;
+use crate::sqlite::{ask::Ask, open_watch::OpenWatch, room::BatchRoom, sqlite_error::SqliteContext};
 use bridge_migrate_core::{Result, Settings};
 
 /// Rows of the first batch, before anything is known about the machine.

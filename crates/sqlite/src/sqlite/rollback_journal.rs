@@ -2,10 +2,8 @@
 
 use rusqlite::{Connection, ToSql};
 
-use crate::files::database_file::with_suffix;
-use crate::files::lock::MigrationLock;
-use crate::sqlite::ask::Ask;
-use crate::sqlite::connection::open_writer;
+use crate::files::{database_file::with_suffix, lock::MigrationLock};
+use crate::sqlite::{ask::Ask, connection::open_writer};
 use bridge_migrate_core::{Observer, Result, Settings};
 
 /// What is kept of it, in bytes: one large step does not take its room until the run ends.

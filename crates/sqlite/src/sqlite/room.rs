@@ -7,13 +7,9 @@ use rusqlite::Connection;
 
 use crate::files::database_file::{FileState, inspect, with_suffix};
 use crate::files::kernel_locks;
-use crate::sqlite::ask::Ask;
-use crate::sqlite::sqlite_error::SqliteContext;
-use bridge_migrate_core::{
-    Error, ErrorKind, Hint, Result, Settings,
-    disk::{available, require_space, same_file_system, size, temporary_folder},
-    folder_of,
-};
+use crate::sqlite::{ask::Ask, sqlite_error::SqliteContext};
+use bridge_migrate_core::disk::{available, require_space, same_file_system, size, temporary_folder};
+use bridge_migrate_core::{Error, ErrorKind, Hint, Result, Settings, folder_of};
 
 /// What is asked for besides: the tool's own rows, SQLite's index of a log, manifests, logs.
 const BESIDES: u64 = 1 << 20;

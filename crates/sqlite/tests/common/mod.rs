@@ -10,14 +10,12 @@
     reason = "tests play the application, which opens databases as it likes"
 )]
 
-use std::path::PathBuf;
-use std::sync::Mutex;
+use std::{path::PathBuf, sync::Mutex};
 
 use bridge_migrate_core::{
     Catalog, ChainRoots, DataStep, Event, Migration, Observer, Release, Rewrite, Rewritten, Settings, Target,
 };
-use bridge_migrate_sqlite::MigrateOptions;
-use bridge_migrate_sqlite::PlanOptions;
+use bridge_migrate_sqlite::{MigrateOptions, PlanOptions};
 use rusqlite::Connection;
 use tempfile::TempDir;
 

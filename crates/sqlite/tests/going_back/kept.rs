@@ -3,10 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use bridge_migrate_core::Settings;
-use bridge_migrate_sqlite::PlanOptions;
 use bridge_migrate_sqlite::kept::{self, PruneOptions, Reclaimed};
-use bridge_migrate_sqlite::status::status;
-use bridge_migrate_sqlite::{MigrateOutcome, plan};
+use bridge_migrate_sqlite::{MigrateOutcome, PlanOptions, plan, status::status};
 
 use super::*;
 

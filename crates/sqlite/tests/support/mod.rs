@@ -10,8 +10,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
-use std::time::Duration;
+use std::{thread::JoinHandle, time::Duration};
 
 use bridge_migrate_core::{Settings, Silent, clock::Clock};
 use bridge_migrate_sqlite::backup::{Backup, BackupFacts, create};

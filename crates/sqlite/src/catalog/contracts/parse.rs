@@ -4,8 +4,7 @@ use std::fmt;
 
 use naming::Release;
 
-use super::values::values;
-use super::{Contract, ContractStatement};
+use super::{Contract, ContractStatement, values::values};
 use crate::schema::token::{TokenKind, tokenize};
 
 /// What is wrong with a contract's text.

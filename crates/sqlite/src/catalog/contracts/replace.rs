@@ -1,12 +1,10 @@
 //! What INSERT OR REPLACE does to columns of an existing row that it does not name.
 
-use rusqlite::types::Value;
-use rusqlite::{Connection, params_from_iter};
+use rusqlite::{Connection, params_from_iter, types::Value};
 
 use super::ContractStatement;
 use crate::schema::{Hidden, TableDefinition, TableDetail};
-use crate::sqlite::ask::Ask;
-use crate::sqlite::quote::identifier;
+use crate::sqlite::{ask::Ask, quote::identifier};
 
 /// Values that a column is tried with until it takes one: text for people and for JSON, then numbers.
 const MARKS: [&str; 5] = ["'contract check'", "'{\"contract\":1}'", "'[]'", "1", "2"];

@@ -9,12 +9,8 @@ use super::breach::{GONE, LOST, OTHER_ROWS, REFUSED, RESET, TRIGGER, UNREADABLE}
 use super::reach::{acting_children, reach, replaces, target};
 use super::replace::{reset_columns, unknown_columns};
 use super::{Breach, ContractStatement, statements_of};
-use crate::schema::expected;
-use crate::schema::token::tokenize;
-use crate::schema::{ObjectKind, Snapshot, TableDefinition, TableDetail};
-use crate::sqlite::ask::Ask;
-use crate::sqlite::count::count_rows;
-use crate::sqlite::sqlite_error::SqliteContext;
+use crate::schema::{ObjectKind, Snapshot, TableDefinition, TableDetail, expected, token::tokenize};
+use crate::sqlite::{ask::Ask, count::count_rows, sqlite_error::SqliteContext};
 use bridge_migrate_core::{Catalog, Error, ErrorKind, Finding, Hint, Result, Severity};
 
 /// Runs every statement of `release` on a database at `version`, empty or populated, in a transaction that is

@@ -4,14 +4,12 @@
 //! any more; the file follows. Its owner may rewrite it meanwhile: what it wrote into the file that lost its name is
 //! merged, too.
 
-use std::cell::RefCell;
-use std::fs::File;
 use std::io::{Read, Seek, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+use std::{cell::RefCell, fs::File};
 
-use rusqlite::Connection;
-use rusqlite::config::DbConfig;
+use rusqlite::{Connection, config::DbConfig};
 use serde::Serialize;
 
 use super::secure;

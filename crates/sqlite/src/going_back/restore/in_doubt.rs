@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use super::again;
-use super::same_pages::same_pages;
+use super::{again, same_pages::same_pages};
 use crate::files::database_file::{FileState, inspect};
 use crate::records::failed_run::after_replacing;
 use crate::sqlite::connection::{begin_reading, open_writer};

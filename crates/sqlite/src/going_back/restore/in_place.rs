@@ -12,30 +12,23 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 use rusqlite::backup::{Backup, StepResult};
 
-use super::companion::CompanionPart;
-use super::in_doubt::in_doubt;
-use super::same_pages::same_pages;
 use super::secure::{self, Copied};
-use super::{Secured, again};
+use super::{Secured, again, companion::CompanionPart, in_doubt::in_doubt, same_pages::same_pages};
 use crate::backup::{
     BackupFacts, Contents, Draft, differing_rows, lossy_name, read_contents, take_log_into_file,
 };
 use crate::files::raw_file::{file_at, read_at};
-use crate::records::failed_run::after_replacing;
-use crate::records::transaction::moved;
+use crate::records::{failed_run::after_replacing, transaction::moved};
 use crate::sqlite::ask::Ask;
 use crate::sqlite::connection::{
     begin_reading, open_over_damage, open_still, open_writer, percent_encoded, see_content,
     stand_in_for_collations,
 };
-use crate::sqlite::sqlite_error::is_damage;
-use crate::sqlite::sqlite_error::{SqliteContext, sqlite_error};
+use crate::sqlite::sqlite_error::{SqliteContext, is_damage, sqlite_error};
+use bridge_migrate_core::disk::{require_space, size};
 use bridge_migrate_core::{
-    Activity, Error, ErrorKind, Hint, IoContext, Observer, Result, Settings, Silent,
-    beside::Beside,
-    disk::{require_space, size},
-    folder_of, regular_file,
-    whole_file::WholeFile,
+    Activity, Error, ErrorKind, Hint, IoContext, Observer, Result, Settings, Silent, beside::Beside,
+    folder_of, regular_file, whole_file::WholeFile,
 };
 
 /// The page cache in KiB: as large as flat memory allows.

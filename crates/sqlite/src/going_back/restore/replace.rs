@@ -5,12 +5,10 @@ use std::path::Path;
 use super::secure::{self, Copied};
 use crate::backup::lossy_name;
 use crate::files::database_file::{SIDECARS, with_suffix};
-use bridge_migrate_core::regular_file::if_there;
+use bridge_migrate_core::regular_file::{self, if_there};
+use bridge_migrate_core::whole_file::{VerifiedFile, WholeFile, sync_folder_of};
 use bridge_migrate_core::{
-    Error, ErrorKind, IoContext, Observer, Result, Settings,
-    digest::digest_file,
-    folder_of, regular_file,
-    whole_file::{VerifiedFile, WholeFile, sync_folder_of},
+    Error, ErrorKind, IoContext, Observer, Result, Settings, digest::digest_file, folder_of,
 };
 
 /// The copy at `from` as a file beside the database, ready to become it.

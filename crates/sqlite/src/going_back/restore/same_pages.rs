@@ -1,7 +1,6 @@
 //! Compares the bytes of a live database with those of its backup.
 
-use std::ops::Range;
-use std::path::Path;
+use std::{ops::Range, path::Path};
 
 use crate::files::database_file::with_suffix;
 use crate::files::raw_file::{RawFile, read_at};

@@ -1,19 +1,13 @@
 //! Secures files that no backup can be made of, because the database is damaged or missing: as they are.
 
-use std::ffi::OsString;
-use std::fs::File;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::{ffi::OsString, fs::File, io::Write as _};
 
-use super::Secured;
-use super::same_pages::same_bytes;
+use super::{Secured, same_pages::same_bytes};
 use crate::backup::{Stamp, file_name};
-use crate::files::database_file::with_suffix;
-use crate::files::raw_file::RawFile;
-use bridge_migrate_core::{
-    Error, ErrorKind, IoContext, Result, Settings,
-    whole_file::{Publication, PublishedFile, WholeFile},
-};
+use crate::files::{database_file::with_suffix, raw_file::RawFile};
+use bridge_migrate_core::whole_file::{Publication, PublishedFile, WholeFile};
+use bridge_migrate_core::{Error, ErrorKind, IoContext, Result, Settings};
 
 /// A file that was copied as it was.
 #[derive(Debug)]

@@ -9,26 +9,19 @@ use crate::going_back::undo::Conflict;
 use crate::going_back::undo::records::{self, Fate, JournalReader, Selection};
 use crate::migrate::step::checks::{Before, Change};
 use crate::migrate::step::millis;
-use crate::records::history::History;
-use crate::records::runs::Run;
-use crate::records::runs::StepOutcome;
-use crate::records::schema_reader::SchemaReader;
-use crate::records::schema_version;
-use crate::records::state::Progress;
-use crate::records::transaction::WriteTransaction;
-use crate::records::way_back::WayBack;
-use crate::sqlite::ask::Ask;
-use crate::sqlite::pace::Pace;
-use crate::sqlite::quote::identifier;
-use crate::sqlite::sqlite_error::SqliteContext;
+use crate::records::runs::{Run, StepOutcome};
+use crate::records::{
+    history::History, schema_reader::SchemaReader, schema_version, state::Progress,
+    transaction::WriteTransaction, way_back::WayBack,
+};
+use crate::sqlite::{ask::Ask, pace::Pace, quote::identifier, sqlite_error::SqliteContext};
 use bridge_migrate_core::{
     Activity, Catalog, Error, ErrorKind, Event, Observer, Result, RowChange, RowChangeKind, Settings,
     clock::timestamp,
 };
 
-use super::kept;
 use super::plan::{RollbackPlan, position};
-use super::steps::StepBack;
+use super::{kept, steps::StepBack};
 use crate::schema::dropped::Dropped;
 
 /// Conflicts that an outcome lists.

@@ -7,23 +7,16 @@ use std::path::PathBuf;
 
 use rusqlite::{Connection, params, params_from_iter};
 
-use crate::records::kept::Kept;
-use crate::records::runs::Run;
+use crate::records::{kept::Kept, runs::Run};
 use crate::schema::{Hidden, TableDetail};
-use crate::sqlite::ask::Ask;
-use crate::sqlite::borrowed::Borrowed;
 use crate::sqlite::connection::{create_writer, open_still};
-use crate::sqlite::quote::identifier;
-use crate::sqlite::sqlite_error::SqliteContext;
-use bridge_migrate_core::{
-    Error, ErrorKind, Result, Settings,
-    clock::{file_stamp, timestamp},
-    whole_file::{Publication, WholeFile},
-};
+use crate::sqlite::{ask::Ask, borrowed::Borrowed, quote::identifier, sqlite_error::SqliteContext};
+use bridge_migrate_core::clock::{file_stamp, timestamp};
+use bridge_migrate_core::whole_file::{Publication, WholeFile};
+use bridge_migrate_core::{Error, ErrorKind, Result, Settings};
 
 use super::steps::StepBack;
-use crate::schema::dropped::Dropped;
-use crate::schema::own_values::is_not_default;
+use crate::schema::{dropped::Dropped, own_values::is_not_default};
 
 const CREATE: &str = "\
 CREATE TABLE contents (

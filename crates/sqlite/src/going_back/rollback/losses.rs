@@ -3,10 +3,7 @@
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::schema::own_values::is_not_default;
-use crate::sqlite::ask::Ask;
-use crate::sqlite::count::count_rows;
-use crate::sqlite::quote::identifier;
-use crate::sqlite::sqlite_error::SqliteContext;
+use crate::sqlite::{ask::Ask, count::count_rows, quote::identifier, sqlite_error::SqliteContext};
 use bridge_migrate_core::{Loss, Result};
 
 use crate::schema::dropped::Dropped;

@@ -14,21 +14,15 @@ use std::sync::OnceLock;
 use naming::Target;
 
 use crate::backup::{self, Backup, BackupFacts, Manifest};
-use crate::files::database_file::resolved;
-use crate::files::lock::MigrationLock;
+use crate::files::{database_file::resolved, lock::MigrationLock};
 use crate::going_back::restore::{self, Decision, RestoreOptions, RestoreOutcome};
 use crate::going_back::undo::Conflict;
 use crate::migrate::adopt;
-use crate::plan::adoption::AdoptionOptions;
-use crate::plan::{self as way_up, PlanOptions, Start};
-use crate::records::failed_run::after_replacing;
-use crate::records::history::History;
-use crate::records::runs::Run;
-use crate::records::runs::StepOutcome;
-use crate::records::transaction::WriteTransaction;
-use crate::sqlite::connection;
+use crate::plan::{self as way_up, PlanOptions, Start, adoption::AdoptionOptions};
+use crate::records::runs::{Run, StepOutcome};
+use crate::records::{failed_run::after_replacing, history::History, transaction::WriteTransaction};
 use crate::sqlite::rollback_journal::{RollbackJournal, remove_left};
-use crate::sqlite::sqlite_error::SqliteContext;
+use crate::sqlite::{connection, sqlite_error::SqliteContext};
 use bridge_migrate_core::{
     Catalog, EntryCounts, Error, ErrorKind, Hint, Keep, Loss, Observer, Position, Result, Settings,
 };

@@ -6,10 +6,8 @@ use rusqlite::Connection;
 
 use crate::backup::{self, Backup};
 use crate::going_back::restore::CompanionPart;
-use crate::records::history::History;
 use crate::records::runs::{self, RecordedStep};
-use crate::records::state::State;
-use crate::records::way_back::WayBack;
+use crate::records::{history::History, state::State, way_back::WayBack};
 use crate::sqlite::room::{Load, Room};
 use bridge_migrate_core::{
     Catalog, EntryCounts, Error, ErrorKind, Hint, Keep, Loss, Position, Result, Settings,

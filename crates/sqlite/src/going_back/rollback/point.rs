@@ -9,8 +9,7 @@ use crate::records::runs;
 use bridge_migrate_core::{Error, ErrorKind, Keep, Loss, Position, Result, Settings, Silent};
 
 use super::plan::{reason, unless_unreadable};
-use super::steps::Imported;
-use super::{Strategy, since};
+use super::{Strategy, since, steps::Imported};
 
 /// The restore point and what going back to it would lose, or why there is none.
 pub(super) fn look(

@@ -1,19 +1,15 @@
 //! What a restore would lose: what was written since the restore point was made.
 
-use std::cmp::Ordering;
-use std::collections::BTreeSet;
+use std::{cmp::Ordering, collections::BTreeSet};
 
-use rusqlite::fallible_streaming_iterator::FallibleStreamingIterator;
-use rusqlite::{Connection, Row, Rows};
+use rusqlite::{Connection, Row, Rows, fallible_streaming_iterator::FallibleStreamingIterator};
 
 use crate::backup::Backup;
 use crate::going_back::restore::{CompanionChange, CompanionPart};
-use crate::schema::expected;
-use crate::schema::{Hidden, ObjectKind, TableDetail};
-use crate::sqlite::connection::open_still;
-use crate::sqlite::count::count_rows;
-use crate::sqlite::quote::identifier;
-use crate::sqlite::sqlite_error::SqliteContext;
+use crate::schema::{Hidden, ObjectKind, TableDetail, expected};
+use crate::sqlite::{
+    connection::open_still, count::count_rows, quote::identifier, sqlite_error::SqliteContext,
+};
 use bridge_migrate_core::{Keep, Loss, Result, Settings};
 
 use super::steps::Imported;

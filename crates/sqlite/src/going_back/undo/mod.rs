@@ -8,22 +8,18 @@ use std::time::Duration;
 use rusqlite::Connection;
 use serde::Serialize;
 
-use crate::files::database_file::in_real_place;
-use crate::files::lock::MigrationLock;
+use crate::files::{database_file::in_real_place, lock::MigrationLock};
 use crate::migrate::step::checks::conserving;
-use crate::records::recorded_position::recorded_position;
 use crate::records::runs::{self, Run};
-use crate::records::schema_reader::SchemaReader;
-use crate::records::state::Progress;
-use crate::records::unfinished::Unfinished;
-use crate::records::way_back::WayBack;
+use crate::records::{
+    recorded_position::recorded_position, schema_reader::SchemaReader, state::Progress,
+    unfinished::Unfinished, way_back::WayBack,
+};
 use crate::schema::tool_tables;
-use crate::sqlite::ask::Ask;
-use crate::sqlite::connection;
-use crate::sqlite::pace::Pace;
-use crate::sqlite::rollback_journal::RollbackJournal;
 use crate::sqlite::room::{Load, Room, Sizes};
-use crate::sqlite::sqlite_error::SqliteContext;
+use crate::sqlite::{
+    ask::Ask, connection, pace::Pace, rollback_journal::RollbackJournal, sqlite_error::SqliteContext,
+};
 use bridge_migrate_core::{Activity, Error, ErrorKind, Hint, Observer, Position, Result, Settings};
 use records::{Fate, JournalReader, Record, Selection, journaled};
 

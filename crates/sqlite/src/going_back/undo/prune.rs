@@ -3,17 +3,12 @@
 use rusqlite::Connection;
 use serde::Serialize;
 
-use crate::files::database_file::in_real_place;
-use crate::files::lock::MigrationLock;
-use crate::records::recorded_position::recorded_position;
-use crate::records::runs::Run;
-use crate::records::schema_reader::SchemaReader;
+use crate::files::{database_file::in_real_place, lock::MigrationLock};
+use crate::records::{recorded_position::recorded_position, runs::Run, schema_reader::SchemaReader};
 use crate::schema::tool_tables;
-use crate::sqlite::ask::Ask;
-use crate::sqlite::connection;
-use crate::sqlite::pace::Pace;
-use crate::sqlite::rollback_journal::RollbackJournal;
-use crate::sqlite::sqlite_error::SqliteContext;
+use crate::sqlite::{
+    ask::Ask, connection, pace::Pace, rollback_journal::RollbackJournal, sqlite_error::SqliteContext,
+};
 use bridge_migrate_core::{Observer, Position, Result, Settings};
 
 use super::{records, refuse_half_back};

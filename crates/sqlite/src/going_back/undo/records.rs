@@ -1,15 +1,11 @@
 //! Records of the journal, newest first, compared with the rows they came from.
 
-use rusqlite::config::DbConfig;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
-use rusqlite::{Connection, params, params_from_iter};
+use rusqlite::{Connection, config::DbConfig, params, params_from_iter};
 
 use crate::catalog::data::key_text;
-use crate::schema::effects::Writes;
-use crate::schema::{ObjectKind, TableDetail};
-use crate::sqlite::ask::Ask;
-use crate::sqlite::quote::identifier;
-use crate::sqlite::sqlite_error::SqliteContext;
+use crate::schema::{ObjectKind, TableDetail, effects::Writes};
+use crate::sqlite::{ask::Ask, quote::identifier, sqlite_error::SqliteContext};
 use bridge_migrate_core::{Error, ErrorKind, Hint, Result};
 
 use super::{Conflict, Reverted};

@@ -3,16 +3,11 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::files::lock;
-use crate::plan::Start;
-use crate::plan::receipt::Receipt;
-use crate::records::runs;
-use crate::records::way_back::WayBack;
+use crate::plan::{Start, receipt::Receipt};
+use crate::records::{runs, way_back::WayBack};
 use crate::sqlite::ask::Ask;
-use bridge_migrate_core::{
-    ErrorKind, Hint, Result,
-    clock::{for_people, timestamp},
-    disk,
-};
+use bridge_migrate_core::clock::{for_people, timestamp};
+use bridge_migrate_core::{ErrorKind, Hint, Result, disk};
 
 use super::{Answer, Answered, Look, failed, ok, warning};
 

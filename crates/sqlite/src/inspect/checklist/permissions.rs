@@ -5,8 +5,7 @@ use std::path::Path;
 use crate::sqlite::connection;
 use bridge_migrate_core::{folder_of, regular_file};
 
-use super::file_system::mount_of;
-use super::{Answer, Answered, Look, failed, ok};
+use super::{Answer, Answered, Look, failed, file_system::mount_of, ok};
 
 pub(super) fn check(look: &Look<'_>) -> Answered {
     let settings = look.settings;

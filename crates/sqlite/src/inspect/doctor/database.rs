@@ -2,19 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use rusqlite::Connection;
-use rusqlite::types::ValueRef;
+use rusqlite::{Connection, types::ValueRef};
 use serde::Serialize;
 
-use crate::records::history;
-use crate::records::way_back::WayBack;
-use crate::schema::expected;
-use crate::schema::tool_tables;
-use crate::schema::{Fingerprint, ObjectKind, Snapshot};
-use crate::sqlite::ask::Ask;
+use crate::records::{history, way_back::WayBack};
+use crate::schema::{Fingerprint, ObjectKind, Snapshot, expected, tool_tables};
 use crate::sqlite::connection::{self, Reader};
-use crate::sqlite::quote::identifier;
-use crate::sqlite::sqlite_error::SqliteContext;
+use crate::sqlite::{ask::Ask, quote::identifier, sqlite_error::SqliteContext};
 use bridge_migrate_core::{Catalog, Result, Settings};
 
 use super::known;

@@ -14,17 +14,14 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::backup::{self, file_name};
-use crate::files::database_file::resolved;
-use crate::files::lock;
+use crate::files::{database_file::resolved, lock};
 use crate::inspect::verify::{VerifyOptions, verify};
-use crate::records::run_log::with_failures;
-use crate::records::runs::read_runs;
+use crate::records::{run_log::with_failures, runs::read_runs};
 use crate::sqlite::connection::with_reader;
+use bridge_migrate_core::whole_file::{Publication, WholeFile};
 use bridge_migrate_core::{
-    Catalog, Error, ErrorKind, Hint, IoContext, Observer, Result, Settings, Severity,
-    clock::timestamp,
-    disk, folder_of,
-    whole_file::{Publication, WholeFile},
+    Catalog, Error, ErrorKind, Hint, IoContext, Observer, Result, Settings, Severity, clock::timestamp, disk,
+    folder_of,
 };
 
 pub use database::{

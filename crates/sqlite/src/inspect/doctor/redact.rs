@@ -3,13 +3,11 @@
 use std::collections::BTreeSet;
 
 use crate::inspect::verify::codes;
-use crate::schema::expected;
 use crate::schema::token::{TokenKind, tokenize};
-use crate::schema::{Object, ObjectKind, Snapshot, TableDefinition};
+use crate::schema::{Object, ObjectKind, Snapshot, TableDefinition, expected};
 use bridge_migrate_core::{Catalog, Finding, Settings, folder_of};
 
-use super::BundledFinding;
-use super::database::DatabaseFacts;
+use super::{BundledFinding, database::DatabaseFacts};
 
 /// What stands in the place of a value.
 const LEFT_OUT: &str = "'…'";

@@ -15,8 +15,7 @@ use serde::Serialize;
 
 pub use rules::RULES;
 
-use crate::schema::Snapshot;
-use crate::schema::expected;
+use crate::schema::{Snapshot, expected};
 use bridge_migrate_core::{Catalog, Finding, Migration, Result, Severity};
 use subject::Subject;
 

@@ -1,7 +1,6 @@
 //! Whether views can be read and triggers run, as SQLite's compiler says without running them.
 
-use rusqlite::Connection;
-use rusqlite::config::DbConfig;
+use rusqlite::{Connection, config::DbConfig};
 
 use crate::schema::{Hidden, Object, ObjectKind, TableDetail};
 use crate::sqlite::quote::identifier;

@@ -4,12 +4,8 @@ use std::collections::BTreeSet;
 
 use rusqlite::Connection;
 
-use super::probe::message;
-use super::statement::Statement;
-use super::{Place, scratch};
-use crate::schema::effects::Effects;
-use crate::schema::expected;
-use crate::schema::{Object, ObjectKind, Snapshot, TableDefinition, TableDetail};
+use super::{Place, probe::message, scratch, statement::Statement};
+use crate::schema::{Object, ObjectKind, Snapshot, TableDefinition, TableDetail, effects::Effects, expected};
 use crate::sqlite::sqlite_error::SqliteContext;
 use bridge_migrate_core::{Catalog, Migration, Result};
 

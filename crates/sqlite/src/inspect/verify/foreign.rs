@@ -3,14 +3,11 @@
 
 use rusqlite::Connection;
 
-use crate::schema::ObjectKind;
-use crate::schema::expected;
-use crate::sqlite::foreign_keys;
-use crate::sqlite::sqlite_error::SqliteContext;
+use crate::schema::{ObjectKind, expected};
+use crate::sqlite::{foreign_keys, sqlite_error::SqliteContext};
 use bridge_migrate_core::Result;
 
-use super::report::Report;
-use super::{Subject, codes};
+use super::{Subject, codes, report::Report};
 
 pub(super) fn check(subject: &Subject<'_>, report: &mut Report) -> Result<()> {
     let schema = expected::read(subject.connection)?;

@@ -5,14 +5,12 @@ use std::collections::BTreeSet;
 use naming::Release;
 use rusqlite::types::ValueRef;
 
-use crate::records::history;
-use crate::records::schema_version;
+use crate::records::{history, schema_version};
 use crate::schema::tool_tables;
 use crate::sqlite::sqlite_error::SqliteContext;
 use bridge_migrate_core::{Catalog, Result};
 
-use super::report::Report;
-use super::{Subject, codes};
+use super::{Subject, codes, report::Report};
 
 pub(super) fn check(subject: &Subject<'_>, report: &mut Report) -> Result<()> {
     if !tool_tables::exists(subject.connection, tool_tables::HISTORY)? {

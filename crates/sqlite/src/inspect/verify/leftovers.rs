@@ -7,12 +7,10 @@ use crate::files::database_file::{FileState, SIDECARS, has_hot_journal, with_suf
 use crate::files::lock;
 use crate::records::unfinished::Unfinished;
 use crate::schema::tool_tables;
-use crate::sqlite::ask::Ask;
-use crate::sqlite::sqlite_error::SqliteContext;
+use crate::sqlite::{ask::Ask, sqlite_error::SqliteContext};
 use bridge_migrate_core::{Result, Settings, folder_of, whole_file::abandoned};
 
-use super::report::Report;
-use super::{Subject, codes};
+use super::{Subject, codes, report::Report};
 
 /// Looks at the files around the database.
 pub(super) fn around(settings: &Settings, state: FileState, report: &mut Report) -> Result<()> {

@@ -15,12 +15,10 @@ mod still;
 
 use rusqlite::Connection;
 
-use crate::files::database_file::FileState;
-use crate::files::database_file::{inspect, resolved};
+use crate::files::database_file::{FileState, inspect, resolved};
 use crate::files::lock;
 use crate::sqlite::connection::{self, Reader};
-use crate::sqlite::sqlite_error::SqliteContext;
-use crate::sqlite::sqlite_error::is_damage;
+use crate::sqlite::sqlite_error::{SqliteContext, is_damage};
 use bridge_migrate_core::{Activity, Catalog, Finding, Observer, Result, Settings, Severity};
 use report::Report;
 

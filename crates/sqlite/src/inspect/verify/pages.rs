@@ -2,12 +2,10 @@
 
 use std::path::Path;
 
-use rusqlite::Connection;
-use rusqlite::types::ValueRef;
+use rusqlite::{Connection, types::ValueRef};
 
 use crate::backup::unread_page;
-use crate::sqlite::connection::stand_in_for_collations;
-use crate::sqlite::sqlite_error::SqliteContext;
+use crate::sqlite::{connection::stand_in_for_collations, sqlite_error::SqliteContext};
 use bridge_migrate_core::{Error, ErrorKind, IoContext, Result};
 
 use super::codes::{self, Code};

@@ -6,12 +6,10 @@ use std::path::{Path, PathBuf};
 use crate::records::runs::{self, RecordedRun, RecordedStep};
 use crate::records::way_back::WayBack;
 use crate::schema::tool_tables;
-use crate::sqlite::ask::Ask;
-use crate::sqlite::sqlite_error::SqliteContext;
+use crate::sqlite::{ask::Ask, sqlite_error::SqliteContext};
 use bridge_migrate_core::Result;
 
-use super::report::Report;
-use super::{Subject, codes};
+use super::{Subject, codes, report::Report};
 
 pub(super) fn check(subject: &Subject<'_>, report: &mut Report) -> Result<()> {
     if !tool_tables::exists(subject.connection, tool_tables::HISTORY)? {

@@ -1,7 +1,6 @@
 //! Findings as they come in, and which failures of a look are findings themselves.
 
-use std::collections::HashSet;
-use std::error::Error as _;
+use std::{collections::HashSet, error::Error as _};
 
 use bridge_migrate_core::{Error, ErrorKind, Finding, Result};
 

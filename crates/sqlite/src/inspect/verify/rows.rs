@@ -2,19 +2,12 @@
 
 use crate::backup::{self, Manifest};
 use crate::records::runs::{self, RecordedStep};
-use crate::records::state::Progress;
-use crate::records::way_back::WayBack;
-use crate::schema::ObjectKind;
-use crate::schema::expected;
-use crate::schema::tool_tables;
-use crate::sqlite::ask::Ask;
-use crate::sqlite::count::count_rows;
-use crate::sqlite::quote::identifier;
-use crate::sqlite::sqlite_error::SqliteContext;
+use crate::records::{state::Progress, way_back::WayBack};
+use crate::schema::{ObjectKind, expected, tool_tables};
+use crate::sqlite::{ask::Ask, count::count_rows, quote::identifier, sqlite_error::SqliteContext};
 use bridge_migrate_core::{Result, RowChangeKind};
 
-use super::report::Report;
-use super::{Subject, codes};
+use super::{Subject, codes, report::Report};
 
 pub(super) fn check(subject: &Subject<'_>, report: &mut Report) -> Result<()> {
     if !tool_tables::exists(subject.connection, tool_tables::STEPS)? {

@@ -3,13 +3,10 @@
 use crate::plan::adoption::{Adoption, AdoptionOptions};
 use crate::plan::drift;
 use crate::records::state::State;
-use crate::schema::expected;
-use crate::schema::tool_tables;
-use crate::schema::{Object, ObjectKind, render_diff};
+use crate::schema::{Object, ObjectKind, expected, render_diff, tool_tables};
 use bridge_migrate_core::{ErrorKind, Position, Result};
 
-use super::report::Report;
-use super::{Subject, codes};
+use super::{Subject, codes, report::Report};
 
 pub(super) fn check(subject: &Subject<'_>, report: &mut Report) -> Result<()> {
     let state = match State::read(subject.connection) {

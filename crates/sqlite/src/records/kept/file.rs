@@ -4,10 +4,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
-use crate::sqlite::ask::Ask;
-use crate::sqlite::borrowed::Borrowed;
-use crate::sqlite::connection::open_still;
-use crate::sqlite::quote::identifier;
+use crate::sqlite::{ask::Ask, borrowed::Borrowed, connection::open_still, quote::identifier};
 use bridge_migrate_core::Settings;
 
 use super::{Kept, path_of};

@@ -16,13 +16,9 @@ use serde::Serialize;
 
 use crate::files::database_file::in_real_place;
 use crate::records::history::History;
-use crate::schema::tool_tables;
-use crate::schema::tool_tables::CREATE_KEPT;
-use crate::sqlite::ask::Ask;
-use crate::sqlite::connection;
-use crate::sqlite::sqlite_error::SqliteContext;
-use bridge_migrate_core::regular_file::if_there;
-use bridge_migrate_core::{Error, ErrorKind, Hint, IoContext, Result, Settings};
+use crate::schema::tool_tables::{self, CREATE_KEPT};
+use crate::sqlite::{ask::Ask, connection, sqlite_error::SqliteContext};
+use bridge_migrate_core::{Error, ErrorKind, Hint, IoContext, Result, Settings, regular_file::if_there};
 
 pub use prune::{PruneOptions, Pruned, prune};
 pub use reclaim::{Back, Reclaimed, Stays, reclaim};

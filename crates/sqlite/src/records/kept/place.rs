@@ -1,16 +1,11 @@
 //! The place that one kept row or value has in the database, and whether it still fits there.
 
-use rusqlite::types::ValueRef;
-use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params_from_iter};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params_from_iter, types::ValueRef};
 
-use crate::schema::own_values::is_not_default;
-use crate::schema::{Hidden, TableDetail};
-use crate::sqlite::ask::Ask;
-use crate::sqlite::borrowed::Borrowed;
-use crate::sqlite::quote::identifier;
+use crate::schema::{Hidden, TableDetail, own_values::is_not_default};
+use crate::sqlite::{ask::Ask, borrowed::Borrowed, quote::identifier};
 
-use super::Kept;
-use super::file::KeptFile;
+use super::{Kept, file::KeptFile};
 
 /// What became of a row.
 pub(super) enum Fate {

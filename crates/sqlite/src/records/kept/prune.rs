@@ -5,17 +5,12 @@ use std::collections::BTreeMap;
 use chrono::Duration;
 use serde::Serialize;
 
-use crate::files::database_file::in_real_place;
-use crate::files::lock::MigrationLock;
-use crate::records::recorded_position::recorded_position;
-use crate::records::runs::Run;
-use crate::records::transaction::WriteTransaction;
-use crate::sqlite::connection;
-use crate::sqlite::sqlite_error::SqliteContext;
-use bridge_migrate_core::regular_file::if_there;
+use crate::files::{database_file::in_real_place, lock::MigrationLock};
+use crate::records::{recorded_position::recorded_position, runs::Run, transaction::WriteTransaction};
+use crate::sqlite::{connection, sqlite_error::SqliteContext};
 use bridge_migrate_core::{
     Error, ErrorKind, Hint, IoContext, Loss, Observer, Position, Result, Settings, clock::timestamp,
-    whole_file::sync_folder_of,
+    regular_file::if_there, whole_file::sync_folder_of,
 };
 
 use super::{Kept, path_of, read, require_files};

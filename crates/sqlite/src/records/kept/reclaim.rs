@@ -1,25 +1,18 @@
 //! Takes back what rollbacks kept: what fits comes back, what no longer fits is listed and stays.
 
-use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::{collections::BTreeSet, path::PathBuf};
 
-use rusqlite::config::DbConfig;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, config::DbConfig, params};
 use serde::Serialize;
 
 use crate::catalog::data::key_text;
-use crate::files::database_file::in_real_place;
-use crate::files::lock::MigrationLock;
-use crate::records::recorded_position::recorded_position;
-use crate::records::runs::Run;
-use crate::records::schema_reader::SchemaReader;
-use crate::records::unfinished::Unfinished;
-use crate::sqlite::ask::Ask;
-use crate::sqlite::connection;
-use crate::sqlite::pace::Pace;
+use crate::files::{database_file::in_real_place, lock::MigrationLock};
+use crate::records::{
+    recorded_position::recorded_position, runs::Run, schema_reader::SchemaReader, unfinished::Unfinished,
+};
 use crate::sqlite::rollback_journal::{RollbackJournal, remove_left};
 use crate::sqlite::room::{Room, Sizes};
-use crate::sqlite::sqlite_error::SqliteContext;
+use crate::sqlite::{ask::Ask, connection, pace::Pace, sqlite_error::SqliteContext};
 use bridge_migrate_core::{Activity, Error, ErrorKind, Hint, Observer, Result, Settings, clock::timestamp};
 
 use super::file::{KeptFile, contents};

@@ -4,8 +4,7 @@ use rusqlite::Connection;
 
 use super::super::subject::details;
 use super::super::{Found, Subject, scratch};
-use crate::sqlite::ask::Ask;
-use crate::sqlite::sqlite_error::SqliteContext;
+use crate::sqlite::{ask::Ask, sqlite_error::SqliteContext};
 use bridge_migrate_core::Result;
 
 pub(super) fn without_index(subject: &Subject<'_>) -> Result<Vec<Found>> {

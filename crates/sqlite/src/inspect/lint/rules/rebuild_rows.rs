@@ -2,10 +2,8 @@
 
 use super::super::subject::details;
 use super::super::{Found, Place, Subject, scratch};
-use crate::schema::token::tokenize;
-use crate::schema::{ForeignKeyAction, ObjectKind};
-use crate::sqlite::ask::Ask;
-use crate::sqlite::sqlite_error::SqliteContext;
+use crate::schema::{ForeignKeyAction, ObjectKind, token::tokenize};
+use crate::sqlite::{ask::Ask, sqlite_error::SqliteContext};
 use bridge_migrate_core::Result;
 
 /// A mark that no empty table reaches by itself.

@@ -2,8 +2,7 @@
 
 use super::super::probe::message;
 use super::super::{Found, Place, Subject, scratch};
-use crate::schema::expected;
-use crate::schema::{diff, render_diff};
+use crate::schema::{diff, expected, render_diff};
 use bridge_migrate_core::Result;
 
 /// What is found when SQLite refuses the statements, with SQLite's words.
