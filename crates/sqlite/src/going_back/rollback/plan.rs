@@ -147,79 +147,99 @@ pub(super) fn plan(
         plan.strategy = Strategy::Down;
         return Ok(plan);
     }
-    let wants = |strategy| weigh == Weigh::Every || options.strategy == strategy;
-    let steps = unless_unreadable(steps::plan(catalog, settings, connection, &state, &applied))?;
     let imported = Imported::by(catalog, settings, connection, &applied);
-    let down = match &steps {
-        Ok(steps) => {
-            unless_unreadable(steps::losses(settings, connection, steps, &imported))?.map_err(reason)
-        }
-        Err(error) => Err(reason_of(error)),
+    let stepwise = steps::plan(catalog, settings, connection, &state, &applied).and_then(|steps| {
+        let loses = steps::losses(settings, connection, &steps, &imported)?;
+        Ok((steps, loses))
+    });
+    let down = match Way::of(stepwise) {
+        Way::Unreadable(error) => return Err(error),
+        down => down,
     };
-    let undo = match &steps {
-        Ok(steps) if !steps.iter().all(is_journaled) => {
+    let undo = match &down {
+        Way::Open(steps, _) if !steps.iter().all(is_journaled) => {
             Err("a migration on the way changes the schema: only `down` takes it back".to_owned())
         }
-        _ => down.clone(),
+        down => down.loses(),
     };
-    let restoring = match wants(Strategy::Restore) {
-        true => point::look(
-            settings,
-            connection,
-            to.version,
-            &written_by(&applied),
-            &imported,
-            options.companion,
-        ),
-        false => Ok(Err("it was not asked for".to_owned())),
-    };
-    let (point, restore) = match &restoring {
-        Ok(Ok((point, loses))) => (Some(point.clone()), Ok(loses.clone())),
-        Ok(Err(why)) => (None, Err(why.clone())),
-        Err(unread) => (None, Err(reason_of(unread))),
+    let restore = if weigh == Weigh::Every || options.strategy == Strategy::Restore {
+        let (to, written, keep) = (to.version, written_by(&applied), options.companion);
+        Way::of(point::look(settings, connection, to, &written, &imported, keep))
+    } else {
+        Way::Closed(Error::new(ErrorKind::NotReversible, "it was not asked for"))
     };
     if options.strategy == Strategy::Auto {
         plan.strategy = choose(&down, &restore);
     }
-    if let Err(unread) = restoring {
-        let is_needed = match options.strategy {
-            Strategy::Restore => true,
-            Strategy::Auto => !down.as_ref().is_ok_and(|down| for_good(down) == 0),
-            Strategy::Down | Strategy::Undo => false,
-        };
-        if is_needed {
-            return Err(point::unread(unread, options.strategy, down.is_ok(), from));
+    let restore = match restore {
+        Way::Unreadable(error) if needs_restore(options.strategy, &down) => {
+            return Err(point::unread(error, options.strategy, down.loses().is_ok(), from));
         }
-    }
-    let (loses, source) = match plan.strategy {
-        Strategy::Auto | Strategy::Down => (down.clone(), steps.as_ref().err()),
-        Strategy::Undo => (undo.clone(), steps.as_ref().err()),
-        Strategy::Restore => (restore.clone(), None),
+        restore => restore,
     };
-    plan.loses = match loses {
-        Ok(loses) => loses,
-        Err(why) => {
-            let other = (plan.strategy != Strategy::Restore && restore.is_ok()).then_some(to.version);
-            return Err(closed(plan.strategy, &why, source, from, other));
-        }
+    let loses = match plan.strategy {
+        Strategy::Restore => restore.loses(),
+        Strategy::Undo => undo.clone(),
+        Strategy::Auto | Strategy::Down => down.loses(),
     };
-    if plan.strategy == Strategy::Restore {
-        if let Some(point) = &point {
-            let part = CompanionPart::new(settings, point, options.companion)?;
-            plan.entries = Some(part.foresee(Some(connection))?.1);
-        }
-        plan.restore_point = point;
-    } else {
-        plan.steps = steps?;
-    }
+    plan.loses = loses.map_err(|why| closed(&plan, &why, &down, &restore))?;
     plan.alternatives = [
-        (Strategy::Down, down),
+        (Strategy::Down, down.loses()),
         (Strategy::Undo, undo),
-        (Strategy::Restore, restore),
+        (Strategy::Restore, restore.loses()),
     ]
     .map(|(strategy, loses)| Alternative { strategy, loses })
     .into();
+    match (plan.strategy, down, restore) {
+        (Strategy::Restore, _, Way::Open(point, _)) => {
+            let part = CompanionPart::new(settings, &point, options.companion)?;
+            plan.entries = Some(part.foresee(Some(connection))?.1);
+            plan.restore_point = Some(point);
+        }
+        (_, Way::Open(steps, _), _) => plan.steps = steps,
+        _ => {}
+    }
     Ok(plan)
+}
+
+/// A way back that was looked at.
+enum Way<T> {
+    /// It can be gone with this, and would lose that.
+    Open(T, Vec<Loss>),
+    /// It cannot, for this reason.
+    Closed(Error),
+    /// It could not be looked at just now. Another way, which may lose more, must not be taken in its place unasked.
+    Unreadable(Error),
+}
+
+impl<T> Way<T> {
+    fn of(looked: Result<(T, Vec<Loss>)>) -> Self {
+        use ErrorKind::{Busy, DiskFull, Io, Permission};
+        match looked {
+            Ok((with, loses)) => Self::Open(with, loses),
+            Err(error) if matches!(error.kind(), Io | Busy | Permission | DiskFull) => {
+                Self::Unreadable(error)
+            }
+            Err(error) => Self::Closed(error),
+        }
+    }
+
+    /// What it would lose, or why it is closed.
+    fn loses(&self) -> std::result::Result<Vec<Loss>, String> {
+        match self {
+            Self::Open(_, loses) => Ok(loses.clone()),
+            Self::Closed(error) | Self::Unreadable(error) => Err(reason(error)),
+        }
+    }
+}
+
+/// Whether nothing can be chosen without a look at the restore point.
+fn needs_restore<T>(asked: Strategy, down: &Way<T>) -> bool {
+    match asked {
+        Strategy::Restore => true,
+        Strategy::Auto => !matches!(down, Way::Open(_, loses) if for_good(loses) == 0),
+        Strategy::Down | Strategy::Undo => false,
+    }
 }
 
 fn is_journaled(step: &StepBack) -> bool {
@@ -239,32 +259,14 @@ fn written_by(steps: &[RecordedStep]) -> BTreeSet<String> {
         .collect()
 }
 
-/// A way that could not be looked at just now is not closed: another one, which loses more, must not be taken
-/// instead.
-pub(super) fn unless_unreadable<T>(looked: Result<T>) -> Result<Result<T>> {
-    match looked {
-        Err(error)
-            if matches!(
-                error.kind(),
-                ErrorKind::Io | ErrorKind::Busy | ErrorKind::Permission | ErrorKind::DiskFull
-            ) =>
-        {
-            Err(error)
-        }
-        looked => Ok(looked),
-    }
-}
-
 /// The way that loses less for good; what goes to a file is not lost for good.
-fn choose(
-    down: &std::result::Result<Vec<Loss>, String>,
-    restore: &std::result::Result<Vec<Loss>, String>,
-) -> Strategy {
+fn choose<T>(down: &Way<T>, restore: &Way<Backup>) -> Strategy {
     match (down, restore) {
-        (Ok(down), Ok(restore)) if for_good(restore) < for_good(down) => Strategy::Restore,
-        (Ok(_), _) => Strategy::Down,
-        (Err(_), Ok(_)) => Strategy::Restore,
-        (Err(_), Err(_)) => Strategy::Down,
+        (Way::Open(_, down), Way::Open(_, restore)) if for_good(restore) < for_good(down) => {
+            Strategy::Restore
+        }
+        (Way::Closed(_) | Way::Unreadable(_), Way::Open(..)) => Strategy::Restore,
+        _ => Strategy::Down,
     }
 }
 
@@ -277,12 +279,8 @@ fn for_good(losses: &[Loss]) -> u64 {
         .sum()
 }
 
-pub(super) fn reason(error: Error) -> String {
-    reason_of(&error)
-}
-
 /// The message with what lies beneath it: the reason why a way is closed has no other place to stand.
-fn reason_of(error: &Error) -> String {
+pub(super) fn reason(error: &Error) -> String {
     let mut text = error.message().to_owned();
     let mut next = std::error::Error::source(error);
     while let Some(cause) = next {
@@ -292,29 +290,28 @@ fn reason_of(error: &Error) -> String {
     text
 }
 
-/// `restorable_to` is where a restore point leads although this way is closed.
-fn closed(
-    strategy: Strategy,
-    why: &str,
-    source: Option<&Error>,
-    from: Position,
-    restorable_to: Option<u32>,
-) -> Error {
-    let kind = source.map_or(ErrorKind::NotReversible, Error::kind);
+/// The way that `plan` was to take cannot be gone.
+fn closed(plan: &RollbackPlan, why: &str, down: &Way<Vec<StepBack>>, restore: &Way<Backup>) -> Error {
+    let (strategy, from) = (plan.strategy, plan.from);
+    let source = match down {
+        Way::Closed(source) if strategy != Strategy::Restore => Some(source),
+        _ => None,
+    };
     let mut truth = format!("The database is at {from}. Nothing was changed.");
     if let Some(more) = source.and_then(Error::truth) {
         truth = format!("{more} {truth}");
     }
-    let hint = match (restorable_to, source) {
-        (Some(to), _) => Hint::RollbackBy {
-            to,
+    let hint = match (restore, source) {
+        (Way::Open(..), _) => Hint::RollbackBy {
+            to: plan.to.version,
             strategy: Strategy::Restore,
             companion: Keep::Merge,
             confirmed: false,
         },
-        (None, Some(source)) => source.hint().clone(),
-        (None, None) => Hint::BackupList,
+        (_, Some(source)) => source.hint().clone(),
+        (_, None) => Hint::BackupList,
     };
+    let kind = source.map_or(ErrorKind::NotReversible, Error::kind);
     Error::new(kind, format!("the way back `{strategy}` is closed: {why}"))
         .with_truth(truth)
         .with_hint(hint)

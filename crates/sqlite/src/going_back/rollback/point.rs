@@ -8,10 +8,13 @@ use crate::backup::{self, Backup, Manifest};
 use crate::records::runs;
 use bridge_migrate_core::{Error, ErrorKind, Keep, Loss, Position, Result, Settings, Silent};
 
-use super::plan::{reason, unless_unreadable};
+use super::plan::reason;
 use super::{Strategy, since, steps::Imported};
 
-/// The restore point and what going back to it would lose, or why there is none.
+/// The restore point, and what going back to it would lose.
+///
+/// # Errors
+/// Why there is none.
 pub(super) fn look(
     settings: &Settings,
     connection: &Connection,
@@ -19,61 +22,51 @@ pub(super) fn look(
     written: &BTreeSet<String>,
     imported: &[Imported],
     keep: Keep,
-) -> Result<std::result::Result<(Backup, Vec<Loss>), String>> {
-    let point = match unless_unreadable(restore_point(settings, connection, version))? {
-        Ok(Ok(point)) => point,
-        Ok(Err(why)) => return Ok(Err(why)),
-        Err(error) => return Ok(Err(reason(error))),
-    };
-    let loses = since::of_restoring(settings, connection, &point, written, imported, keep);
-    Ok(unless_unreadable(loses)?
-        .map_err(|error| match error.kind() {
-            ErrorKind::CompanionInvalid => {
-                format!("{}; the one of the backup does without it", reason(error))
+) -> Result<(Backup, Vec<Loss>)> {
+    let point = restore_point(settings, connection, version)?;
+    let loses =
+        since::of_restoring(settings, connection, &point, written, imported, keep).map_err(|error| {
+            match error.kind() {
+                ErrorKind::CompanionInvalid => none(format!(
+                    "{}; the one of the backup does without it",
+                    reason(&error)
+                )),
+                _ => error,
             }
-            _ => reason(error),
-        })
-        .map(|loses| (point, loses)))
+        })?;
+    Ok((point, loses))
 }
 
-/// The backup of the newest run that went up from `version`, or why it is none.
-fn restore_point(
-    settings: &Settings,
-    connection: &Connection,
-    version: u32,
-) -> Result<std::result::Result<Backup, String>> {
-    let runs = runs::read_runs(connection)?;
-    let run = runs
+/// There is no restore point to go back to.
+fn none(why: String) -> Error {
+    Error::new(ErrorKind::NotReversible, why)
+}
+
+/// The backup of the newest run that went up from `version`.
+fn restore_point(settings: &Settings, connection: &Connection, version: u32) -> Result<Backup> {
+    let run = runs::read_runs(connection)?
         .into_iter()
-        .rev()
-        .find(|run| run.command == "migrate" && run.from == version);
-    let Some(run) = run else {
-        return Ok(Err(format!("no run began at V{version:03}")));
-    };
-    let Some(manifest) = run.backup else {
-        return Ok(Err(format!(
-            "run {}, which began at V{version:03}, made no backup",
-            run.run
-        )));
-    };
+        .rfind(|run| run.command == "migrate" && run.from == version)
+        .ok_or_else(|| none(format!("no run began at V{version:03}")))?;
+    let manifest = run.backup.ok_or_else(|| {
+        let run = &run.run;
+        none(format!("run {run}, which began at V{version:03}, made no backup"))
+    })?;
     let database = manifest.strip_suffix(".json").unwrap_or(&manifest);
     let is_it = |manifest: &Manifest| manifest.run.as_ref() == Some(&run.run);
-    let found = backup::find_again(settings, database.as_ref(), is_it)?;
-    let Some(backup) = found.filter(|backup| backup.state == backup::State::Complete) else {
-        return Ok(Err(format!(
-            "the restore point {database} is gone or not complete"
-        )));
-    };
-    // Which one it is: a folder that was copied has its own.
-    let database = backup.database.display();
-    let problems = backup::verify(settings, &backup, false, &Silent)?;
-    Ok(match problems.first() {
+    let backup = backup::find_again(settings, database.as_ref(), is_it)?
+        .filter(|backup| backup.state == backup::State::Complete)
+        .ok_or_else(|| none(format!("the restore point {database} is gone or not complete")))?;
+    match backup::verify(settings, &backup, false, &Silent)?.first() {
         None => Ok(backup),
-        Some(problem) => Err(format!(
-            "the restore point {database} is not as it was: {}",
-            problem.message
-        )),
-    })
+        Some(problem) => {
+            // Which one it is: a folder that was copied has its own.
+            let (database, message) = (backup.database.display(), &problem.message);
+            Err(none(format!(
+                "the restore point {database} is not as it was: {message}"
+            )))
+        }
+    }
 }
 
 /// The system or SQLite gave no answer about the restore point: no other way is taken in its place unasked.
