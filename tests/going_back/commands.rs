@@ -222,13 +222,16 @@ fn what_was_revoked_stays_so_without_asking_and_nothing_else_stays_kept_for_ever
             .contains(": another row has its key, with another client_id"),
         "{done}"
     );
-    let words = done
-        .stdout
-        .split("give up what is left with bridge-migrate ")
-        .nth(1);
-    let typed = words.unwrap().trim().split(" kept prune ").nth(1).unwrap();
-    assert_eq!(typed, format!("{file} --yes"), "{done}");
-    run(&database, &format!("kept prune {typed}")).assert_code(0);
+    let list = run(&database, "kept list");
+    for page in [&done, &list] {
+        assert!(page.stdout.contains(" kept reclaim --give-up\n"), "{page}");
+    }
+    let done = run(&database, "kept reclaim --give-up");
+    done.assert_code(0);
+    assert!(done.stdout.contains("given up: "), "{done}");
+    assert!(done.stdout.contains(" kept prune\n"), "{done}");
+    assert!(!run(&database, "kept list").stdout.contains("reclaim"));
+    run(&database, "kept prune").assert_code(0);
     assert_eq!(
         run(&database, "--json status").json()["kept"],
         serde_json::Value::Null

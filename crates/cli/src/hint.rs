@@ -88,7 +88,7 @@ fn arguments(hint: &Hint) -> String {
         Hint::BackupList => "backup list".to_owned(),
         Hint::BackupPrune => "backup prune --keep-last 5".to_owned(),
         Hint::KeptList => "kept list".to_owned(),
-        Hint::KeptReclaim => "kept reclaim".to_owned(),
+        Hint::KeptReclaim(give_up) => format!("kept reclaim{}", either(*give_up, " --give-up")),
         Hint::KeptPrune {
             files,
             older_than,

@@ -86,8 +86,8 @@ pub enum Hint {
     BackupPrune,
     /// See the rows that rollbacks kept.
     KeptList,
-    /// Take kept rows back.
-    KeptReclaim,
+    /// Take kept rows back, and give up those that do not fit or not.
+    KeptReclaim(bool),
     /// Give kept rows up.
     KeptPrune {
         /// In which files; empty for all.

@@ -1,6 +1,6 @@
 //! `kept list`, `reclaim` and `prune`: what rollbacks dropped and kept.
 
-use bridge_migrate_sqlite::kept::{self, PruneOptions};
+use bridge_migrate_sqlite::kept::{self, PruneOptions, ReclaimOptions};
 
 use super::backup::parse_age;
 use crate::context::Context;
@@ -18,11 +18,14 @@ pub(crate) enum Action {
     Reclaim {
         /// Only from these files, as `kept list` names them, also of no rollback on record [default: all on record]
         files: Vec<String>,
+        /// Gives up rows that do not fit: they wait no longer, and stay in their file until that is pruned
+        #[arg(long)]
+        give_up: bool,
         /// How long to wait for another process that is migrating [default: 300]
         #[arg(long, value_name = "SECONDS")]
         lock_timeout: Option<u32>,
     },
-    /// Removes the files of which everything has come back; with --yes the others, too
+    /// Removes the files of which everything has come back or was given up; with --yes the others, too
     Prune {
         /// Only these files, as `kept list` names them
         files: Vec<String>,
@@ -43,14 +46,24 @@ pub(crate) fn run(context: &Context, action: &Action) -> Result<u8, Failure> {
         Action::List => {
             let list = kept::list(&context.settings)?;
             let backup_dir = context.resolved()?.backup_dir;
-            context.output.report(&KeptListReport { backup_dir, list })
+            context
+                .output
+                .report(&KeptListReport::new(backup_dir, list, &context.output))
         }
-        Action::Reclaim { files, lock_timeout } => {
+        Action::Reclaim {
+            files,
+            give_up,
+            lock_timeout,
+        } => {
             let mut settings = context.resolved()?;
             if let Some(seconds) = lock_timeout {
                 settings.lock_timeout = std::time::Duration::from_secs((*seconds).into());
             }
-            let outcome = kept::reclaim(&settings, files, &context.console())?;
+            let options = ReclaimOptions {
+                files: files.clone(),
+                give_up: *give_up,
+            };
+            let outcome = kept::reclaim(&settings, &options, &context.console())?;
             let changed = outcome.run.is_some().then_some("Taking back");
             let report = ReclaimedReport::new(outcome, &context.output);
             super::done(context, &report, false, changed)

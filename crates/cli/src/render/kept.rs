@@ -1,6 +1,5 @@
 //! What rollbacks dropped and kept.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use bridge_migrate_core::Hint;
@@ -31,7 +30,7 @@ impl KeptWaiting {
         (!kept.is_empty()).then(|| Self {
             rows: kept.iter().map(|kept| kept.left).sum(),
             of: kept,
-            command: output.command_line(&Hint::KeptReclaim),
+            command: output.command_line(&Hint::KeptReclaim(false)),
         })
     }
 
@@ -71,9 +70,23 @@ fn noun(is_column: bool) -> &'static str {
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct KeptListReport {
     #[serde(serialize_with = "path")]
-    pub(crate) backup_dir: PathBuf,
+    backup_dir: PathBuf,
     #[serde(flatten)]
-    pub(crate) list: KeptList,
+    list: KeptList,
+    /// The commands that take back what is left, and give up what of it does not fit.
+    #[serde(skip)]
+    commands: [String; 2],
+}
+
+impl KeptListReport {
+    pub(crate) fn new(backup_dir: PathBuf, list: KeptList, output: &Output) -> Self {
+        let commands = [false, true].map(|give_up| output.command_line(&Hint::KeptReclaim(give_up)));
+        Self {
+            backup_dir,
+            list,
+            commands,
+        }
+    }
 }
 
 impl Report for KeptListReport {
@@ -82,7 +95,7 @@ impl Report for KeptListReport {
         if self.list.kept.is_empty() {
             line!(page, "no rollback of this database kept anything");
         } else {
-            let columns = ["KEPT", "OF", ">ROWS", ">NOT BACK", "ROLLBACK", "FILE"];
+            let columns = ["KEPT", "OF", ">ROWS", ">LEFT", "ROLLBACK", "FILE"];
             let rows = self.list.kept.iter().map(|kept| {
                 vec![
                     time(&kept.kept_at),
@@ -99,6 +112,12 @@ impl Report for KeptListReport {
                     let text = format!("{}: {}", safe(&kept.subject()), safe(problem));
                     line!(page, "{}", styled(CAUTION, &text));
                 }
+            }
+            let waits = |kept: &Kept| kept.left > 0 && kept.problem.is_none();
+            if self.list.kept.iter().any(waits) {
+                let [take, give_up] = self.commands.each_ref().map(|command| styled(COMMAND, command));
+                line!(page, "take back what is left with {take}");
+                line!(page, "give up what of it does not fit with {give_up}");
             }
         }
         if !self.list.others.is_empty() {
@@ -122,22 +141,23 @@ impl Report for KeptListReport {
 pub(crate) struct ReclaimedReport {
     #[serde(flatten)]
     outcome: Reclaimed,
-    /// The command that gives up what does not fit, with all that is left in the same files.
+    /// The command that gives up what does not fit, or removes the files in which everything was given up.
     give_up: Option<String>,
 }
 
 impl ReclaimedReport {
     pub(crate) fn new(outcome: Reclaimed, output: &Output) -> Self {
         // What is listed as a whole may fit once its migration is applied.
-        let rows = outcome.stays.iter().filter(|row| row.key.is_some());
-        let files: BTreeSet<&str> = rows.map(|row| row.file.as_str()).collect();
-        let give_up = (!files.is_empty()).then(|| {
-            output.command_line(&Hint::KeptPrune {
-                files: files.into_iter().map(Into::into).collect(),
+        let is_row = outcome.stays.iter().any(|row| row.key.is_some());
+        let hint = match outcome.given_up {
+            0 => Hint::KeptReclaim(true),
+            _ => Hint::KeptPrune {
+                files: Vec::new(),
                 older_than: None,
-                confirmed: true,
-            })
-        });
+                confirmed: false,
+            },
+        };
+        let give_up = is_row.then(|| output.command_line(&hint));
         Self { outcome, give_up }
     }
 }
@@ -175,7 +195,11 @@ impl Report for ReclaimedReport {
                 line!(page, "  and {} more", count(outcome.stay_count - named));
             }
             if let Some(command) = &self.give_up {
-                line!(page, "give up what is left with {}", styled(COMMAND, command));
+                let what = match outcome.given_up {
+                    0 => "give them up".to_owned(),
+                    rows => format!("given up: {}; remove the file", counted(rows, "row")),
+                };
+                line!(page, "{what} with {}", styled(COMMAND, command));
             }
         }
         page

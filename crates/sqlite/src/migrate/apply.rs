@@ -16,7 +16,7 @@ use crate::plan::receipt;
 use crate::plan::{self, Plan, PlanOptions, Start};
 use crate::records::history::History;
 use crate::records::kept;
-use crate::records::kept::{Kept, Reclaimed};
+use crate::records::kept::{Kept, ReclaimOptions, Reclaimed};
 use crate::records::run_log::RunLog;
 use crate::records::runs::StepOutcome;
 use crate::records::runs::{self, Run};
@@ -341,7 +341,7 @@ fn reclaim_after(
     run: &Run,
     observer: &dyn Observer,
 ) -> Result<Reclaimed> {
-    kept::take_back(settings, writer, &[], run, observer).map_err(|error| {
+    kept::take_back(settings, writer, &ReclaimOptions::default(), run, observer).map_err(|error| {
         if plan.steps.is_empty() && run.committed_at.get().is_none() {
             return error;
         }

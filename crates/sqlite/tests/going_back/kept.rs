@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use bridge_migrate_core::Settings;
-use bridge_migrate_sqlite::kept::{self, PruneOptions, Reclaimed};
+use bridge_migrate_sqlite::kept::{self, PruneOptions, ReclaimOptions, Reclaimed};
 use bridge_migrate_sqlite::{MigrateOutcome, PlanOptions, plan, status::status};
 
 use super::*;
@@ -86,7 +86,7 @@ fn down_with(place: &Place, catalog: &Catalog, version: u32) -> PathBuf {
 }
 
 fn reclaim(place: &Place) -> Reclaimed {
-    kept::reclaim(&place.settings, &[], &Silent).unwrap()
+    kept::reclaim(&place.settings, &ReclaimOptions::default(), &Silent).unwrap()
 }
 
 /// Rows and values that came back, by table and column.
@@ -243,6 +243,24 @@ fn rows_that_no_longer_fit_are_listed_and_stay_and_the_rest_comes_back() {
     assert_eq!(back_by_subject(&outcome), [("marks", 1), ("palette", 1)]);
     assert_eq!(outcome.stay_count, 5);
     assert_eq!(place.strings("SELECT coalesce(note, '-') FROM marks"), ["-"]);
+    // The rest never will. Whoever gives it up is done with it, and nothing that is there changes.
+    let before = content(&place);
+    let options = ReclaimOptions {
+        give_up: true,
+        ..ReclaimOptions::default()
+    };
+    let outcome = kept::reclaim(&place.settings, &options, &Silent).unwrap();
+    assert_eq!(
+        (outcome.back_count(), outcome.stay_count, outcome.given_up),
+        (0, 5, 5)
+    );
+    assert_eq!((content(&place), left(&place)), (before, 0));
+    let kept = kept::list(&place.settings).unwrap().kept;
+    let file = place.settings.backup_dir.join(&kept[0].file);
+    assert!(file.exists(), "until it is pruned");
+    let pruned = kept::prune(&place.settings, &PruneOptions::default(), &Silent).unwrap();
+    assert_eq!((pruned.removed.len(), pruned.loses.len()), (1, 0));
+    assert!(!file.exists());
 }
 
 #[test]
@@ -536,7 +554,11 @@ fn a_copied_folder_and_a_restored_database_know_what_is_kept_of_theirs() {
         // One of two rows without a key that are the same is gone, and the others have other row ids.
         .execute_batch("DELETE FROM chain WHERE id = 3; DELETE FROM marks WHERE rowid = 1; VACUUM")
         .unwrap();
-    let outcome = kept::reclaim(&place.settings, &[name], &Silent).unwrap();
+    let options = ReclaimOptions {
+        files: vec![name],
+        give_up: false,
+    };
+    let outcome = kept::reclaim(&place.settings, &options, &Silent).unwrap();
     assert_eq!(
         (outcome.back_count(), outcome.already, outcome.stay_count),
         (2, 11, 0)

@@ -21,7 +21,7 @@ use crate::sqlite::{ask::Ask, connection, sqlite_error::SqliteContext};
 use bridge_migrate_core::{Error, ErrorKind, Hint, IoContext, Result, Settings, regular_file::if_there};
 
 pub use prune::{PruneOptions, Pruned, prune};
-pub use reclaim::{Back, Reclaimed, Stays, reclaim};
+pub use reclaim::{Back, ReclaimOptions, Reclaimed, Stays, reclaim};
 pub(crate) use reclaim::{room, take_back, take_back_at_once};
 
 /// Rows of a table, or values of a column, that one rollback dropped and kept.
@@ -46,7 +46,7 @@ pub struct Kept {
     pub column: Option<String>,
     /// How many rows or values the file holds.
     pub rows: u64,
-    /// How many of them have not come back.
+    /// How many of them neither came back nor were given up.
     pub left: u64,
     /// Why none of these can come back at present.
     pub problem: Option<String>,

@@ -41,7 +41,7 @@ pub struct Pruned {
     pub stay: Vec<String>,
 }
 
-/// Removes files of which everything has come back, and with `lose` the others, too.
+/// Removes files of which everything has come back or was given up, and with `lose` the others, too.
 ///
 /// # Errors
 /// [`ErrorKind::ConfirmationNeeded`] when something would be lost, and nothing can be removed otherwise.

@@ -25,6 +25,15 @@ const LISTED: usize = 1000;
 /// Rows that are tried in one transaction because they may refer to each other, in all tries.
 const TOGETHER: usize = 20_000;
 
+/// What to take back.
+#[derive(Debug, Clone, Default)]
+pub struct ReclaimOptions {
+    /// Only what is in these files, which need not be on record. Empty: everything that is kept.
+    pub files: Vec<String>,
+    /// Rows that do not fit wait no longer. They stay in their file until that is pruned.
+    pub give_up: bool,
+}
+
 /// What came back of a table or column.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Back {
@@ -62,6 +71,8 @@ pub struct Reclaimed {
     pub stays: Vec<Stays>,
     /// How many rows and values stay.
     pub stay_count: u64,
+    /// How many of these were given up.
+    pub given_up: u64,
 }
 
 impl Reclaimed {
@@ -93,16 +104,17 @@ impl Reclaimed {
     }
 }
 
-/// Takes back everything that is kept, or only what is in these files, which need not be on record.
+/// Takes back what is kept.
 ///
 /// # Errors
 /// [`ErrorKind::Usage`] when a file is not there; and what SQLite refuses, but for rows that do not fit.
-pub fn reclaim(settings: &Settings, files: &[String], observer: &dyn Observer) -> Result<Reclaimed> {
+pub fn reclaim(settings: &Settings, options: &ReclaimOptions, observer: &dyn Observer) -> Result<Reclaimed> {
     let settings = &in_real_place(settings)?;
     Unfinished::refuse(settings)?;
-    require_files(settings, files)?;
-    let nothing_left =
-        |connection: &Connection| Ok::<_, Error>(files.is_empty() && left(connection, settings)?.is_empty());
+    require_files(settings, &options.files)?;
+    let nothing_left = |connection: &Connection| {
+        Ok::<_, Error>(options.files.is_empty() && left(connection, settings)?.is_empty())
+    };
     let is_done = connection::with_reader(&settings.database, settings.busy_timeout, |reader| {
         nothing_left(reader)
     })?;
@@ -119,7 +131,7 @@ pub fn reclaim(settings: &Settings, files: &[String], observer: &dyn Observer) -
     let at = recorded_position(&writer)?;
     let run = Run::begin(settings, "kept reclaim", at.version, at.version);
     run.with_log(settings, observer, |run, log| {
-        take_back(settings, &writer, files, run, log)
+        take_back(settings, &writer, options, run, log)
     })
 }
 
@@ -148,7 +160,7 @@ pub(crate) fn room(settings: &Settings, connection: &Connection) -> Result<Room>
 pub(crate) fn take_back(
     settings: &Settings,
     writer: &Connection,
-    files: &[String],
+    ReclaimOptions { files, give_up }: &ReclaimOptions,
     run: &Run,
     observer: &dyn Observer,
 ) -> Result<Reclaimed> {
@@ -189,17 +201,24 @@ pub(crate) fn take_back(
                 orphans.push((kept, file, orphans_here));
             }
         }
-        // What a row refers to may have come back after it.
-        if orphans.is_empty() {
+        if pass.gives_up {
             break;
         }
-        if pass.progress() == before {
+        // What a row refers to may have come back after it.
+        if !orphans.is_empty() && pass.progress() != before {
+            continue;
+        }
+        if !orphans.is_empty() {
             let transaction = schemas.begin(settings.busy_timeout)?;
-            if !pass.together(orphans)? {
-                break;
+            if pass.together(orphans)? {
+                run.record(writer, settings, at)?;
+                transaction.commit()?;
+                continue;
             }
-            run.record(writer, settings, at)?;
-            transaction.commit()?;
+        }
+        pass.gives_up = *give_up && pass.outcome.stay_count > 0;
+        if !pass.gives_up {
+            break;
         }
     }
     let mut outcome = pass.outcome;
@@ -266,6 +285,8 @@ struct Pass<'a> {
     at: u32,
     /// The tables of which something is to be taken back, in lower case.
     tables: BTreeSet<String>,
+    /// Whether rows that do not fit are done with, too.
+    gives_up: bool,
     outcome: Reclaimed,
 }
 
@@ -295,6 +316,7 @@ impl<'a> Pass<'a> {
             writer,
             at,
             tables: wanted.iter().map(|kept| kept.table.to_lowercase()).collect(),
+            gives_up: false,
             outcome: Reclaimed::default(),
         }
     }
@@ -437,7 +459,7 @@ impl<'a> Pass<'a> {
         let doing = || format!("take back {}", kept.subject());
         let changes = self.writer.total_changes();
         let (mut written, mut already, mut undone) = (0, 0, 0);
-        let mut came_back: Vec<(i64, i64)> = Vec::new();
+        let mut done_with: Vec<(i64, i64)> = Vec::new();
         let returned = self.returned(&kept)?;
         let is_back = |at: i64| {
             let next = returned.partition_point(|(first, _)| *first <= at);
@@ -490,11 +512,14 @@ impl<'a> Pass<'a> {
             if let Some(why) = why {
                 let key = key_of(row, file.keys);
                 self.outcome.note_stay(&kept, Some(key), 1, why);
-                return Ok(true);
+                if !self.gives_up {
+                    return Ok(true);
+                }
+                self.outcome.given_up += 1;
             }
-            match came_back.last_mut() {
+            match done_with.last_mut() {
                 Some((_, last)) if *last + 1 == at => *last = at,
-                _ => came_back.push((at, at)),
+                _ => done_with.push((at, at)),
             }
             Ok(true)
         })
@@ -518,7 +543,7 @@ impl<'a> Pass<'a> {
                 "INSERT INTO migration_kept_back (file, data, first, last) VALUES (?1, ?2, ?3, ?4)",
             )
             .while_doing(doing())?;
-        for (first, last) in came_back {
+        for (first, last) in done_with {
             insert
                 .execute(params![kept.file, kept.data, first, last])
                 .while_doing(doing())?;
