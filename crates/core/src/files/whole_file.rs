@@ -158,6 +158,36 @@ impl VerifiedFile {
         }
     }
 
+    /// Puts the file in the place of `target`, and returns the file that was there at that moment, which whoever had
+    /// opened it may still be writing. `None` when nothing was, and where the file system cannot exchange two names.
+    ///
+    /// # Errors
+    /// As [`publish_over`](Self::publish_over).
+    pub fn publish_in_exchange(self, target: &Path) -> Result<Option<File>> {
+        refuse_to_replace(target)?;
+        #[cfg(target_os = "linux")]
+        loop {
+            use rustix::fs::{CWD, RenameFlags, renameat_with};
+            use rustix::io::Errno;
+            let rename = |how| renameat_with(CWD, self.file.path(), CWD, target, how);
+            match rename(RenameFlags::EXCHANGE) {
+                Ok(()) => {
+                    // Under the temporary name now, which goes with `self`.
+                    let replaced = regular_file::open(self.file.path()).on_file("read", target)?;
+                    return sync_folder_of(target).map(|()| Some(replaced));
+                }
+                Err(Errno::NOENT) => match rename(RenameFlags::NOREPLACE) {
+                    Ok(()) => return sync_folder_of(target).map(|()| None),
+                    Err(Errno::EXIST) => {}
+                    Err(error) => return Err(Error::io("replace", target, error.into())),
+                },
+                // The file system knows no such flag, or the system no such call.
+                Err(_) => break,
+            }
+        }
+        self.publish_over(target).map(|()| None)
+    }
+
     /// Puts the file in the place of `target`.
     ///
     /// # Errors
@@ -375,6 +405,22 @@ mod tests {
         new.publish_over(&target).unwrap();
         assert_eq!(mode(), 0o640);
         assert_eq!(std::fs::read_to_string(&target).unwrap(), "y");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_file_that_takes_anothers_place_gives_that_back_and_leaves_no_other_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("a");
+        let into_nothing = verified(folder.path(), "ours").publish_in_exchange(&target);
+        assert!(into_nothing.unwrap().is_none());
+        std::fs::write(&target, "theirs").unwrap();
+        let replaced = verified(folder.path(), "ours")
+            .publish_in_exchange(&target)
+            .unwrap();
+        assert_eq!(std::io::read_to_string(replaced.unwrap()).unwrap(), "theirs");
+        assert_eq!(std::fs::read_to_string(&target).unwrap(), "ours");
+        assert_eq!(names(folder.path()), ["a"]);
     }
 
     #[test]

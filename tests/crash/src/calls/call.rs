@@ -58,6 +58,8 @@ pub enum Action {
     Rename {
         /// The old name.
         from: PathBuf,
+        /// Whether the file that had the new name takes the old one.
+        exchanges: bool,
     },
     /// Gives a file one more name.
     Link {
@@ -246,13 +248,13 @@ impl Process {
             libc::SYS_fallocate => by_fd(a, Action::Unknown { number })?,
             libc::SYS_fsync | libc::SYS_fdatasync => by_fd(a, Action::Sync)?,
             libc::SYS_flock => by_fd(a, Action::Lock)?,
-            libc::SYS_rename => by_path(self.path(HERE, b)?, rename(self.path(HERE, a)?)),
-            // An exchange of two names would look like a plain rename.
-            libc::SYS_renameat2 if e & u64::from(libc::RENAME_EXCHANGE) != 0 => {
-                by_path(self.path(c as i32, d)?, Action::Unknown { number })
-            }
+            libc::SYS_rename => by_path(self.path(HERE, b)?, rename(self.path(HERE, a)?, false)),
             libc::SYS_renameat | libc::SYS_renameat2 => {
-                by_path(self.path(c as i32, d)?, rename(self.path(a as i32, b)?))
+                let exchanges = number == libc::SYS_renameat2 && e & u64::from(libc::RENAME_EXCHANGE) != 0;
+                by_path(
+                    self.path(c as i32, d)?,
+                    rename(self.path(a as i32, b)?, exchanges),
+                )
             }
             libc::SYS_link => by_path(self.path(HERE, b)?, link(self.path(HERE, a)?)),
             libc::SYS_linkat => by_path(self.path(c as i32, d)?, link(self.path(a as i32, b)?)),
@@ -284,8 +286,8 @@ fn resize(length: u64, at_least: bool) -> Action {
     Action::Resize { length, at_least }
 }
 
-fn rename(from: PathBuf) -> Action {
-    Action::Rename { from }
+fn rename(from: PathBuf, exchanges: bool) -> Action {
+    Action::Rename { from, exchanges }
 }
 
 fn link(from: PathBuf) -> Action {

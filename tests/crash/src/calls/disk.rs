@@ -86,11 +86,12 @@ impl Disk {
                 let node = self.now.get(from).copied();
                 self.rename(vec![(to.clone(), node)]);
             }
-            Op::Rename { from, to } => {
+            Op::Rename { from, to, exchanges } => {
                 let node = self.now.get(from).copied();
                 assert!(node != Some(Node::Folder), "{} is a folder", from.display());
                 if from != to {
-                    self.rename(vec![(from.clone(), None), (to.clone(), node)]);
+                    let back = exchanges.then(|| self.now.get(to).copied()).flatten();
+                    self.rename(vec![(from.clone(), back), (to.clone(), node)]);
                 }
             }
             Op::Write { file, offset, bytes } => {
@@ -274,11 +275,15 @@ mod tests {
 
     #[test]
     fn a_rename_over_a_file_leaves_the_old_or_the_new_if_that_was_synced() {
-        let rename = Op::Rename {
+        let rename = |exchanges| Op::Rename {
             from: "b".into(),
             to: "a".into(),
+            exchanges,
         };
         let [create, write] = new_file("b");
+        let exchanged = disk(&[create.clone(), write.clone(), rename(true)]);
+        assert_eq!(exchanged.cut(Loss::Nothing).get("b"), Some(&b"old"[..]));
+        let rename = rename(false);
         let unsynced = disk(&[create.clone(), write.clone(), rename.clone()]);
         assert!(
             seen(&unsynced).contains(&Some(Vec::new())),

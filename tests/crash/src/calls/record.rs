@@ -156,12 +156,17 @@ impl Recorder {
     fn on_names(&mut self, call: &Call) {
         let path = self.relative(&call.path);
         match &call.action {
-            Action::Rename { from } => {
+            Action::Rename { from, exchanges } => {
                 if !from.starts_with(&self.root) {
                     self.unknown.insert(format!("a rename from {}", from.display()));
                 }
                 let from = self.relative(from);
-                self.push("rename", &call.path, Op::Rename { from, to: path });
+                let op = Op::Rename {
+                    from,
+                    to: path,
+                    exchanges: *exchanges,
+                };
+                self.push("rename", &call.path, op);
             }
             Action::Link { from } => {
                 let from = self.relative(from);

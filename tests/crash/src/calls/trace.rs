@@ -49,12 +49,14 @@ pub enum Op {
         /// The folder; empty for the watched one itself.
         path: PathBuf,
     },
-    /// A file got another name, and whatever had that lost it.
+    /// A file got another name, and whatever had that lost it, or took the old one.
     Rename {
         /// The old name.
         from: PathBuf,
         /// The new one.
         to: PathBuf,
+        /// Whether the old one was taken.
+        exchanges: bool,
     },
     /// A file got one more name.
     Link {
@@ -143,7 +145,7 @@ impl Trace {
     fn publication(&self, to: &str) -> (usize, PathBuf) {
         let mut events = self.events.iter().enumerate().rev();
         let found = events.find_map(|(index, event)| match &event.op {
-            Op::Rename { from, to: new } if lasting(new) == to => Some((index, from.clone())),
+            Op::Rename { from, to: new, .. } if lasting(new) == to => Some((index, from.clone())),
             _ => None,
         });
         found.unwrap()

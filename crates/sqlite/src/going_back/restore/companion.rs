@@ -187,9 +187,7 @@ impl<'a> CompanionPart<'a> {
         let merge = |then: Option<&[u8]>, file: Option<&[u8]>| {
             self.merge(then.or(self.then.as_deref()), before, file)
         };
-        let replaced = old.as_ref().map(File::try_clone).transpose();
-        let replaced = replaced.on_file("read", &self.settings.companion)?;
-        let last = rewrite(self.settings, self.keep, (old, today, merged), look, merge)?;
+        let (last, replaced) = rewrite(self.settings, self.keep, (old, today, merged), look, merge)?;
         let aside = match (&replaced, secured) {
             (Some(replaced), Some(secured)) if self.keep == Keep::Backup => {
                 self.keep_aside(replaced, secured)?
@@ -246,16 +244,16 @@ pub(crate) fn agree(settings: &Settings, database: &Connection) -> Result<bool> 
     Ok(true)
 }
 
-/// Puts what is left of the file in its place, and says what that was in the end. `from` is the open file, what was in
-/// it and what is left of that. Its owner may rewrite it meanwhile: what `look` then finds, or what went into the file
-/// that lost its name, is merged, too; with what was put there, if anything was.
+/// Puts what is left of the file in its place, and says what that was in the end, and which file lost its name last.
+/// `from` is the open file, what was in it and what is left of that. Its owner may rewrite it meanwhile: what `look` then
+/// finds, or what is in the file that lost its name, is merged, too; with what was put there, if anything was.
 fn rewrite(
     settings: &Settings,
     keep: Keep,
     from: (Option<File>, Option<Vec<u8>>, Merged),
     look: impl Fn() -> Result<Option<Vec<u8>>>,
     merge: impl Fn(Option<&[u8]>, Option<&[u8]>) -> Result<Merged>,
-) -> Result<Merged> {
+) -> Result<(Merged, Option<File>)> {
     let (mut old, mut seen, mut last) = from;
     // One that is not whole is there and counts as none.
     let replaces = keep == Keep::Backup;
@@ -264,12 +262,16 @@ fn rewrite(
         if seen.as_ref() == Some(&file) {
             break;
         }
-        if !put_file(settings, &file, replaces || seen.is_some())? {
-            // Its owner made one in the meantime.
-            old = regular_file::open(&settings.companion).ok();
-            seen = look()?;
-            last = merge(None, seen.as_deref())?;
-            continue;
+        match put_file(settings, &file, replaces || seen.is_some())? {
+            Put::Over(replaced) => old = replaced.or(old),
+            Put::New => {}
+            Put::Not => {
+                // Its owner made one in the meantime.
+                old = regular_file::open(&settings.companion).ok();
+                seen = look()?;
+                last = merge(None, seen.as_deref())?;
+                continue;
+            }
         }
         let written = match &old {
             Some(old) if keep == Keep::Merge => last_words(settings, old)?,
@@ -282,7 +284,7 @@ fn rewrite(
         seen = Some(file);
         old = regular_file::open(&settings.companion).ok();
     }
-    Ok(last)
+    Ok((last, old))
 }
 
 /// What is in the file that lost its name: whoever had opened it may have written into it until then, and may
@@ -304,8 +306,17 @@ fn last_words(settings: &Settings, mut old: &File) -> Result<Option<Vec<u8>>> {
     }
 }
 
-/// False when there is a file where none was.
-fn put_file(settings: &Settings, bytes: &[u8], replaces: bool) -> Result<bool> {
+/// What became of a file that was to be put in its place.
+enum Put {
+    /// It is in the place of another: of this one, where that can be told.
+    Over(Option<File>),
+    /// It is where none was.
+    New,
+    /// There is a file where none was.
+    Not,
+}
+
+fn put_file(settings: &Settings, bytes: &[u8], replaces: bool) -> Result<Put> {
     // The file that a link leads to is replaced, not the link.
     let target: PathBuf = settings
         .companion
@@ -335,16 +346,15 @@ fn put_file(settings: &Settings, bytes: &[u8], replaces: bool) -> Result<bool> {
             }
         }
     }
-    if replaces {
-        file.publish_over(&target)?;
-        return Ok(true);
+    if replaces && target.exists() {
+        return file.publish_in_exchange(&target).map(Put::Over);
     }
     match file.publish_new(file_name(&target)?)? {
         Publication::Done(published) => {
             published.keep();
-            Ok(true)
+            Ok(Put::New)
         }
-        Publication::Taken(_) => Ok(false),
+        Publication::Taken(_) => Ok(Put::Not),
     }
 }
 
@@ -364,4 +374,54 @@ fn write_rows(connection: &Connection, merged: &Merged) -> Result<()> {
                 .try_for_each(|rows| take(connection, rows).map(drop))
         });
     triggers(true).and(written).while_doing(doing)
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    /// What a server does that rewrites the file by a rename, between our look at it and our rename.
+    #[test]
+    fn a_file_renamed_into_place_since_it_was_read_is_merged_and_not_lost() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut settings = Settings::new(folder.path().join("collab.db"));
+        settings.companion = folder.path().join("tokens.json");
+        let write = |text: &str| {
+            let other = folder.path().join("other");
+            std::fs::write(&other, text).unwrap();
+            std::fs::rename(other, &settings.companion).unwrap();
+        };
+        // Merging is adding here.
+        let merged = |file: &[u8]| Merged {
+            file: Some([file, b" ours"].concat()),
+            ..Merged::default()
+        };
+        write("theirs");
+        let old = regular_file::open(&settings.companion).ok();
+        write("newer");
+        let from = (old, Some(b"theirs".to_vec()), merged(b"theirs"));
+        let look = || read_companion(settings.companion_format, &settings.companion);
+        let merge = |_: Option<&[u8]>, file: Option<&[u8]>| {
+            let file = file.unwrap_or_default();
+            Ok(match file.ends_with(b"ours") {
+                true => Merged {
+                    file: Some(file.into()),
+                    ..Merged::default()
+                },
+                false => merged(file),
+            })
+        };
+        rewrite(&settings, Keep::Merge, from, look, merge).unwrap();
+        assert_eq!(
+            std::fs::read_to_string(&settings.companion).unwrap(),
+            "newer ours"
+        );
+        // A backup's takes its place whatever was there; that is handed out to be kept.
+        let old = regular_file::open(&settings.companion).ok();
+        write("newest");
+        let from = (old, None, merged(b"backup's"));
+        let (_, replaced) = rewrite(&settings, Keep::Backup, from, look, merge).unwrap();
+        assert_eq!(std::io::read_to_string(replaced.unwrap()).unwrap(), "newest");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
 }
