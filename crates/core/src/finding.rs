@@ -18,7 +18,6 @@ pub enum Severity {
 
 impl Severity {
     /// The word for it, in lower case, as JSON writes it.
-    #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Error => "error",

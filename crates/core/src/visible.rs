@@ -2,7 +2,6 @@
 
 /// Whether a terminal takes the character for something to do, or shows nothing in its place: controls, marks of the
 /// direction of writing, and what has no width.
-#[must_use]
 pub fn is_hidden(character: char) -> bool {
     character.is_control()
         || matches!(
@@ -24,7 +23,6 @@ pub fn is_hidden(character: char) -> bool {
 
 /// `text` with every hidden character escaped, but for those to `keep`: a name from a database or a folder must not
 /// move a terminal's cursor, or turn what is read around.
-#[must_use]
 pub fn visible(text: &str, keep: &[char]) -> String {
     text.chars()
         .fold(String::with_capacity(text.len()), |mut safe, character| {

@@ -47,31 +47,26 @@ impl MigrationName {
     }
 
     /// The number, 1 or more.
-    #[must_use]
     pub fn version(&self) -> u32 {
         self.version
     }
 
     /// The name without its number: `initial_schema`.
-    #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
     /// The number as people write it: `V001`.
-    #[must_use]
     pub fn label(&self) -> String {
         format!("V{:03}", self.version)
     }
 
     /// The file name without its extension: `V001__initial_schema`.
-    #[must_use]
     pub fn stem(&self) -> String {
         format!("V{:03}__{}", self.version, self.name)
     }
 
     /// The file name: `V001__initial_schema.rs`.
-    #[must_use]
     pub fn file_name(&self) -> String {
         format!("{}.rs", self.stem())
     }

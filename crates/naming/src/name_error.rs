@@ -101,13 +101,11 @@ impl NameError {
     }
 
     /// The file name or text that was refused.
-    #[must_use]
     pub fn text(&self) -> &str {
         &self.text
     }
 
     /// What is wrong with it.
-    #[must_use]
     pub fn problem(&self) -> NameProblem {
         self.problem
     }

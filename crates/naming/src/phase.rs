@@ -22,7 +22,6 @@ impl Phase {
     pub const ALL: [Self; 3] = [Self::Expand, Self::Backfill, Self::Contract];
 
     /// The phase's name in lower case, as the command line and JSON write it.
-    #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Expand => "expand",

@@ -20,7 +20,6 @@ pub struct Release {
 
 impl Release {
     /// Joins the three parts.
-    #[must_use]
     pub const fn new(major: u32, minor: u32, patch: u32) -> Self {
         Self { major, minor, patch }
     }

@@ -38,7 +38,6 @@ pub fn scan(file_names: impl IntoIterator<Item = String>) -> Result<Vec<Migratio
 }
 
 /// The number of the migration that would come after these, whatever their order.
-#[must_use]
 pub fn next_version(names: &[MigrationName]) -> u32 {
     names
         .iter()

@@ -50,7 +50,6 @@ pub enum CheckName {
 
 impl CheckName {
     /// The check as a sentence that is true when it passed.
-    #[must_use]
     pub const fn claim(self) -> &'static str {
         match self {
             Self::Up => "The plan runs on a copy of the data",

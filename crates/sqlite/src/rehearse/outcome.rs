@@ -141,7 +141,6 @@ pub struct SmokeTest {
 
 impl Rehearsal {
     /// Whether every check holds.
-    #[must_use]
     pub fn ok(&self) -> bool {
         self.checks
             .iter()
@@ -154,7 +153,6 @@ impl Rehearsal {
     }
 
     /// The longest time that a step held the write lock on the way up, in milliseconds.
-    #[must_use]
     pub fn longest_lock_ms(&self) -> u64 {
         self.steps
             .iter()
@@ -166,7 +164,6 @@ impl Rehearsal {
 
 impl SmokeTest {
     /// Whether it succeeded.
-    #[must_use]
     pub fn passed(&self) -> bool {
         self.exit_code == Some(0)
     }

@@ -7,7 +7,6 @@ use super::{difference::Difference, snapshot::Snapshot, table_definition::TableD
 ///
 /// Objects are matched by kind and name. First come, in the order of `expected`, the objects that are missing or
 /// changed, then the unexpected ones.
-#[must_use]
 pub fn diff(expected: &Snapshot, actual: &Snapshot) -> Vec<Difference> {
     let mut differences = Vec::new();
     for object in expected {

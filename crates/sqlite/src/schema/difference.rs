@@ -114,7 +114,6 @@ pub enum Difference {
 
 impl Difference {
     /// What differs: an object's name, or `table.column`.
-    #[must_use]
     pub fn subject(&self) -> String {
         match self {
             Self::ObjectMissing { name, .. }
@@ -131,7 +130,6 @@ impl Difference {
     }
 
     /// Whether `later` says the same of a schema that has changed in other respects since.
-    #[must_use]
     pub(crate) fn is_still(&self, later: &Self) -> bool {
         match (self, later) {
             // A whole definition changes with each part of it.
@@ -149,13 +147,11 @@ impl Difference {
     }
 
     /// Whether this is nothing but a column that the expected table lacks.
-    #[must_use]
     pub(crate) fn is_additional_column(&self) -> bool {
         matches!(self, Self::ColumnExtra { .. })
     }
 
     /// The definition that is expected and the one that is there, as far as there are any.
-    #[must_use]
     pub(crate) fn definitions(&self) -> (Option<String>, Option<String>) {
         match self {
             Self::ObjectMissing { expected, .. }
@@ -178,7 +174,6 @@ impl Difference {
     }
 
     /// The statements, in one line, that make it what is expected; `None` where no few statements do.
-    #[must_use]
     pub(crate) fn mended_by(&self) -> Option<String> {
         let drop = |kind: ObjectKind, name: &str| {
             format!(
@@ -215,7 +210,6 @@ impl Difference {
     }
 
     /// Whether the statements of [`Difference::mended_by`] remove rows or values.
-    #[must_use]
     pub(crate) fn mending_loses(&self) -> bool {
         matches!(
             self,
@@ -271,7 +265,6 @@ impl fmt::Display for Difference {
 }
 
 /// Several lines for people: each difference, then what is expected after `-` and what is there after `+`.
-#[must_use]
 pub fn render_diff(differences: &[Difference]) -> String {
     let mut text = String::new();
     for difference in differences {

@@ -16,7 +16,6 @@ pub struct Fingerprint([u8; 32]);
 
 impl Fingerprint {
     /// The fingerprint of `snapshot`.
-    #[must_use]
     pub fn of(snapshot: &Snapshot) -> Self {
         let mut normals: Vec<_> = snapshot.iter().map(|object| object.normal()).collect();
         normals.sort_unstable();

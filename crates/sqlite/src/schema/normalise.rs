@@ -19,7 +19,6 @@ use crate::sqlite::quote;
 /// itself. A text that SQLite could not even cut into tokens is its own normal form, without white space around.
 ///
 /// The arguments of a virtual table belong to its module, and stay as they are.
-#[must_use]
 pub fn normalise(sql: &str) -> String {
     let mut tokens = tokenize(sql);
     if tokens.iter().any(|token| token.kind == TokenKind::Invalid) {

@@ -22,7 +22,6 @@ pub enum ObjectKind {
 
 impl ObjectKind {
     /// The kind that the column `type` of `sqlite_schema` names.
-    #[must_use]
     pub(crate) fn from_schema_type(name: &str) -> Option<Self> {
         match name {
             "table" => Some(Self::Table),
@@ -34,7 +33,6 @@ impl ObjectKind {
     }
 
     /// The word for the kind, as SQL and `sqlite_schema` write it, in lower case.
-    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Table => "table",
@@ -83,7 +81,6 @@ impl Eq for Object {}
 
 impl Object {
     /// An object whose `sql` nobody has looked at yet.
-    #[must_use]
     pub(crate) fn new(
         kind: ObjectKind,
         name: impl Into<String>,
@@ -101,13 +98,11 @@ impl Object {
 
     /// The normal form of `sql`: see [`normalise`]. Made when it is first asked for, since most objects are compared as
     /// they are stored.
-    #[must_use]
     pub fn normal(&self) -> &str {
         self.normal.get_or_init(|| normalise(&self.sql))
     }
 
     /// Whether `name` names this object: SQLite's names differ in more than the case of ASCII letters.
-    #[must_use]
     pub(crate) fn is_named(&self, name: &str) -> bool {
         self.name.eq_ignore_ascii_case(name)
     }

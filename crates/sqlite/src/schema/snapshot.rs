@@ -77,7 +77,6 @@ impl Snapshot {
     }
 
     /// The object of that kind and name; the case of ASCII letters in the name does not matter.
-    #[must_use]
     pub fn get(&self, kind: ObjectKind, name: &str) -> Option<&Object> {
         let wanted = (kind, name.to_ascii_lowercase());
         let place = self
@@ -88,7 +87,6 @@ impl Snapshot {
     }
 
     /// The same schema without the objects for which `leave_out` is true.
-    #[must_use]
     pub(crate) fn without(&self, mut leave_out: impl FnMut(&Object) -> bool) -> Self {
         Self {
             objects: self
@@ -101,13 +99,11 @@ impl Snapshot {
     }
 
     /// How many objects there are.
-    #[must_use]
     pub(crate) fn len(&self) -> usize {
         self.objects.len()
     }
 
     /// Whether there is no object, as in a new database.
-    #[must_use]
     pub(crate) fn is_empty(&self) -> bool {
         self.objects.is_empty()
     }

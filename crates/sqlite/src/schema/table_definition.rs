@@ -36,7 +36,6 @@ pub struct ColumnDefinition {
 
 impl TableDefinition {
     /// Takes `sql` apart; `None` if it is no CREATE TABLE with a list of columns, such as for a virtual table.
-    #[must_use]
     pub fn parse(sql: &str) -> Option<Self> {
         let normal = normalise(sql);
         let tokens = tokenize(&normal);
@@ -65,7 +64,6 @@ impl TableDefinition {
     }
 
     /// The column of that name; the case of ASCII letters does not matter.
-    #[must_use]
     pub fn column(&self, name: &str) -> Option<&ColumnDefinition> {
         self.columns
             .iter()

@@ -36,26 +36,22 @@ pub struct Token<'a> {
 
 impl<'a> Token<'a> {
     /// Whether this is the bare word `word`, in any case.
-    #[must_use]
     pub fn is_word(&self, word: &str) -> bool {
         self.kind == TokenKind::Word && self.text.eq_ignore_ascii_case(word)
     }
 
     /// Whether this is one of these keywords or unquoted names, in any case.
-    #[must_use]
     pub(crate) fn is_one_of(&self, words: &str) -> bool {
         self.kind == TokenKind::Word && is_one_of(self.text, words)
     }
 
     /// Whether this is the operator or punctuation `operator`.
-    #[must_use]
     pub fn is_operator(&self, operator: &str) -> bool {
         self.kind == TokenKind::Operator && self.text == operator
     }
 
     /// The name that the token stands for where SQLite wants a name: a bare word, a quoted identifier without
     /// its quotes, or the content of a string literal, which SQLite accepts as a name too.
-    #[must_use]
     pub fn name(&self) -> Option<Cow<'a, str>> {
         match self.kind {
             TokenKind::Word => Some(Cow::Borrowed(self.text)),
@@ -65,7 +61,6 @@ impl<'a> Token<'a> {
     }
 
     /// The first byte after the token.
-    #[must_use]
     pub fn end(&self) -> usize {
         self.start + self.text.len()
     }
@@ -93,7 +88,6 @@ fn unquoted(text: &str) -> Cow<'_, str> {
 /// The tokens of `sql`, without white space and comments.
 ///
 /// Never fails: what SQLite would not recognise is a token of kind [`TokenKind::Invalid`].
-#[must_use]
 pub fn tokenize(sql: &str) -> Vec<Token<'_>> {
     // Most of SQL's tokens, with the blanks around, take more than four bytes.
     let mut tokens = Vec::with_capacity(sql.len() / 4 + 1);

@@ -145,13 +145,11 @@ pub struct Reader {
 
 impl Reader {
     /// Whether this reads a private copy, because a crash left a journal or a log beside the database.
-    #[must_use]
     pub fn is_private_copy(&self) -> bool {
         self.private_copy.is_some()
     }
 
     /// Whether the database keeps a write-ahead log; SQLite tells `delete` of one that nobody has open.
-    #[must_use]
     pub(crate) fn is_wal(&self) -> bool {
         self.is_wal
     }

@@ -4,7 +4,6 @@
 ///
 /// A name with a NUL character cannot exist in SQLite, whose SQL text ends there: SQLite answers such an
 /// identifier with a syntax error.
-#[must_use]
 pub fn identifier(name: &str) -> String {
     enclosed(name, '"')
 }
@@ -13,7 +12,6 @@ pub fn identifier(name: &str) -> String {
 ///
 /// This is a string literal, except for text with NUL characters, which a literal cannot hold: that becomes a
 /// call in parentheses, so that it may stand wherever a literal may, after `DEFAULT` too.
-#[must_use]
 pub fn literal(text: &str) -> String {
     if !text.contains('\0') {
         return enclosed(text, '\'');

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use naming::Target;
+use rusqlite::Connection;
 
 use crate::backup::{self, Backup, BackupFacts, Manifest};
 use crate::files::{database_file::resolved, lock::MigrationLock};
@@ -21,8 +22,9 @@ use crate::migrate::adopt;
 use crate::plan::{self as way_up, PlanOptions, Start, adoption::AdoptionOptions};
 use crate::records::runs::{Run, StepOutcome};
 use crate::records::{failed_run::after_replacing, history::History, transaction::WriteTransaction};
+use crate::sqlite::connection::{self, with_reader};
 use crate::sqlite::rollback_journal::{RollbackJournal, remove_left};
-use crate::sqlite::{connection, sqlite_error::SqliteContext};
+use crate::sqlite::sqlite_error::SqliteContext;
 use bridge_migrate_core::{
     Catalog, EntryCounts, Error, ErrorKind, Hint, Keep, Loss, Observer, Position, Result, Settings,
 };
@@ -100,24 +102,7 @@ impl RollbackOutcome {
 pub fn plan(catalog: &Catalog, settings: &Settings, options: RollbackOptions) -> Result<RollbackPlan> {
     let settings = &resolved(catalog, settings)?;
     Unfinished::refuse(settings)?;
-    plan_now(catalog, settings, options, Weigh::Every)
-}
-
-fn plan_now(
-    catalog: &Catalog,
-    settings: &Settings,
-    options: RollbackOptions,
-    weigh: Weigh,
-) -> Result<RollbackPlan> {
-    connection::with_reader(&settings.database, settings.busy_timeout, |reader| {
-        // Of one moment, where nobody has to wait for that.
-        let moment = reader
-            .is_wal()
-            .then(|| connection::begin_reading(reader))
-            .transpose();
-        let _moment = moment.while_doing("read the database")?;
-        plan::plan(catalog, settings, reader, options, weigh)
-    })
+    Rollback { catalog, settings }.plan(options, Weigh::Every)
 }
 
 /// Goes back. `confirm` is shown the plan before anything changes; when something would be lost, it decides.
@@ -135,7 +120,8 @@ pub fn rollback(
     observer: &dyn Observer,
 ) -> Result<RollbackOutcome> {
     let settings = &resolved(catalog, settings)?;
-    complete(catalog, settings, observer)?;
+    let back = Rollback { catalog, settings };
+    back.complete(observer)?;
     // Asked before the lock is taken, so that nobody waits for a person's answer; what is confirmed is
     // compared with the plan that is made under the lock.
     let asked = plan(catalog, settings, options)?;
@@ -151,7 +137,7 @@ pub fn rollback(
         strategy: asked.strategy,
         ..options
     };
-    let mut plan = plan_now(catalog, settings, of_that_kind, Weigh::OnlyTheAsked)?;
+    let mut plan = back.plan(of_that_kind, Weigh::OnlyTheAsked)?;
     if plan.from != asked.from || plan.to != asked.to {
         return Err(changed_meanwhile(asked.to));
     }
@@ -160,20 +146,16 @@ pub fn rollback(
         true => Ok(()),
         false => Err(needs_confirmation(plan, options)),
     };
-    if plan.strategy != Strategy::Restore {
+    let point = plan.restore_point.clone();
+    if point.is_none() {
         decide(&plan)?;
         plan.room(settings)?.require(settings, "the rollback")?;
     }
-    Run::begin(settings, "rollback", plan.from.version, plan.to.version).with_log(
-        settings,
-        observer,
-        |run, log| match plan.restore_point.clone() {
-            Some(point) if plan.strategy == Strategy::Restore => {
-                restore_point(catalog, settings, &mut plan, &point, &mut decide, run, log)
-            }
-            _ => go_down(catalog, settings, &plan, run, log),
-        },
-    )
+    let run = Run::begin(settings, "rollback", plan.from.version, plan.to.version);
+    run.with_log(settings, observer, |run, log| match point {
+        Some(point) => back.restore_point(&mut plan, &point, &mut decide, run, log),
+        None => back.go_down(&plan, run, log),
+    })
 }
 
 /// Whether something is lost that was not announced.
@@ -184,215 +166,224 @@ fn loses_more(now: &[Loss], announced: &[Loss]) -> bool {
     })
 }
 
-fn go_down(
-    catalog: &Catalog,
-    settings: &Settings,
-    plan: &RollbackPlan,
-    run: &mut Run,
-    observer: &dyn Observer,
-) -> Result<RollbackOutcome> {
-    let facts = BackupFacts {
-        version: Some(plan.from.version),
-        release: plan.from.release.map(|release| release.to_string()),
-        run: Some(run.name.clone()),
-        reason: backup::BEFORE_ROLLBACK.to_owned(),
-    };
-    let secured = backup::create(settings, &facts, observer)?;
-    run.backup = Some(secured.backup.manifest_path.clone());
-    let writer = connection::open_writer(&settings.database, settings.busy_timeout)?;
-    let _rollback_journal = RollbackJournal::keep(&writer);
-    let done = execute::execute(catalog, settings, &writer, plan, run, observer)?;
-    Ok(RollbackOutcome {
-        reverted: done.reverted,
-        conflicts: done.conflicts,
-        kept: done.kept,
-        secured: Some(secured.backup.database),
-        ..RollbackOutcome::of(plan, Some(run))
-    })
+/// The way back of one database.
+#[derive(Clone, Copy)]
+struct Rollback<'a> {
+    catalog: &'a Catalog,
+    settings: &'a Settings,
 }
 
-/// Completes a restore that an interrupted rollback had begun: what was confirmed then holds.
-fn complete(catalog: &Catalog, settings: &Settings, observer: &dyn Observer) -> Result<()> {
-    if Unfinished::read(settings)?.is_none() {
-        return Ok(());
+impl Rollback<'_> {
+    fn plan(self, options: RollbackOptions, weigh: Weigh) -> Result<RollbackPlan> {
+        with_reader(&self.settings.database, self.settings.busy_timeout, |reader| {
+            // Of one moment, where nobody has to wait for that.
+            let moment = reader
+                .is_wal()
+                .then(|| connection::begin_reading(reader))
+                .transpose();
+            let _moment = moment.while_doing("read the database")?;
+            plan::plan(self.catalog, self.settings, reader, options, weigh)
+        })
     }
-    let _lock = MigrationLock::take(settings, "rollback", observer)?;
-    // Whoever held the lock before may have done the work.
-    let Some(unfinished) = Unfinished::read(settings)? else {
-        return Ok(());
-    };
-    let is_it = |manifest: &Manifest| {
-        unfinished.sha256.is_none() || unfinished.sha256.as_ref() == Some(&manifest.database.digest.sha256)
-    };
-    let point = backup::find_again(settings, &unfinished.backup, is_it)?
-        .ok_or_else(|| gone(settings, &unfinished))?;
-    // The database comes first: nothing was done yet. What was written since, nobody has agreed to lose.
-    if unfinished.from != unfinished.to && is_still_at(settings, unfinished.from) {
-        return Unfinished::forget(settings);
+
+    fn go_down(self, plan: &RollbackPlan, run: &mut Run, observer: &dyn Observer) -> Result<RollbackOutcome> {
+        let facts = BackupFacts {
+            version: Some(plan.from.version),
+            release: plan.from.release.map(|release| release.to_string()),
+            run: Some(run.name.clone()),
+            reason: backup::BEFORE_ROLLBACK.to_owned(),
+        };
+        let secured = backup::create(self.settings, &facts, observer)?;
+        run.backup = Some(secured.backup.manifest_path.clone());
+        let writer = self.writer()?;
+        let _rollback_journal = RollbackJournal::keep(&writer);
+        let done = execute::execute(self.catalog, self.settings, &writer, plan, run, observer)?;
+        Ok(RollbackOutcome {
+            reverted: done.reverted,
+            conflicts: done.conflicts,
+            kept: done.kept,
+            secured: Some(secured.backup.database),
+            ..RollbackOutcome::of(plan, Some(run))
+        })
     }
-    observer.warn(format!(
-        "a rollback to V{:03} was interrupted; it is completed first",
-        unfinished.to
-    ));
-    let run = Run::begin(settings, "rollback", unfinished.from, unfinished.to);
-    run.with_log(settings, observer, |run, log| {
-        put_back(catalog, settings, &point, &unfinished, run, None, log).map(drop)
-    })
+
+    fn writer(self) -> Result<Connection> {
+        connection::open_writer(&self.settings.database, self.settings.busy_timeout)
+    }
+
+    /// Completes a restore that an interrupted rollback had begun: what was confirmed then holds.
+    fn complete(self, observer: &dyn Observer) -> Result<()> {
+        let settings = self.settings;
+        if Unfinished::read(settings)?.is_none() {
+            return Ok(());
+        }
+        let _lock = MigrationLock::take(settings, "rollback", observer)?;
+        // Whoever held the lock before may have done the work.
+        let Some(unfinished) = Unfinished::read(settings)? else {
+            return Ok(());
+        };
+        let is_it = |manifest: &Manifest| {
+            unfinished.sha256.is_none()
+                || unfinished.sha256.as_ref() == Some(&manifest.database.digest.sha256)
+        };
+        let point = backup::find_again(settings, &unfinished.backup, is_it)?
+            .ok_or_else(|| gone(settings, &unfinished))?;
+        // The database comes first: nothing was done yet. What was written since, nobody has agreed to lose.
+        if unfinished.from != unfinished.to && self.is_still_at(unfinished.from) {
+            return Unfinished::forget(settings);
+        }
+        observer.warn(format!(
+            "a rollback to V{:03} was interrupted; it is completed first",
+            unfinished.to
+        ));
+        let run = Run::begin(settings, "rollback", unfinished.from, unfinished.to);
+        run.with_log(settings, observer, |run, log| {
+            self.put_back(&point, &unfinished, run, None, log).map(drop)
+        })
+    }
+
+    /// Restores between the note that says so and the records, so that a killed run can be completed.
+    fn put_back(
+        self,
+        point: &Backup,
+        note: &Unfinished,
+        run: &Run,
+        decision: Option<Decision<'_>>,
+        observer: &dyn Observer,
+    ) -> Result<RestoreOutcome> {
+        let settings = self.settings;
+        let options = RestoreOptions {
+            // Where the database stands, its own records tell.
+            present: BackupFacts {
+                run: Some(run.name.clone()),
+                reason: backup::BEFORE_ROLLBACK.to_owned(),
+                ..BackupFacts::default()
+            },
+            companion: note.companion,
+            ..RestoreOptions::default()
+        };
+        // After the restore point took the database's place; the note leads the same command to the rest.
+        let half_back = |error| {
+            let rest = "The same command completes the records and the companion file.";
+            after_replacing(error, settings, &point.database, rest).with_hint(note.completed_by())
+        };
+        note.write(settings)?;
+        let restored = match restore::put_back(settings, point, &options, decision, observer) {
+            Ok(restored) => restored,
+            Err(error) => {
+                if self.is_still_at(note.from)
+                    && let Err(left) = Unfinished::forget(settings)
+                {
+                    // What failed first is what has to be mended; the note leads the same command on from there.
+                    let truth = format!("The database was not changed. A note of it stays: {left}.");
+                    return Err(error.with_truth(truth).with_hint(note.completed_by()));
+                }
+                return Err(match error.reached() {
+                    Some(_) => half_back(error),
+                    None => error,
+                });
+            }
+        };
+        self.record_restored(run, observer)
+            .and_then(|()| Unfinished::forget(settings))
+            .map_err(half_back)?;
+        Ok(restored)
+    }
+
+    /// Whether the database is untouched by a restore that failed.
+    fn is_still_at(self, version: u32) -> bool {
+        let (path, timeout) = (&self.settings.database, self.settings.busy_timeout);
+        with_reader(path, timeout, |reader| History::read(reader))
+            .is_ok_and(|history| history.is_some_and(|history| history.version() == version))
+    }
+
+    fn restore_point(
+        self,
+        plan: &mut RollbackPlan,
+        point: &Backup,
+        decide: &mut dyn FnMut(&RollbackPlan) -> Result<()>,
+        run: &Run,
+        observer: &dyn Observer,
+    ) -> Result<RollbackOutcome> {
+        let digest = point.manifest.as_ref().map(|manifest| &manifest.database.digest);
+        let note = Unfinished {
+            backup: point.database.clone(),
+            sha256: digest.map(|digest| digest.sha256.clone()),
+            companion: plan.companion,
+            from: plan.from.version,
+            to: plan.to.version,
+        };
+        // Of what is there when nobody can write any more, not of what was there when it was planned.
+        let lost = OnceLock::new();
+        let (way, keep) = ((plan.from, plan.to), plan.companion);
+        let look = |copy: &Path| {
+            let copy = connection::open_still(copy)?;
+            let loses = plan::lost_by_restoring(self.catalog, self.settings, &copy, point, way, keep)?;
+            let _ = lost.set(loses);
+            Ok(())
+        };
+        let decision = Decision {
+            look: &look,
+            decide: &mut || {
+                if let Some(loses) = lost.get() {
+                    plan.loses.clone_from(loses);
+                }
+                decide(plan)
+            },
+        };
+        let restored = self.put_back(point, &note, run, Some(decision), observer)?;
+        let secured = match restored.secured {
+            restore::Secured::Backup { backup } => Some(backup.database),
+            restore::Secured::Damaged { files } => files.into_iter().next(),
+            restore::Secured::Nothing => None,
+        };
+        Ok(RollbackOutcome {
+            secured,
+            entries: Some(restored.entries),
+            lock_ms: restored.lock_ms,
+            ..RollbackOutcome::of(plan, Some(run))
+        })
+    }
+
+    /// Writes the run into the restored database. One that dates from before the adoption is adopted again, so that
+    /// its version is on record as it was before.
+    fn record_restored(self, run: &Run, observer: &dyn Observer) -> Result<()> {
+        let (catalog, settings) = (self.catalog, self.settings);
+        let writer = self.writer()?;
+        if History::read(&writer)?.is_some() {
+            let transaction = WriteTransaction::begin(&writer, settings.busy_timeout)?;
+            run.record(&writer, settings, run.to)?;
+            transaction.commit()?;
+            return Ok(());
+        }
+        let options = PlanOptions {
+            target: Target::Forward(0),
+            phase: None,
+            adoption: AdoptionOptions {
+                release: None,
+                // What the operators accepted once is accepted.
+                accept_additions: true,
+            },
+        };
+        let plan = way_up::plan(catalog, settings, Some(&writer), options)?;
+        if let Start::Adopt(adoption) = &plan.start {
+            adopt::write(catalog, settings, &writer, adoption, run)?;
+            observer.observe(&adopt::event(adoption));
+        }
+        Ok(())
+    }
 }
 
 /// The restore point of an interrupted rollback is not there any more.
 fn gone(settings: &Settings, unfinished: &Unfinished) -> Error {
+    let (to, point) = (unfinished.to, unfinished.backup.display());
+    let half = half_done(settings);
     Error::new(
         ErrorKind::NotReversible,
-        format!(
-            "an interrupted rollback to V{:03} cannot be completed: its restore point {} is gone",
-            unfinished.to,
-            unfinished.backup.display()
-        ),
+        format!("an interrupted rollback to V{to:03} cannot be completed: its restore point {point} is gone"),
     )
-    .with_truth(format!(
-        "{} A restore of another backup puts both right.",
-        half_done(settings)
-    ))
+    .with_truth(format!("{half} A restore of another backup puts both right."))
     .with_hint(Hint::Repair)
-}
-
-/// Restores between the note that says so and the records, so that a killed run can be completed.
-fn put_back(
-    catalog: &Catalog,
-    settings: &Settings,
-    point: &Backup,
-    note: &Unfinished,
-    run: &Run,
-    decision: Option<Decision<'_>>,
-    observer: &dyn Observer,
-) -> Result<RestoreOutcome> {
-    let options = RestoreOptions {
-        // Where the database stands, its own records tell.
-        present: BackupFacts {
-            run: Some(run.name.clone()),
-            reason: backup::BEFORE_ROLLBACK.to_owned(),
-            ..BackupFacts::default()
-        },
-        companion: note.companion,
-        ..RestoreOptions::default()
-    };
-    note.write(settings)?;
-    let restored = match restore::put_back(settings, point, &options, decision, observer) {
-        Ok(restored) => restored,
-        Err(error) => {
-            if is_still_at(settings, note.from)
-                && let Err(left) = Unfinished::forget(settings)
-            {
-                // What failed first is what has to be mended; the note leads the same command on from there.
-                return Err(error
-                    .with_truth(format!(
-                        "The database was not changed. A note of it stays: {left}."
-                    ))
-                    .with_hint(note.completed_by()));
-            }
-            return Err(match error.reached() {
-                Some(_) => half_back(error, settings, point, note),
-                None => error,
-            });
-        }
-    };
-    record_restored(catalog, settings, run, observer)
-        .and_then(|()| Unfinished::forget(settings))
-        .map_err(|error| half_back(error, settings, point, note))?;
-    Ok(restored)
-}
-
-/// What failed came after the restore point took the database's place; the note leads the same command to the rest.
-fn half_back(error: Error, settings: &Settings, point: &Backup, note: &Unfinished) -> Error {
-    let rest = "The same command completes the records and the companion file.";
-    after_replacing(error, settings, &point.database, rest).with_hint(note.completed_by())
-}
-
-/// Whether the database is untouched by a restore that failed.
-fn is_still_at(settings: &Settings, version: u32) -> bool {
-    connection::with_reader(&settings.database, settings.busy_timeout, |reader| {
-        History::read(reader)
-    })
-    .is_ok_and(|history| history.is_some_and(|history| history.version() == version))
-}
-
-fn restore_point(
-    catalog: &Catalog,
-    settings: &Settings,
-    plan: &mut RollbackPlan,
-    point: &Backup,
-    decide: &mut dyn FnMut(&RollbackPlan) -> Result<()>,
-    run: &Run,
-    observer: &dyn Observer,
-) -> Result<RollbackOutcome> {
-    let note = Unfinished {
-        backup: point.database.clone(),
-        sha256: point
-            .manifest
-            .as_ref()
-            .map(|manifest| manifest.database.digest.sha256.clone()),
-        companion: plan.companion,
-        from: plan.from.version,
-        to: plan.to.version,
-    };
-    // Of what is there when nobody can write any more, not of what was there when it was planned.
-    let lost = OnceLock::new();
-    let (way, keep) = ((plan.from, plan.to), plan.companion);
-    let look = |copy: &Path| {
-        let copy = connection::open_still(copy)?;
-        let loses = plan::lost_by_restoring(catalog, settings, &copy, point, way, keep)?;
-        let _ = lost.set(loses);
-        Ok(())
-    };
-    let decision = Decision {
-        look: &look,
-        decide: &mut || {
-            if let Some(loses) = lost.get() {
-                plan.loses.clone_from(loses);
-            }
-            decide(plan)
-        },
-    };
-    let restored = put_back(catalog, settings, point, &note, run, Some(decision), observer)?;
-    let secured = match restored.secured {
-        restore::Secured::Backup { backup } => Some(backup.database),
-        restore::Secured::Damaged { files } => files.into_iter().next(),
-        restore::Secured::Nothing => None,
-    };
-    Ok(RollbackOutcome {
-        secured,
-        entries: Some(restored.entries),
-        lock_ms: restored.lock_ms,
-        ..RollbackOutcome::of(plan, Some(run))
-    })
-}
-
-/// Writes the run into the restored database. One that dates from before the adoption is adopted again, so that
-/// its version is on record as it was before.
-fn record_restored(catalog: &Catalog, settings: &Settings, run: &Run, observer: &dyn Observer) -> Result<()> {
-    let writer = connection::open_writer(&settings.database, settings.busy_timeout)?;
-    if History::read(&writer)?.is_some() {
-        let transaction = WriteTransaction::begin(&writer, settings.busy_timeout)?;
-        run.record(&writer, settings, run.to)?;
-        transaction.commit()?;
-        return Ok(());
-    }
-    let options = PlanOptions {
-        target: Target::Forward(0),
-        phase: None,
-        adoption: AdoptionOptions {
-            release: None,
-            // What the operators accepted once is accepted.
-            accept_additions: true,
-        },
-    };
-    let plan = way_up::plan(catalog, settings, Some(&writer), options)?;
-    if let Start::Adopt(adoption) = &plan.start {
-        adopt::write(catalog, settings, &writer, adoption, run)?;
-        observer.observe(&adopt::event(adoption));
-    }
-    Ok(())
 }
 
 fn needs_confirmation(plan: &RollbackPlan, options: RollbackOptions) -> Error {

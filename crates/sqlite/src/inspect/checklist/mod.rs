@@ -57,13 +57,11 @@ pub struct Checklist {
 
 impl Checklist {
     /// Whether no item failed.
-    #[must_use]
     pub fn is_passed(&self) -> bool {
         self.items.iter().all(|item| item.state != ItemState::Failed)
     }
 
     /// The items that are not in order, as findings: the gravest first.
-    #[must_use]
     pub fn findings(&self) -> Vec<Finding> {
         let mut findings: Vec<Finding> = self
             .items

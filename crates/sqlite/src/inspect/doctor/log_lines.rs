@@ -60,7 +60,6 @@ const EVENTS: [(&str, &[&str]); 11] = [
 
 /// The last lines of the newest log, with nothing in them but what this program would have written; `None` when there
 /// is no log.
-#[must_use]
 pub fn last_log(catalog: &Catalog, settings: &Settings) -> Option<LogFacts> {
     let logs = run_log::list(settings).ok()?;
     let path = logs.last()?;

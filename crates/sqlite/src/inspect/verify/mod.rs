@@ -164,7 +164,6 @@ fn look_at_one_moment(
 type Part = fn(&Subject<'_>, &mut Report) -> Result<()>;
 
 /// Whether the only thing wrong is that the database has migrations beyond this program's.
-#[must_use]
 pub fn is_only_newer(findings: &[Finding]) -> bool {
     let mut errors = findings
         .iter()
