@@ -10,12 +10,15 @@
 //! 5. `records`: what we keep in the database: history, runs, progress, kept rows; transactions and their log
 //! 6. `backup`: copying, verifying, listing, pruning
 //! 7. `plan`: the plan, adoption, drift, the receipt
-//! 8. `migrate`: the run: steps, batches, checks, the ledger
-//! 9. `going_back`: rollback, undo, restore
-//! 10. `inspect`: status, wait, verify, lint, checklist, doctor, repair
-//! 11. `rehearse`: the whole on a copy
+//! 8. `capture`: large tables that change beside servers: rows written meanwhile, an index built
+//! 9. `migrate`: the run: steps, batches, checks, the ledger
+//! 10. `going_back`: rollback, undo, restore
+//! 11. `inspect`: status, wait, verify, lint, checklist, doctor, repair
+//! 12. `rehearse`: the whole on a copy
 
 pub mod backup;
+#[expect(dead_code, reason = "no step uses all of it yet")]
+mod capture;
 mod catalog;
 mod files;
 mod going_back;

@@ -2,7 +2,7 @@
 
 use rusqlite::Connection;
 
-use crate::schema::tool_tables::{self, is_tool_table};
+use crate::schema::tool_tables::{self, is_of_tool};
 use crate::schema::{ObjectKind, Snapshot};
 use crate::sqlite::{connection::open_scratch, sqlite_error::SqliteContext};
 use bridge_migrate_core::{Catalog, Error, ErrorKind, Hint, Migration, Result};
@@ -44,7 +44,7 @@ fn run(scratch: &Connection, migration: &Migration) -> Result<()> {
         .map_err(|source| invalid(&migration.stem(), source))
 }
 
-/// The schema of a database without the tool's own tables.
+/// The schema of a database without what the tool owns.
 ///
 /// # Errors
 /// When SQLite cannot read the schema.
@@ -57,7 +57,7 @@ pub fn read(connection: &Connection) -> Result<Snapshot> {
 /// # Errors
 /// As [`read`].
 pub(crate) fn read_again(connection: &Connection, before: &Snapshot) -> Result<Snapshot> {
-    Snapshot::read_again(connection, before, |table| !is_tool_table(table)).while_doing("read the schema")
+    Snapshot::read_again(connection, before, |object| !is_of_tool(object)).while_doing("read the schema")
 }
 
 /// A database in memory with the objects of `schema`, and no rows. Objects of operators that need what a

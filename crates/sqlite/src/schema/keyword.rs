@@ -27,7 +27,7 @@ pub(super) fn is_reserved(word: &str) -> bool {
 }
 
 /// Whether the bare `word`, in any case, is a value by itself after DEFAULT; any other word there is a string.
-pub(super) fn is_constant(word: &str) -> bool {
+pub(crate) fn is_constant(word: &str) -> bool {
     is_one_of(
         word,
         "null true false current_date current_time current_timestamp",

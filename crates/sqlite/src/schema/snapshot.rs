@@ -24,7 +24,7 @@ impl Snapshot {
         Self::read_again(connection, &Self::default(), |_| true)
     }
 
-    /// Like [`Snapshot::read`], but only the objects of tables that are `wanted`, and at the cost of what differs
+    /// Like [`Snapshot::read`], but only the objects that are `wanted`, and at the cost of what differs
     /// from `before`: most of the work is to normalise what an object's statement says.
     ///
     /// # Errors
@@ -32,7 +32,7 @@ impl Snapshot {
     pub(crate) fn read_again(
         connection: &Connection,
         before: &Self,
-        wanted: impl Fn(&str) -> bool,
+        wanted: impl Fn(&Object) -> bool,
     ) -> Result<Self, rusqlite::Error> {
         let known: HashMap<(ObjectKind, &str), &Object> = before
             .iter()
@@ -51,16 +51,16 @@ impl Snapshot {
                     text(row.get_ref(2)?),
                     text(row.get_ref(3)?),
                 ];
-                if !wanted(&table) {
-                    continue;
-                }
                 let same = known
                     .get(&(kind, name.as_str()))
                     .filter(|object| object.sql == sql && object.table == table);
-                objects.push(match same {
+                let object = match same {
                     Some(object) => Object::clone(object),
                     None => Object::new(kind, name, table, sql),
-                });
+                };
+                if wanted(&object) {
+                    objects.push(object);
+                }
             }
         }
         Ok(Self::from_iter(objects))

@@ -142,7 +142,7 @@ fn constraint_starts(tokens: &[Token<'_>]) -> Vec<usize> {
 }
 
 /// The index of the parenthesis that closes the one at `open`.
-fn closing(tokens: &[Token<'_>], open: usize) -> Option<usize> {
+pub(super) fn closing(tokens: &[Token<'_>], open: usize) -> Option<usize> {
     let mut depth = 0usize;
     for (index, token) in tokens.iter().enumerate().skip(open) {
         if token.is_operator("(") {
@@ -158,7 +158,7 @@ fn closing(tokens: &[Token<'_>], open: usize) -> Option<usize> {
 }
 
 /// `tokens` cut at the commas outside parentheses.
-fn items<'a, 't>(tokens: &'a [Token<'t>]) -> Vec<&'a [Token<'t>]> {
+pub(super) fn items<'a, 't>(tokens: &'a [Token<'t>]) -> Vec<&'a [Token<'t>]> {
     let mut depth = 0usize;
     tokens
         .split(|token| {
@@ -173,7 +173,7 @@ fn items<'a, 't>(tokens: &'a [Token<'t>]) -> Vec<&'a [Token<'t>]> {
 }
 
 /// The text from the first of `tokens` to the last.
-fn slice<'t>(text: &'t str, tokens: &[Token<'_>]) -> &'t str {
+pub(super) fn slice<'t>(text: &'t str, tokens: &[Token<'_>]) -> &'t str {
     match (tokens.first(), tokens.last()) {
         (Some(first), Some(last)) => text.get(first.start..last.end()).unwrap_or_default(),
         _ => "",

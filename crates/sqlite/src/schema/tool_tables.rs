@@ -43,9 +43,54 @@ const OWN: [&str; 10] = [
     KEPT_BACK,
 ];
 
+/// What names begin with while a large table changes; a number follows. The set of rows written meanwhile, and its triggers:
+pub(crate) const DIRTY: &str = "migration_dirty_";
+/// The table that is made anew.
+pub(crate) const SHADOW: &str = "migration_shadow_";
+/// The index that is not complete yet.
+pub(crate) const INDEX: &str = "migration_index_";
+/// What was replaced and is being emptied.
+pub(crate) const OLD: &str = "migration_old_";
+
 /// Whether the tool owns the table.
 pub fn is_tool_table(name: &str) -> bool {
+    is_record_table(name)
+        || [DIRTY, SHADOW, INDEX, OLD]
+            .iter()
+            .any(|prefix| after_number(name, prefix) == Some(""))
+}
+
+fn is_record_table(name: &str) -> bool {
     OWN.iter().any(|table| table.eq_ignore_ascii_case(name))
+}
+
+/// Whether the tool owns the object: one of its tables, what is on them, or what it puts on a table of the user's while that
+/// changes.
+pub(crate) fn is_of_tool(object: &Object) -> bool {
+    is_tool_table(&object.table)
+        || match object.kind {
+            // By what they do as well: whoever takes such a name hides nothing.
+            ObjectKind::Index => is_unfinished_index(&object.name) && object.sql.ends_with(" WHERE 0"),
+            ObjectKind::Trigger => {
+                let rest = after_number(&object.name, DIRTY);
+                rest.is_some_and(|rest| rest.starts_with('_'))
+                    && object.sql.contains("INSERT INTO \"migration_dirty_")
+            }
+            ObjectKind::Table | ObjectKind::View => false,
+        }
+}
+
+/// Whether an index has the name of one that is not complete yet.
+pub(crate) fn is_unfinished_index(name: &str) -> bool {
+    after_number(name, INDEX) == Some("")
+}
+
+/// What follows the number in a name that is `prefix` and a number.
+fn after_number<'a>(name: &'a str, prefix: &str) -> Option<&'a str> {
+    let start = name.get(..prefix.len())?;
+    let number = name.get(prefix.len()..)?;
+    let rest = number.trim_start_matches(|c: char| c.is_ascii_digit());
+    (start.eq_ignore_ascii_case(prefix) && rest.len() < number.len()).then_some(rest)
 }
 
 /// `way_back`, `down_sql` and the rest of a step's row are all that an older program needs to take the step back.
@@ -231,8 +276,12 @@ pub(crate) fn create_all(scratch: &Connection) -> Result<()> {
 /// # Errors
 /// When SQLite cannot read the schema.
 pub(crate) fn foreign(connection: &Connection) -> Result<Vec<Difference>> {
-    let found = Snapshot::read_again(connection, &AS_MADE, is_tool_table)
-        .while_doing("read the schema of the tool's own tables")?;
+    let found = Snapshot::read_again(connection, &AS_MADE, |object| {
+        let is_work = object.kind == ObjectKind::Table
+            || object.kind == ObjectKind::Index && is_unfinished_index(&object.name);
+        is_record_table(&object.table) || is_tool_table(&object.table) && !is_work
+    })
+    .while_doing("read the schema of the tool's own tables")?;
     if found
         .iter()
         .all(|object| AS_MADE.iter().any(|made| made == object))
@@ -346,9 +395,40 @@ mod tests {
             "CREATE TABLE migration_affected_records (seq INTEGER PRIMARY KEY, migration, table_name, column_name, \
              row_id, id, old_value, new_value, undone_by); CREATE INDEX by_id ON migration_affected_records (id)",
             "CREATE TRIGGER theirs AFTER INSERT ON messages BEGIN SELECT max(version) FROM schema_version; END",
+            "CREATE TABLE migration_dirty_7 (r INTEGER PRIMARY KEY); CREATE TABLE Migration_Shadow_7 (x UNIQUE); \
+             CREATE UNIQUE INDEX migration_index_7 ON migration_shadow_7 (x); CREATE TABLE migration_old_7 (x)",
         ] {
             assert_eq!(found(sql), [""; 0], "{sql}");
         }
+    }
+
+    #[test]
+    fn what_is_under_way_is_the_tools_and_nothing_hides_behind_its_names() {
+        let connection = open_scratch().unwrap();
+        connection
+            .execute_batch(
+                "CREATE TABLE messages (x); CREATE TABLE migration_dirty_12 (r INTEGER PRIMARY KEY);
+                 CREATE INDEX migration_index_12 ON messages (x) WHERE 0;
+                 CREATE TRIGGER migration_dirty_12_after_insert AFTER INSERT ON messages BEGIN
+                     INSERT INTO \"migration_dirty_12\" (r) SELECT 1; END;
+                 CREATE TRIGGER migration_dirty_1_after_insert AFTER INSERT ON messages BEGIN SELECT 1; END;
+                 CREATE INDEX migration_index_1 ON messages (x); CREATE TABLE migration_dirty_ (x);
+                 CREATE TABLE migration_dirty_1x (x); CREATE TABLE migration_shadow (x);",
+            )
+            .unwrap();
+        let schema = crate::schema::expected::read(&connection).unwrap();
+        let names: Vec<&str> = schema.iter().map(|object| object.name.as_str()).collect();
+        assert_eq!(
+            names,
+            [
+                "messages",
+                "migration_dirty_",
+                "migration_dirty_1x",
+                "migration_shadow",
+                "migration_index_1",
+                "migration_dirty_1_after_insert"
+            ]
+        );
     }
 
     #[test]
@@ -358,6 +438,20 @@ mod tests {
             (
                 format!("{table}; CREATE TRIGGER wipe AFTER INSERT ON Schema_Version BEGIN DELETE FROM messages; END"),
                 "wipe: trigger on",
+            ),
+            (
+                "CREATE TABLE migration_dirty_7 (r INTEGER PRIMARY KEY); \
+                 CREATE TRIGGER wipe AFTER INSERT ON migration_dirty_7 BEGIN DELETE FROM messages; END"
+                    .to_owned(),
+                "wipe: trigger on",
+            ),
+            (
+                "CREATE VIEW migration_shadow_7 AS SELECT 1".to_owned(),
+                "migration_shadow_7: view",
+            ),
+            (
+                format!("{table}; CREATE UNIQUE INDEX migration_index_7 ON schema_version (applied_at)"),
+                "migration_index_7: index on",
             ),
             (
                 "CREATE VIEW migration_runs AS SELECT 1 AS run".to_owned(),

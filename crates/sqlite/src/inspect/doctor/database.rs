@@ -192,8 +192,7 @@ fn read_facts(catalog: &Catalog, reader: &Reader) -> DatabaseFacts {
 
 fn read_schema(catalog: &Catalog, connection: &Connection, facts: &mut DatabaseFacts) -> Result<()> {
     let all = Snapshot::read(connection).while_doing("read the schema")?;
-    facts.fingerprint =
-        Fingerprint::of(&all.without(|object| tool_tables::is_tool_table(&object.table))).to_string();
+    facts.fingerprint = Fingerprint::of(&all.without(tool_tables::is_of_tool)).to_string();
     let own = own_statements(catalog)?;
     facts.names = names_of(&all);
     for object in &all {

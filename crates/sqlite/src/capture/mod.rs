@@ -1,0 +1,196 @@
+//! Large tables that change while servers write: the rows written meanwhile, and an index built beside them.
+
+pub(crate) mod batches;
+pub(crate) mod dirty_rows;
+#[cfg(test)]
+mod dirty_rows_tests;
+
+use rusqlite::Connection;
+
+use crate::schema::{Hidden, TableDetail};
+use crate::sqlite::ask::Ask;
+use crate::sqlite::quote::identifier;
+use crate::sqlite::sqlite_error::SqliteContext;
+use bridge_migrate_core::{Error, ErrorKind, Result};
+
+/// The name, quoted, by which SQL reaches the row ids of `table`; `None` where it has none, or columns hide every name.
+///
+/// # Errors
+/// When SQLite cannot look into the table.
+pub(crate) fn rowid_of(connection: &Connection, table: &str) -> Result<Option<String>> {
+    let doing = "look at the columns of a table";
+    let mut keeps_rowid = false;
+    let mut is_ordinary = false;
+    connection
+        .pragma(Some("main"), "table_list", table, |row| {
+            if row.get::<_, String>("schema")? == "main" {
+                is_ordinary = row.get::<_, String>("type")? == "table";
+                keeps_rowid = !row.get::<_, bool>("wr")?;
+            }
+            Ok(())
+        })
+        .while_doing(doing)?;
+    if !is_ordinary || !keeps_rowid {
+        return Ok(None);
+    }
+    let columns = TableDetail::read(connection, table).while_doing(doing)?.columns;
+    let free = ["rowid", "_rowid_", "oid"].into_iter().find(|name| {
+        columns
+            .iter()
+            .all(|column| !column.name.eq_ignore_ascii_case(name))
+    });
+    if let Some(free) = free {
+        return Ok(Some(identifier(free)));
+    }
+    // INTEGER PRIMARY KEY is the row id itself, unless it has an index of its own, as with DESC.
+    let mut keys = columns.iter().filter(|column| column.primary_key.is_some());
+    Ok(match (keys.next(), keys.next()) {
+        (Some(key), None)
+            if key.declared_type.eq_ignore_ascii_case("integer") && key.hidden == Hidden::No =>
+        {
+            let has_index = indexes(connection, table)?
+                .iter()
+                .any(|index| index.is_primary_key);
+            (!has_index).then(|| identifier(&key.name))
+        }
+        _ => None,
+    })
+}
+
+/// What is to be used, or why it cannot be, as a part of a sentence.
+pub(crate) type Eligible<T> = std::result::Result<T, String>;
+
+/// What SQLite lacks to run the database's own functions and collations, or refuses to compile. Other failures stay ones.
+fn refused(source: rusqlite::Error, doing: &str) -> Result<String> {
+    match &source {
+        rusqlite::Error::SqliteFailure(failure, Some(message))
+            if failure.code == rusqlite::ErrorCode::Unknown =>
+        {
+            Ok(message.clone())
+        }
+        rusqlite::Error::SqlInputError { msg, .. } => Ok(msg.clone()),
+        _ => Err(source).while_doing(doing),
+    }
+}
+
+/// The table's name as the schema has it.
+fn stored_name(connection: &Connection, table: &str) -> Result<String> {
+    connection
+        .value(
+            "SELECT name FROM main.sqlite_schema WHERE type = 'table' AND name = ?1 COLLATE NOCASE",
+            [table],
+        )
+        .while_doing("read the schema")
+}
+
+/// An index as SQLite sees it.
+struct IndexInfo {
+    name: String,
+    unique: bool,
+    partial: bool,
+    is_primary_key: bool,
+    keys: Vec<KeyInfo>,
+}
+
+/// A key of an index; the column is `None` for an expression.
+struct KeyInfo {
+    column: Option<String>,
+    collation: String,
+    descending: bool,
+}
+
+fn indexes(connection: &Connection, table: &str) -> Result<Vec<IndexInfo>> {
+    let mut indexes = Vec::new();
+    connection
+        .pragma(Some("main"), "index_list", table, |row| {
+            indexes.push(IndexInfo {
+                name: row.get("name")?,
+                unique: row.get("unique")?,
+                partial: row.get("partial")?,
+                is_primary_key: row.get::<_, String>("origin")? == "pk",
+                keys: Vec::new(),
+            });
+            Ok(())
+        })
+        .while_doing("look at the indexes of a table")?;
+    for index in &mut indexes {
+        index.keys = keys_of(connection, &index.name)?;
+    }
+    Ok(indexes)
+}
+
+fn keys_of(connection: &Connection, index: &str) -> Result<Vec<KeyInfo>> {
+    let mut keys = Vec::new();
+    connection
+        .pragma(Some("main"), "index_xinfo", index, |row| {
+            if row.get("key")? {
+                keys.push(KeyInfo {
+                    column: row.get("name")?,
+                    collation: row.get("coll")?,
+                    descending: row.get("desc")?,
+                });
+            }
+            Ok(())
+        })
+        .while_doing("look at the keys of an index")?;
+    Ok(keys)
+}
+
+/// What the schema cookie is now: every change of the schema makes it another, and so does VACUUM, which may give rows other
+/// ids.
+pub(crate) fn schema_cookie(connection: &Connection) -> Result<i64> {
+    connection
+        .setting("schema_version")
+        .while_doing("read the schema")
+}
+
+/// Runs `edit`, which may write to `sqlite_schema`, in the present transaction. Afterwards this connection has read the schema
+/// again, and every other one will: what SQLite does not understand fails here, and the transaction is to be rolled back.
+///
+/// # Errors
+/// Those of `edit`; when the schema is not one that SQLite understands.
+pub(crate) fn edit_schema(connection: &Connection, edit: impl FnOnce() -> Result<()>) -> Result<()> {
+    let doing = "change the schema";
+    let cookie = schema_cookie(connection)?;
+    connection
+        .pragma_update(None, "writable_schema", true)
+        .while_doing(doing)?;
+    let edited = edit();
+    // Also after a failure: the connection would keep the right to write there.
+    let reset = connection
+        .execute_batch("PRAGMA writable_schema = RESET")
+        .while_doing(doing);
+    edited?;
+    reset?;
+    // The cookie, by which others see it, is in 32 bits.
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "it goes on from the smallest number after the largest"
+    )]
+    let next = (cookie as i32).wrapping_add(1);
+    connection
+        .pragma_update(None, "schema_version", next)
+        .while_doing(doing)?;
+    connection
+        .value::<i64>("SELECT count(*) FROM main.sqlite_schema", [])
+        .while_doing(doing)
+        .map(drop)
+}
+
+/// An UPDATE of `sqlite_schema` that must change exactly one row, within [`edit_schema`].
+///
+/// # Errors
+/// [`ErrorKind::SchemaMismatch`] when it changed none, or several.
+pub(crate) fn edit_one(connection: &Connection, update: &str, values: impl rusqlite::Params) -> Result<()> {
+    match connection
+        .execute(update, values)
+        .while_doing("change the schema")?
+    {
+        1 => Ok(()),
+        rows => Err(Error::new(
+            ErrorKind::SchemaMismatch,
+            format!("an entry of the schema was to be changed, and {rows} are as it was expected"),
+        )
+        .with_truth("The transaction was rolled back.")),
+    }
+}
