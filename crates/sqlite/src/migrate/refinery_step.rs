@@ -9,6 +9,7 @@ use rusqlite::Connection;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::records::history::as_refinery;
+use crate::schema::script;
 use crate::sqlite::ask::Ask;
 use crate::sqlite::sqlite_error::{SqliteContext, sqlite_error};
 use bridge_migrate_core::{Catalog, Error, ErrorKind, Hint, Result, Settings, clock::timestamp};
@@ -125,9 +126,7 @@ impl Transaction for WithinTransaction<'_> {
     ) -> std::result::Result<usize, Stopped> {
         let mut count = 0;
         for query in queries {
-            self.connection
-                .execute_batch(query)
-                .map_err(|failure| self.stop(failure))?;
+            script::run(self.connection, query).map_err(|failure| self.stop(failure))?;
             count += 1;
         }
         Ok(count)

@@ -7,6 +7,7 @@ use std::{borrow::Cow, collections::BTreeSet};
 use rusqlite::Connection;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 
+use crate::schema::script::{self, Rebuild};
 use crate::schema::{Snapshot, expected, tool_tables::is_tool_table};
 use crate::sqlite::{quote::identifier, sqlite_error::SqliteContext};
 use bridge_migrate_core::{CompanionTable, Migration, Result};
@@ -86,8 +87,19 @@ impl Effects {
     /// When SQLite refuses a statement, as it then would on the real database.
     pub(crate) fn of(scratch: &mut Connection, writes: Writes<'_>) -> rusqlite::Result<Self> {
         match writes {
+            // Only its end is seen from outside.
+            Writes::Statements { sql, fills: [] } if let Ok(Some(rebuild)) = Rebuild::parse(sql) => {
+                script::run(scratch, sql)?;
+                let tables = BTreeSet::from([rebuild.table().to_owned()]);
+                Ok(Self {
+                    dropped: tables.clone(),
+                    created: tables.clone(),
+                    indexed: tables,
+                    ..Self::default()
+                })
+            }
             Writes::Statements { sql, fills } => observe(scratch, |scratch| {
-                scratch.execute_batch(sql)?;
+                script::run(scratch, sql)?;
                 fills
                     .iter()
                     .filter(|table| scratch.table_exists(Some("main"), table.name).unwrap_or(false))

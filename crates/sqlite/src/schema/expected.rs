@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 use crate::schema::tool_tables::{self, is_of_tool};
-use crate::schema::{ObjectKind, Snapshot};
+use crate::schema::{ObjectKind, Snapshot, script};
 use crate::sqlite::{connection::open_scratch, sqlite_error::SqliteContext};
 use bridge_migrate_core::{Catalog, Error, ErrorKind, Hint, Migration, Result};
 
@@ -39,9 +39,7 @@ pub fn schema_at(catalog: &Catalog, version: u32) -> Result<Snapshot> {
 }
 
 fn run(scratch: &Connection, migration: &Migration) -> Result<()> {
-    scratch
-        .execute_batch(&migration.up)
-        .map_err(|source| invalid(&migration.stem(), source))
+    script::run(scratch, &migration.up).map_err(|source| invalid(&migration.stem(), source))
 }
 
 /// The schema of a database without what the tool owns.

@@ -13,8 +13,12 @@ mod keyword;
 mod normalise;
 mod object;
 pub(crate) mod own_values;
+pub(crate) mod probe;
+mod rebuild;
 pub(crate) mod refusal;
 mod role;
+pub(crate) mod row_number;
+pub mod script;
 pub(crate) mod since;
 mod snapshot;
 mod table_definition;
@@ -41,5 +45,7 @@ mod normalise_properties;
 mod normalise_tests;
 #[cfg(test)]
 mod samples;
+#[cfg(test)]
+mod script_tests;
 #[cfg(test)]
 mod snapshot_tests;

@@ -23,6 +23,7 @@ use bridge_migrate_core::{
 use super::plan::{RollbackPlan, position};
 use super::{kept, steps::StepBack};
 use crate::schema::dropped::Dropped;
+use crate::schema::script;
 
 /// Conflicts that an outcome lists.
 const LISTED: usize = 1000;
@@ -139,8 +140,7 @@ impl Back<'_> {
         let transaction = self.begin(step)?;
         let before = Before::read(self.connection, &self.schemas, step.forecast())?;
         let kept = kept::save(self.settings, self.connection, self.run, step)?;
-        self.connection
-            .execute_batch(&step.recorded.down_sql)
+        script::run(self.connection, &step.recorded.down_sql)
             .while_doing(format_args!("take {} back", step.stem))?;
         self.remove_records(step)?;
         self.check(&before, step)?;

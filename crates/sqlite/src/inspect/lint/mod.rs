@@ -5,7 +5,6 @@
 //! `cargo xtask check`, which reads files that do not compile.
 
 mod allowed;
-mod probe;
 mod rules;
 mod statement;
 mod subject;

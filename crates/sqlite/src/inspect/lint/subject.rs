@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 
 use rusqlite::Connection;
 
-use super::{Place, probe::message, scratch, statement::Statement};
-use crate::schema::{Object, ObjectKind, Snapshot, TableDefinition, TableDetail, effects::Effects, expected};
+use super::{Place, scratch, statement::Statement};
+use crate::schema::{
+    Object, ObjectKind, Snapshot, TableDefinition, TableDetail, effects::Effects, expected, probe::message,
+};
 use crate::sqlite::sqlite_error::SqliteContext;
 use bridge_migrate_core::{Catalog, Migration, Result};
 

@@ -1,9 +1,10 @@
 //! Names that SQLite reads as texts, and texts that it reads as names.
 
-use super::super::probe::{complaint, message, without_quoted_strings};
 use super::super::statement::Statement;
 use super::super::{Found, Place, Subject, scratch};
 use crate::schema::expected;
+use crate::schema::probe::{complaint, message, without_quoted_strings};
+use crate::schema::script;
 use crate::schema::token::{Token, TokenKind};
 use crate::sqlite::sqlite_error::SqliteContext;
 use bridge_migrate_core::Result;
@@ -123,7 +124,7 @@ pub(super) fn strings_in_double_quotes(subject: &Subject<'_>) -> Result<Vec<Foun
             "write names in \"double quotes\" and texts in 'single quotes'",
         )
     };
-    if let Err(error) = connection.execute_batch(&subject.migration.up) {
+    if let Err(error) = script::run(&connection, &subject.migration.up) {
         return Ok(vec![found(Place::Whole, &message(&error))]);
     }
     let lenient = scratch(&subject.after)?;

@@ -2,7 +2,7 @@
 
 use super::super::subject::details;
 use super::super::{Found, Place, Subject, scratch};
-use crate::schema::{ForeignKeyAction, ObjectKind, token::tokenize};
+use crate::schema::{ForeignKeyAction, ObjectKind, script, token::tokenize};
 use crate::sqlite::{ask::Ask, sqlite_error::SqliteContext};
 use bridge_migrate_core::Result;
 
@@ -26,9 +26,7 @@ pub(super) fn lost_sequence(subject: &Subject<'_>) -> Result<Vec<Found>> {
                 (&table.name, MARK),
             )
             .while_doing(doing)?;
-        connection
-            .execute_batch(&subject.migration.up)
-            .while_doing(doing)?;
+        script::run(&connection, &subject.migration.up).while_doing(doing)?;
         let mark: Option<i64> = connection
             .value(
                 "SELECT max(seq) FROM sqlite_sequence WHERE lower(name) = lower(?1)",

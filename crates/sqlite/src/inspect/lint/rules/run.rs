@@ -1,8 +1,7 @@
 //! Whether a migration runs, and whether its way back leads where it came from.
 
-use super::super::probe::message;
 use super::super::{Found, Place, Subject, scratch};
-use crate::schema::{diff, expected, render_diff};
+use crate::schema::{diff, expected, probe::message, render_diff, script};
 use bridge_migrate_core::Result;
 
 /// What is found when SQLite refuses the statements, with SQLite's words.
@@ -50,9 +49,8 @@ pub(super) fn does_not_undo(subject: &Subject<'_>) -> Result<Vec<Found>> {
     }
     let connection = scratch(subject.before)?;
     let migration = subject.migration;
-    let ran = connection
-        .execute_batch(&migration.up)
-        .and_then(|()| connection.execute_batch(&migration.down));
+    let ran =
+        script::run(&connection, &migration.up).and_then(|()| script::run(&connection, &migration.down));
     let found = |message: String| {
         vec![Found::error(
             "BM103",

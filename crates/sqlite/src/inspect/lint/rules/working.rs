@@ -1,7 +1,7 @@
 //! Views and triggers that worked before, or are new, and do not work.
 
-use super::super::probe::complaint;
 use super::super::{Found, Subject, scratch};
+use crate::schema::probe::complaint;
 use bridge_migrate_core::Result;
 
 pub(super) fn broken(subject: &Subject<'_>) -> Result<Vec<Found>> {

@@ -6,7 +6,7 @@ use crate::schema::{Hidden, Object, ObjectKind, TableDetail};
 use crate::sqlite::quote::identifier;
 
 /// What SQLite says against a view or a trigger; none when it works, and for other objects.
-pub(super) fn complaint(connection: &Connection, object: &Object) -> Option<String> {
+pub(crate) fn complaint(connection: &Connection, object: &Object) -> Option<String> {
     match object.kind {
         ObjectKind::View => compile(connection, &format!("SELECT * FROM {}", identifier(&object.name))),
         ObjectKind::Trigger => {
@@ -35,14 +35,14 @@ fn compile(connection: &Connection, sql: &str) -> Option<String> {
 }
 
 /// Makes SQLite read `"text"` as a name everywhere, as standard SQL does.
-pub(super) fn without_quoted_strings(connection: &Connection) -> rusqlite::Result<()> {
+pub(crate) fn without_quoted_strings(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DDL, false)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;
     Ok(())
 }
 
 /// SQLite's words, without the statement and its offset.
-pub(super) fn message(error: &rusqlite::Error) -> String {
+pub(crate) fn message(error: &rusqlite::Error) -> String {
     match error {
         rusqlite::Error::SqliteFailure(_, Some(message)) => message.clone(),
         rusqlite::Error::SqlInputError { msg, .. } => msg.clone(),

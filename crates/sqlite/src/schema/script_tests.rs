@@ -1,0 +1,285 @@
+use proptest::prelude::*;
+use rusqlite::Connection;
+
+use super::Snapshot;
+use super::script::{Rebuild, Taken, run};
+use crate::sqlite::connection::open_scratch;
+
+fn rebuild(table: &str, definition: &str, taken: &[(&str, &str)]) -> String {
+    let taken = taken.iter().map(|(column, value)| Taken {
+        column: (*column).to_owned(),
+        value: (*value).to_owned(),
+    });
+    Rebuild::new(table, definition, taken.collect())
+        .unwrap()
+        .to_string()
+}
+
+fn database(sql: &str) -> Connection {
+    let connection = open_scratch().unwrap();
+    connection.execute_batch(sql).unwrap();
+    connection
+}
+
+/// The rows of a statement, each value as SQL writes it.
+fn rows(connection: &Connection, sql: &str) -> Vec<String> {
+    let mut select = connection.prepare(sql).unwrap();
+    let count = select.column_count();
+    let rows = select.query_map([], |row| {
+        let values = (0..count).map(|at| match row.get_ref(at).unwrap() {
+            rusqlite::types::ValueRef::Text(text) => format!("'{}'", String::from_utf8_lossy(text)),
+            other => format!("{other:?}"),
+        });
+        Ok(values.collect::<Vec<_>>().join(" "))
+    });
+    rows.unwrap().map(Result::unwrap).collect()
+}
+
+/// What a rebuild in a transaction did, which is rolled back when it fails.
+fn attempt(connection: &Connection, sql: &str) -> Result<(), String> {
+    connection.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let ran = run(connection, sql);
+    connection
+        .execute_batch(if ran.is_ok() { "COMMIT" } else { "ROLLBACK" })
+        .unwrap();
+    ran.map_err(|error| error.to_string())
+}
+
+const AROUND: &str = r#"
+    CREATE TABLE log (what);
+    CREATE TABLE Notes (id TEXT PRIMARY KEY, body, parent REFERENCES notes (id), rank INTEGER);
+    CREATE TABLE links (note TEXT REFERENCES notes (id) ON DELETE CASCADE, body);
+    CREATE INDEX by_rank ON notes (rank DESC, body COLLATE NOCASE) WHERE rank > 0;
+    CREATE TRIGGER first AFTER INSERT ON notes BEGIN INSERT INTO log VALUES ('first ' || NEW.id); END;
+    CREATE UNIQUE INDEX "by ""length" ON "notes" (length(body), rowid_of) ;
+    CREATE TRIGGER second AFTER INSERT ON notes BEGIN INSERT INTO log VALUES ('second'); END;
+    CREATE TRIGGER elsewhere AFTER DELETE ON links BEGIN UPDATE notes SET rank = 0 WHERE id = OLD.note; END;
+    CREATE VIEW ranked AS SELECT id, rank FROM notes WHERE rank > 0;
+    INSERT INTO notes (rowid, id, body, parent, rank) VALUES (-5, NULL, x'00ff', 'nobody', 1), (3, 'a', NULL, 'a', 2),
+        (9000000000, 'b', 'long', NULL, NULL);
+    INSERT INTO links VALUES ('a', 'x'), ('orphan', 'y');
+    DELETE FROM log;
+    ANALYZE;
+"#;
+
+#[test]
+fn a_rebuild_leaves_all_around_it_as_it_was() {
+    let around = AROUND.replace(", rowid_of) ;", ");");
+    let connection = database(&around);
+    let outside = "SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL AND name <> 'notes' COLLATE NOCASE ORDER BY lower(tbl_name), type, rowid";
+    let everything = "SELECT rowid, id, body, parent, rank, typeof(rank) FROM notes ORDER BY rowid";
+    let (objects, contents) = (rows(&connection, outside), rows(&connection, everything));
+    let found = "SELECT idx, stat FROM sqlite_stat1 WHERE lower(tbl) = 'notes' ORDER BY idx COLLATE NOCASE";
+    let statistics = rows(&connection, found);
+    let definition = "CREATE TABLE \"notes\" (\n    \"id\" TEXT PRIMARY KEY, -- the \"key\"\n    body,\n    parent REFERENCES notes (id),\n    rank ANY DEFAULT 7, \
+                      lang TEXT NOT NULL DEFAULT 'de', size INTEGER AS (length(body)) STORED, CHECK (rank < 10)) ";
+    let sql = rebuild(
+        "notes",
+        definition.trim_end(),
+        &[
+            ("id", "\"id\""),
+            ("body", "\"body\""),
+            ("parent", "\"parent\""),
+            ("rank", "\"rank\""),
+            ("lang", "'en'"),
+        ],
+    );
+    attempt(&connection, &sql).unwrap();
+    assert_eq!(rows(&connection, outside), objects);
+    assert_eq!(rows(&connection, everything), contents);
+    assert_eq!(
+        rows(&connection, "SELECT sql FROM sqlite_schema WHERE name = 'notes'"),
+        [format!("'{}'", definition.trim_end())]
+    );
+    assert_eq!(rows(&connection, "SELECT DISTINCT lang FROM notes"), ["'en'"]);
+    assert_eq!(statistics.len(), 3);
+    assert_eq!(rows(&connection, &found.replace("lower(tbl)", "tbl")).len(), 3);
+    assert_eq!(rows(&connection, "PRAGMA integrity_check"), ["'ok'"]);
+    // Triggers fire in the order in which they did.
+    let server = database(&around);
+    for connection in [&server, &connection] {
+        connection
+            .execute_batch("INSERT INTO notes (id) VALUES ('new')")
+            .unwrap();
+    }
+    assert_eq!(
+        rows(&connection, "SELECT what FROM log"),
+        rows(&server, "SELECT what FROM log")
+    );
+    assert_eq!(rows(&connection, "PRAGMA legacy_alter_table"), ["Integer(0)"]);
+}
+
+#[test]
+fn what_would_no_longer_work_is_named_and_nothing_is_changed() {
+    let connection = database(&AROUND.replace(", rowid_of) ;", ");"));
+    let schema = Snapshot::read(&connection).unwrap();
+    let take = |columns: &[&str]| {
+        let taken: Vec<_> = columns
+            .iter()
+            .map(|name| (*name, format!("\"{name}\"")))
+            .collect();
+        let taken: Vec<_> = taken
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
+        rebuild(
+            "notes",
+            &format!("CREATE TABLE \"notes\" ({})", columns.join(", ")),
+            &taken,
+        )
+    };
+    let mut said = vec![
+        attempt(&connection, &take(&["id", "body", "parent"])),
+        attempt(&connection, &take(&["id", "body", "rank", "colour"])),
+    ];
+    connection.execute_batch("DROP INDEX by_rank").unwrap();
+    said.push(attempt(&connection, &take(&["id", "body", "parent"])));
+    connection.execute_batch("DROP VIEW ranked").unwrap();
+    said.push(attempt(&connection, &take(&["id", "body", "parent"])));
+    let not_null = "CREATE TABLE \"notes\" (id NOT NULL ON CONFLICT IGNORE, body UNIQUE ON CONFLICT REPLACE)";
+    let taken = [("id", "\"id\""), ("body", "\"body\"")];
+    said.push(attempt(&connection, &rebuild("notes", not_null, &taken)));
+    let number = "CREATE TABLE \"notes\" (id INTEGER PRIMARY KEY, body)";
+    said.push(attempt(
+        &connection,
+        &rebuild("notes", number, &[("id", "rank"), ("body", "body")]),
+    ));
+    said.push(attempt(
+        &connection,
+        &rebuild("ranked", "CREATE TABLE \"ranked\" (id)", &[("id", "id")]),
+    ));
+    let said: Vec<_> = said.into_iter().map(Result::unwrap_err).collect();
+    insta::assert_snapshot!(said.join("\n"));
+    assert_eq!(rows(&connection, "SELECT count(*) FROM notes"), ["Integer(3)"]);
+    assert_eq!(
+        schema.get(super::ObjectKind::Table, "notes"),
+        Snapshot::read(&connection)
+            .unwrap()
+            .get(super::ObjectKind::Table, "notes")
+    );
+    assert_eq!(rows(&connection, "PRAGMA legacy_alter_table"), ["Integer(0)"]);
+    // SQLite reads "text" as a text again.
+    assert_eq!(
+        rows(&connection, "SELECT \"no column\" FROM log LIMIT 0").len(),
+        0
+    );
+}
+
+#[test]
+fn row_numbers_stay_wherever_both_tables_have_them() {
+    // How a table is declared, how its rowid is called, and which column is none of it.
+    let plain = ("(id INT, v)", Some("rowid"));
+    let key = ("(id INTEGER PRIMARY KEY, v)", Some("rowid"));
+    let other_key = ("(n INTEGER PRIMARY KEY, id INT, v)", Some("rowid"));
+    let no_alias = (
+        "(id INTEGER PRIMARY KEY DESC, v, w AS (id) STORED)",
+        Some("rowid"),
+    );
+    let partly_hidden = ("(id INT, v, rowid, \"_ROWID_\")", Some("oid"));
+    let hidden = ("(id INT, v, rowid, _rowid_, oid)", None);
+    let hidden_key = ("(id INTEGER PRIMARY KEY, v, rowid, _rowid_, oid)", Some("id"));
+    let without = ("(id INT PRIMARY KEY, v ANY) WITHOUT ROWID, STRICT", None);
+    let (kept, ids, fresh) = ([-5_i64, 6, 91], [-4_i64, 7, 90], [1_i64, 2, 3]);
+    for (old, new, expected) in [
+        (plain, plain, kept),
+        (plain, key, ids),
+        (plain, other_key, kept),
+        (plain, partly_hidden, kept),
+        (plain, hidden_key, ids),
+        (key, plain, ids),
+        (key, other_key, ids),
+        (hidden_key, plain, ids),
+        (no_alias, no_alias, kept),
+        (partly_hidden, plain, kept),
+        (hidden, plain, fresh),
+        (without, plain, fresh),
+        (without, key, ids),
+        (without, without, ids),
+        (plain, without, ids),
+        (plain, hidden, ids),
+    ] {
+        let connection = database(&format!("CREATE TABLE t {}", old.0));
+        for (rowid, id) in kept.iter().zip(ids) {
+            let (name, value) = match old.1 {
+                Some(name) if name != "id" && old != key => (format!("{name}, "), format!("{rowid}, ")),
+                _ => (String::new(), String::new()),
+            };
+            let insert = format!("INSERT INTO t ({name}id, v) VALUES ({value}{id}, 'x')");
+            connection.execute(&insert, []).unwrap();
+        }
+        let definition = format!("CREATE TABLE \"t\" {}", new.0);
+        attempt(
+            &connection,
+            &rebuild("t", &definition, &[("id", "id"), ("v", "v")]),
+        )
+        .unwrap();
+        let numbers = |column: &str, expected: [i64; 3]| {
+            let found = rows(&connection, &format!("SELECT {column} FROM t ORDER BY 1"));
+            assert_eq!(
+                found,
+                expected.map(|n| format!("Integer({n})")),
+                "{old:?} -> {new:?}"
+            );
+        };
+        numbers("id", ids);
+        numbers(new.1.unwrap_or("id"), expected);
+    }
+}
+
+#[test]
+fn numbers_of_deleted_rows_are_not_given_out_again() {
+    let connection = database(
+        "CREATE TABLE Other (id INTEGER PRIMARY KEY AUTOINCREMENT); INSERT INTO other VALUES (3);
+         CREATE TABLE T (id INTEGER PRIMARY KEY AUTOINCREMENT, v); INSERT INTO t VALUES (1, 'a'), (99, 'b');
+         DELETE FROM t WHERE id = 99",
+    );
+    let definition = "CREATE TABLE \"t\" (id INTEGER PRIMARY KEY AUTOINCREMENT, v TEXT)";
+    let sql = rebuild("t", definition, &[("id", "id"), ("v", "v")]);
+    for _ in 0..2 {
+        attempt(&connection, &sql).unwrap();
+        assert_eq!(
+            rows(&connection, "SELECT name, seq FROM sqlite_sequence ORDER BY name"),
+            ["'Other' Integer(3)", "'t' Integer(99)"]
+        );
+    }
+}
+
+#[test]
+fn a_text_that_is_no_rebuild_in_its_form_says_so() {
+    let good = rebuild(
+        "a\"b",
+        "CREATE TABLE \"a\"\"b\" (x, \"FROM\")",
+        &[("x", "max(x, ';')"), ("FROM", "\"FROM\"")],
+    );
+    assert_eq!(Rebuild::parse(&good).unwrap().unwrap().to_string(), good);
+    assert_eq!(Rebuild::parse("CREATE TABLE t (x)"), Ok(None));
+    let said: Vec<_> = [
+        "-- rebuild\n",
+        "-- rebuild\nDROP TABLE t;",
+        "-- rebuild\nCREATE TABLE \"t\" AS SELECT 1;\nINSERT INTO \"t\" (\"x\") SELECT x AS \"x\" FROM \"t\";\n",
+        "-- rebuild\nCREATE TABLE \"t\" (x);\nINSERT INTO \"u\" (\"x\") SELECT x AS \"x\" FROM \"t\";\n",
+        "-- rebuild\nCREATE TABLE \"t\" (x);\nINSERT INTO \"t\" (\"x\") SELECT x AS \"x\" FROM \"t\"; DROP TABLE u;\n",
+        "-- rebuild\nCREATE TABLE \"t\" (x CHECK (t.x > 0));\nINSERT INTO \"t\" (\"x\") SELECT x AS \"x\" FROM \"t\";\n",
+        "-- rebuild\nCREATE TABLE \"t\" (x);\nINSERT INTO \"t\" (\"x\") SELECT (SELECT 1) AS \"x\" FROM \"t\";\n",
+        "-- rebuild\nCREATE TABLE \"t\" (x);\nINSERT INTO \"t\" (\"x\") SELECT ?1 AS \"x\" FROM \"t\";\n",
+        "-- rebuild\nCREATE TABLE \"t\" (x);\nINSERT INTO \"t\" (\"x\", \"X\") SELECT 1 AS \"x\", 2 AS \"X\" FROM \"t\";\n",
+    ]
+    .iter()
+    .map(|sql| Rebuild::parse(sql).unwrap_err())
+    .collect();
+    insta::assert_snapshot!(said.join("\n"));
+    let connection = database("CREATE TABLE t (x)");
+    let many = rebuild("t", "CREATE TABLE \"t\" (x)", &[("x", "count(*)")]);
+    insta::assert_snapshot!(attempt(&connection, &many).unwrap_err(), @"a value of the new t is not made of one row alone");
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_read_without_a_panic(text in prop_oneof![any::<String>(), "(create table \"t\" \\(|x|\\)|;|\n|insert into \"t\" |select |from |as |\"x\"|,|\\(){0,24}"]) {
+        let sql = format!("-- rebuild\n{text}");
+        if let Ok(Some(rebuild)) = Rebuild::parse(&sql) {
+            let written = rebuild.to_string();
+            prop_assert_eq!(written.trim_end(), sql.trim_end());
+        }
+    }
+}
