@@ -14,7 +14,7 @@ WHERE timestamp NOT LIKE '%+00:00' AND date(substr(timestamp, 1, 10)) = substr(t
 ";
 
 /// V007 by one statement: a parent stands before its replies, so that its own thread is known already.
-pub(crate) const FILL_THREADS: &str = "\
+const FILL_THREADS: &str = "\
 UPDATE messages
 SET thread_id = coalesce((SELECT parent.thread_id FROM messages AS parent WHERE parent.id = messages.reply_to), id);
 ";

@@ -68,7 +68,7 @@ enum Case {
     Migrate,
     /// V005 alone
     Timestamps,
-    /// V007 alone
+    /// 1.1.0 → latest: threads
     Threads,
     /// `backup create`
     Backup,

@@ -1,6 +1,5 @@
 -- up
 ALTER TABLE "messages" ADD COLUMN "thread_id" TEXT;
-CREATE INDEX "idx_messages_thread" ON "messages" ("thread_id") WHERE thread_id IS NOT NULL;
 CREATE TRIGGER "messages_fill_thread"
 AFTER INSERT ON "messages"
 FOR EACH ROW WHEN NEW.thread_id IS NULL
@@ -15,5 +14,4 @@ BEGIN
 END;
 -- down
 DROP TRIGGER "messages_fill_thread";
-DROP INDEX "idx_messages_thread";
 ALTER TABLE "messages" DROP COLUMN "thread_id";

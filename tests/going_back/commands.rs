@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
+use support::catalog::last_of;
 use support::{BridgeMigrate, CommandOutput, TestDatabase, dump};
 
 use crate::engine::rows;
@@ -82,7 +83,8 @@ fn scripts_get_the_keys_of_the_contract() {
     let plan = run(&database, "--json rollback --to 1.0.0 --dry-run").json();
     assert_eq!(plan["strategy"], "down");
     assert_eq!(plan["from"]["release"], "1.2.0");
-    assert_eq!(plan["reverted"].as_array().unwrap().len(), 8);
+    let last = last_of("1.2.0");
+    assert_eq!(plan["reverted"].as_array().unwrap().len(), last as usize - 1);
     assert_eq!(plan["alternatives"][1]["strategy"], "undo");
     assert!(plan["alternatives"][1]["closed"].is_string());
     let done = run(&database, "--json rollback --to 1.0.0 --yes").json();
@@ -90,7 +92,7 @@ fn scripts_get_the_keys_of_the_contract() {
         (&done["to"]["release"], &done["ok"]),
         (&"1.0.0".into(), &true.into())
     );
-    assert_eq!(done["reverted"][0]["version"], 9);
+    assert_eq!(done["reverted"][0]["version"], last);
     assert!(done["loses"].as_array().unwrap().len() >= 3);
     assert_eq!(
         run(&database, "--json rollback --to 1.0.0").json()["run"],

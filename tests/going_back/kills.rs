@@ -84,7 +84,7 @@ fn cases(seed: u64) -> Vec<Case> {
             start: edited,
             rows: with_edits,
             tokens: tokens.clone(),
-            version: 9,
+            version: last(),
         },
         Case {
             name: "rollback by statements and journal",

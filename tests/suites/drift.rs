@@ -215,7 +215,7 @@ fn rows_that_a_constraint_would_replace_are_counted_too() {
 fn drift_is_refused_named_and_mended_by_what_the_error_says() {
     let database = at(410, "V007");
     database.execute(
-        "DROP INDEX idx_messages_thread; DROP TRIGGER messages_fill_thread;
+        "DROP INDEX idx_channel; DROP TRIGGER messages_fill_thread;
          CREATE INDEX operators_own ON tasks (assignee)",
     );
     let before = rows(&database);
@@ -223,7 +223,7 @@ fn drift_is_refused_named_and_mended_by_what_the_error_says() {
     assert_eq!(error["kind"], "drift");
     let message = error["message"].as_str().unwrap();
     for name in [
-        "idx_messages_thread",
+        "idx_channel",
         "messages_fill_thread",
         "DROP INDEX \"operators_own\";",
     ] {
@@ -250,7 +250,7 @@ fn drift_is_refused_named_and_mended_by_what_the_error_says() {
 #[test]
 fn drift_that_is_let_pass_is_on_record_and_stays_visible() {
     let database = at(411, "V007");
-    database.execute("DROP INDEX idx_messages_thread; CREATE INDEX operators_own ON tasks (assignee)");
+    database.execute("DROP INDEX idx_channel; CREATE INDEX operators_own ON tasks (assignee)");
     let again = at(411, "V007");
     run(&database, &["migrate", "--allow-drift", "--to", "V008"]);
     assert_eq!(refused(&database, &["migrate"], 6)["kind"], "drift");
@@ -262,7 +262,7 @@ fn drift_that_is_let_pass_is_on_record_and_stays_visible() {
     let waited = json(&database, &["wait", "--for", "latest"])["drift"].to_string();
     let recorded = json(&database, &["history"])["runs"].to_string();
     let log = run(&database, &["log"]).stdout;
-    for name in ["idx_messages_thread", "operators_own"] {
+    for name in ["idx_channel", "operators_own"] {
         for said in [&drift, &waited, &recorded, &log] {
             assert!(said.contains(name), "{name}: {said}");
         }

@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::PathBuf;
 
+use support::catalog::last;
 use support::{BridgeMigrate, TestDatabase, command};
 
 use crate::common::{STRATEGYS_QUERY, json, refused, run};
@@ -162,7 +163,10 @@ fn what_killed_runs_left_is_removed_and_work_to_go_on_with_is_named() {
     let note = database.folder().join("collab.db.rollback.json");
     fs::write(
         &note,
-        r#"{"backup": "collab.db.backup.20200101_000000", "from": 9, "to": 1}"#,
+        format!(
+            r#"{{"backup": "collab.db.backup.20200101_000000", "from": {}, "to": 1}}"#,
+            last()
+        ),
     )
     .unwrap();
     assert_eq!(

@@ -4,6 +4,7 @@ use std::fs;
 
 use bridge_migrate::SCHEMA_VERSION;
 use serde_json::Value;
+use support::catalog::position_of;
 use support::{BridgeMigrate, CommandOutput, TestDatabase};
 
 use crate::common::{json, run};
@@ -110,11 +111,11 @@ fn every_answer_has_the_contracts_keys() {
 fn whoever_cannot_be_answered_is_told_what_was_done() {
     let database = TestDatabase::populated(164);
     for (arguments, place) in [
-        (&["migrate", "--to", "1.2.0"][..], "1.2.0 (V009)"),
-        (&["undo", "5"], "1.2.0 (V009)"),
-        (&["log", "prune"], "1.2.0 (V009)"),
-        (&["rollback", "--to", "1.1.0", "--yes"], "1.1.0 (V005)"),
-        (&["restore", "latest"], "V000"),
+        (&["migrate", "--to", "1.2.0"][..], position_of("1.2.0")),
+        (&["undo", "5"], position_of("1.2.0")),
+        (&["log", "prune"], position_of("1.2.0")),
+        (&["rollback", "--to", "1.1.0", "--yes"], position_of("1.1.0")),
+        (&["restore", "latest"], "V000".to_owned()),
     ] {
         let output = std::process::Command::new(support::command::binary())
             .args(arguments)

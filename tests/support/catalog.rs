@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use bridge_migrate_core::Catalog;
+use bridge_migrate_core::{Catalog, Migration};
 
 /// All migrations.
 pub static CATALOG: LazyLock<Catalog> = LazyLock::new(|| bridge_migrate::catalog().unwrap());
@@ -23,40 +23,53 @@ pub fn releases() -> Vec<String> {
     CATALOG.releases().iter().map(ToString::to_string).collect()
 }
 
+/// A release as positions name it, with the number of its last migration: `1.2.0 (V010)`.
+pub fn position_of(release: &str) -> String {
+    format!("{release} (V{:03})", last_of(release))
+}
+
+/// The number of a release's last migration.
+pub fn last_of(release: &str) -> u32 {
+    let of_release = |migration: &&Migration| migration.release.to_string() == release;
+    let last = CATALOG.migrations().iter().rfind(of_release);
+    last.unwrap().version
+}
+
 /// What the program says, as it said it when 1.2.0 was the newest release: the stories of documents and snapshots stay
 /// as they are when migrations are added.
 pub fn as_at_1_2_0(text: &str) -> String {
+    let then = last_of("1.2.0");
     let since = CATALOG
         .migrations()
         .iter()
-        .filter(|migration| migration.version > 9);
+        .filter(|migration| migration.version > then);
     let since: Vec<String> = since.map(|migration| migration.name.clone()).collect();
-    since_taken_out(text, &since, &releases())
+    since_taken_out(text, then as usize, &since, &releases())
 }
 
-/// `names` are those of the migrations from V010 on, `releases` those of all.
-fn since_taken_out(text: &str, names: &[String], releases: &[String]) -> String {
+/// `then` is the number of the last migration of 1.2.0, `names` are those of the later ones, `releases` those of all.
+fn since_taken_out(text: &str, then: usize, names: &[String], releases: &[String]) -> String {
     let (Some(newest), false) = (releases.last(), names.is_empty()) else {
         return text.to_owned();
     };
-    let last = 9 + names.len();
+    let last = then + names.len();
     let known = releases.iter().position(|release| release == "1.2.0").unwrap();
     let spellings = [
         (releases.join(", "), releases[..=known].join(", ")),
-        (format!("{newest} (V{last:03})"), "1.2.0 (V009)".to_owned()),
-        (format!("V{last:03}"), "V009".to_owned()),
-        (format!("--to {last} "), "--to 9 ".to_owned()),
+        (format!("{newest} (V{last:03})"), format!("1.2.0 (V{then:03})")),
+        (format!("V{last:03}"), format!("V{then:03}")),
+        (format!("--to {last} "), format!("--to {then} ")),
         (
             format!("{} (V{:03})", after(newest), last + 1),
-            "1.3.0 (V010)".to_owned(),
+            format!("1.3.0 (V{:03})", then + 1),
         ),
-        (format!("V{:03}", last + 1), "V010".to_owned()),
+        (format!("V{:03}", last + 1), format!("V{:03}", then + 1)),
     ];
     let mut lines: Vec<String> = Vec::new();
     for line in text.split('\n') {
         if names
             .iter()
-            .zip(10..)
+            .zip(then + 1..)
             .any(|(name, version)| is_of(line, version, name))
         {
             continue;
@@ -152,8 +165,8 @@ mod tests {
                 "it has V010__y, 1.3.0 (V010): --to 9 -n",
             ),
         ] {
-            assert_eq!(since_taken_out(now, &names, &releases), then);
-            assert_eq!(since_taken_out(now, &[], &releases), now);
+            assert_eq!(since_taken_out(now, 9, &names, &releases), then);
+            assert_eq!(since_taken_out(now, 9, &[], &releases), now);
         }
     }
 }

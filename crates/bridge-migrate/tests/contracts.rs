@@ -78,7 +78,7 @@ fn the_releases_that_may_meet_a_schema_are_the_one_before_and_the_one_it_complet
     assert_eq!(
         pairs.join(", "),
         "V001 1.0.0, V002 1.0.0, V003 1.0.0, V004 1.0.0, V005 1.0.0, V005 1.1.0, V006 1.1.0, V007 1.1.0, \
-         V008 1.1.0, V009 1.1.0, V009 1.2.0"
+         V008 1.1.0, V009 1.1.0, V010 1.1.0, V010 1.2.0"
     );
 }
 

@@ -27,7 +27,7 @@ fn nothing_is_found_on_our_own_migrations_but_what_they_allow() {
         BM212 V001__initial_schema, up, line 53: the foreign key of tasks on room_id has no index: each delete from rooms and each check reads all of tasks
         BM306 V002__room_preferences: servers of 1.0.0 (write_room): INSERT OR REPLACE sets rooms.preferences of an existing row back to its default
         BM306 V003__member_metadata: servers of 1.0.0 (write_member): INSERT OR REPLACE sets members.metadata of an existing row back to its default
-        BM210 V006__message_threading, up, line 2: index idx_messages_thread reads all rows of messages with the write lock held, and nothing says for how long
         BM105 V008__reactions: it is of phase expand, and comes after V007__message_threads_backfill of phase backfill in the same release: `migrate --phase expand` stops before it
+        BM210 V010__message_threads_index, up, line 1: index idx_messages_thread reads all rows of messages with the write lock held, and nothing says for how long
         "#);
 }

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use support::catalog::last;
+use support::catalog::{last, last_of};
 use support::{BridgeMigrate, CommandOutput, Population, Report, Running, Server, TestDatabase, proof};
 
 use super::truth::Truth;
@@ -66,7 +66,7 @@ fn standing_by(database: &TestDatabase) -> Vec<(u64, Running)> {
     [
         ("1.1.0", 5),
         ("1.1.0", 5),
-        ("1.2.0", 9),
+        ("1.2.0", last_of("1.2.0").into()),
         ("latest", last().into()),
     ]
     .map(|(release, version)| {

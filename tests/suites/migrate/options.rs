@@ -2,7 +2,7 @@
 
 use bridge_migrate::SCHEMA_VERSION;
 use serde_json::Value;
-use support::catalog::last;
+use support::catalog::{last, last_of};
 use support::{BridgeMigrate, TestDatabase, database};
 
 use crate::common::{STRATEGYS_QUERY, json, refused, run, tree, untouchable};
@@ -22,7 +22,7 @@ fn a_target_may_be_given_in_every_form() {
         ("+1", 2),
         ("+3", 4),
         ("latest", last().into()),
-        ("1.2.0", 9),
+        ("1.2.0", last_of("1.2.0").into()),
     ] {
         let database = TestDatabase::fresh_1_0_0();
         let answer = json(&database, &["migrate", "--to", target]);

@@ -44,8 +44,9 @@ impl Draft {
     }
 
     fn add(&mut self, phase: Phase, up: &str, down: &str) -> &mut Migration {
+        let next = self.migrations.len() as u32 + 1;
         self.migrations.push(
-            Migration::new(10, "mutant", Release::new(1, 2, 0))
+            Migration::new(next, "mutant", Release::new(1, 2, 0))
                 .phase(phase)
                 .summary("Breaks something.")
                 .rollback("Mends it.")

@@ -134,8 +134,8 @@ pub(crate) const TABLES: &[Mutation] = &[
             "ALTER TABLE jobs RENAME TO tasks",
         );
     }),
-    ("V006 no longer says how long its index takes", "BM210", |c| {
-        c.at(6).allowed.clear()
+    ("V010 no longer says why its index is made so", "BM210", |c| {
+        c.at(10).allowed.clear()
     }),
     ("V009 makes an index over messages", "BM210", |c| {
         c.more(
@@ -202,7 +202,7 @@ pub(crate) const TABLES: &[Mutation] = &[
         c.more(4, "PRAGMA foreign_keys = OFF", "")
     }),
     ("V006 commits", "BM214", |c| {
-        c.up(6, "CREATE INDEX", "COMMIT;\nCREATE INDEX")
+        c.up(6, "CREATE TRIGGER", "COMMIT;\nCREATE TRIGGER")
     }),
     ("V009 cleans up on the way back", "BM214", |c| {
         c.at(9).down.push_str("VACUUM;\n")

@@ -19,8 +19,8 @@ pub(crate) const WAYS: &[Mutation] = &[
     ("the down of V003 drops another column", "BM103", |c| {
         c.down(3, "metadata", "vote_weight")
     }),
-    ("the down of V006 forgets the index", "BM103", |c| {
-        c.down(6, "DROP INDEX \"idx_messages_thread\";\n", "")
+    ("the down of V010 drops another index", "BM103", |c| {
+        c.down(10, "idx_messages_thread", "idx_channel")
     }),
     ("the down of V006 forgets the trigger", "BM103", |c| {
         c.down(6, "DROP TRIGGER \"messages_fill_thread\";\n", "")
