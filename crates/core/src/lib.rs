@@ -12,7 +12,7 @@
 //! 7. `loss`: what is lost, or put aside
 //! 8. `finding`: what a check saw
 //! 9. `event`: what an engine says while it works
-//! 10. `files`: whole and regular files, digests, room on disk
+//! 10. `files`: whole and regular files, digests, disk space
 //! 11. `clock`: the time, and its forms in text
 //! 12. `time_zone`: what a timestamp without an offset means
 //! 13. `catalog`: migrations, data steps, imports and the companion file as declarations

@@ -4,7 +4,7 @@
 //! or the tables of any application. Its rooms stand in this order, each on those before it:
 //!
 //! 1. `files`: which file a path means, raw reading, the migration lock
-//! 2. `sqlite`: connections, the rollback journal, quoting, foreign keys, pace, counting, room on disk
+//! 2. `sqlite`: connections, the rollback journal, quoting, foreign keys, pace, counting, disk space
 //! 3. `schema`: what a schema is: normalised, compared, expected by replay; what statements touch; our own tables
 //! 4. `catalog`: how declarations run here: data steps, the journal of old values, companion rows, contracts
 //! 5. `records`: what we keep in the database: history, runs, progress, kept rows; transactions and their log

@@ -88,7 +88,7 @@ fn report(context: &Context, plan: Plan, shows_sql: bool) -> PlanReport {
         drift: plan.drift,
         steps: plan.steps,
         timezone: plan.time_zone,
-        disk_needed_bytes: plan.room.total(),
+        disk_needed_bytes: plan.disk_space.total(),
         backup_dir: backs_up.then(|| context.settings.backup_dir.to_string_lossy().into_owned()),
         lock_budget_ms: super::milliseconds(context.settings.lock_budget),
         kept: KeptWaiting::new(plan.kept, &context.output),

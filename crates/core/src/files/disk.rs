@@ -1,4 +1,4 @@
-//! Is there room on the disk: asked before anything starts.
+//! Is there space on the disk: asked before anything starts.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ pub fn available(folder: &Path) -> Result<u64> {
     fs4::available_space(folder).on_file("ask for the free space of", folder)
 }
 
-/// Refuses when `folder` has no room for `bytes`; `what_for` names the thing: `the backup`.
+/// Refuses when `folder` lacks the space for `bytes`; `what_for` names the thing: `the backup`.
 ///
 /// # Errors
 /// [`ErrorKind::DiskFull`], saying how much is needed, how much there is and how much to free.
@@ -38,16 +38,16 @@ pub fn require_space(folder: &Path, bytes: u64, what_for: &str) -> Result<()> {
     .with_hint(Hint::FreeSpace(Some(folder.into()))))
 }
 
-/// A folder with room for a copy of `bytes`: the first of `folders`, where the data lies anyway, that can be written
+/// A folder with space for a copy of `bytes`: the first of `folders`, where the data lies anyway, that can be written
 /// and has it; else the one for temporary files, which may be memory.
 ///
 /// # Errors
-/// As [`require_space`], when none has room.
+/// As [`require_space`], when none has it.
 pub fn place_for_copy(folders: &[&Path], bytes: u64, what_for: &str) -> Result<PathBuf> {
     let temporary = temporary_folder();
     let mut writable = folders.iter().copied().filter(|folder| is_writable(folder));
-    let has_room = |folder: &&Path| available(folder).is_ok_and(|free| free >= bytes);
-    let place = writable.clone().chain([&*temporary]).find(has_room);
+    let has_space = |folder: &&Path| available(folder).is_ok_and(|free| free >= bytes);
+    let place = writable.clone().chain([&*temporary]).find(has_space);
     let place = place.or(writable.next()).unwrap_or(&temporary);
     require_space(place, bytes, what_for)?;
     Ok(place.to_owned())

@@ -1,4 +1,4 @@
-//! Files: whole, regular, digested, and the room that is left for them.
+//! Files: whole, regular, digested, and the space that is left for them.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! Makes a backup: room, copy, check, names.
+//! Makes a backup: space, copy, check, names.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

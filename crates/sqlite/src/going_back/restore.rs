@@ -1,6 +1,6 @@
 //! Puts a backup's content back, as one change that other processes see as a whole.
 //!
-//! The order is: check the backup, check that there is room, keep writers out, secure the present state as a backup of
+//! The order is: check the backup, check that there is space, keep writers out, secure the present state as a backup of
 //! its own, put the database back, check it, put the companion back. The database and the companion are two files and
 //! cannot change at one instant: the database goes first, and a run that is killed in between is repaired by
 //! running it again, since every part of it can be done twice.
@@ -31,7 +31,7 @@ use crate::records::runs::{self, Run};
 use crate::records::{failed_run::after_replacing, state::State, unfinished::Unfinished};
 use crate::schema::{ObjectKind, Snapshot, expected};
 use crate::sqlite::connection::{open_still, with_reader};
-use crate::sqlite::{room::Room, sqlite_error::is_damage};
+use crate::sqlite::{disk_space::DiskSpace, sqlite_error::is_damage};
 use bridge_migrate_core::whole_file::{WholeFile, remove_abandoned};
 use bridge_migrate_core::{
     Catalog, EntryCounts, Error, ErrorKind, Hint, Keep, Observer, Result, Settings, folder_of,
@@ -239,7 +239,7 @@ pub(crate) fn put_back(
         return Ok(outcome);
     }
 
-    check_room(settings, backup, &part)?;
+    check_space(settings, backup, &part)?;
     remove_abandoned(&folder_of(&settings.database));
     let put = put_database(settings, backup, &wanted, &part, options, decision, observer)?;
     outcome.tables = table_rows(put.now.as_ref(), &wanted);
@@ -398,7 +398,7 @@ fn refuse_invalid(
 }
 
 /// Everything that can be known to fail is tried before anything is changed.
-fn check_room(settings: &Settings, backup: &Backup, companion: &CompanionPart<'_>) -> Result<()> {
+fn check_space(settings: &Settings, backup: &Backup, companion: &CompanionPart<'_>) -> Result<()> {
     let length = |path: &Path| path.metadata().map_or(0, |metadata| metadata.len());
     let folder = folder_of(&settings.database);
     // The new pages in the log and then in the file, or the old ones in the journal.
@@ -409,12 +409,12 @@ fn check_room(settings: &Settings, backup: &Backup, companion: &CompanionPart<'_
     let secure = space_needed(settings)?;
 
     make_folder(&settings.backup_dir)?;
-    let room = Room {
+    let space = DiskSpace {
         beside_database: put + companion,
         backup: secure,
-        ..Room::default()
+        ..DiskSpace::default()
     };
-    room.require(settings, "the restore")?;
+    space.require(settings, "the restore")?;
     let companion_folder = folder_of(&settings.companion);
     for folder in [&folder, &settings.backup_dir, &companion_folder] {
         drop(WholeFile::create_in(folder)?);

@@ -24,8 +24,8 @@ use crate::records::schema_reader::SchemaReader;
 use crate::records::state::Progress;
 use crate::records::unfinished::Unfinished;
 use crate::sqlite::connection;
+use crate::sqlite::disk_space::DiskSpace;
 use crate::sqlite::rollback_journal::RollbackJournal;
-use crate::sqlite::room::Room;
 use crate::sqlite::sqlite_error::SqliteContext;
 use bridge_migrate_core::{
     Catalog, Error, ErrorKind, Event, Hint, Migration, Observer, Position, Result, Settings, SkippedRow,
@@ -237,19 +237,19 @@ fn migrate_locked(
     lock: &MigrationLock,
 ) -> Result<MigrateOutcome> {
     let reclaims = match &writer {
-        Some(writer) if options.reclaim => kept::room(settings, writer)?.beside_database,
+        Some(writer) if options.reclaim => kept::disk_space(settings, writer)?.beside_database,
         _ => 0,
     };
-    let room = Room {
+    let space = DiskSpace {
         backup: if options.without_backup {
             0
         } else {
-            plan.room.backup
+            plan.disk_space.backup
         },
-        beside_database: plan.room.beside_database.saturating_add(reclaims),
-        ..plan.room
+        beside_database: plan.disk_space.beside_database.saturating_add(reclaims),
+        ..plan.disk_space
     };
-    room.require(settings, "the migration")?;
+    space.require(settings, "the migration")?;
 
     let run = Run::begin(settings, "migrate", plan.from.version, plan.to.version);
     run.with_log(settings, observer, |run, log| {

@@ -22,8 +22,8 @@ use crate::schema::{Difference, Object, ObjectKind, Snapshot};
 use crate::schema::{expected, tool_tables};
 use crate::sqlite::ask::Ask;
 use crate::sqlite::count::count_rows;
+use crate::sqlite::disk_space::{DiskSpace, Load, Sizes};
 use crate::sqlite::quote::identifier;
-use crate::sqlite::room::{Load, Room, Sizes};
 use crate::sqlite::sqlite_error::SqliteContext;
 use bridge_migrate_core::{Catalog, DataStep, Error, ErrorKind, Hint, Migration, Position, Result, Settings};
 
@@ -69,7 +69,7 @@ pub struct Plan {
     /// What a timestamp without an offset means.
     pub time_zone: String,
     /// What the steps, their journals and the backup need on disk.
-    pub room: Room,
+    pub disk_space: DiskSpace,
     /// The application's own objects at the version that the plan starts from.
     pub managed: Snapshot,
     /// What of the schema differs from what the history implies.
@@ -300,7 +300,7 @@ pub(crate) fn plan(
         ));
     }
     let to = steps.last().map_or(from, |step| step.version);
-    let room = room(catalog, settings, connection, &start, &mut steps)?;
+    let disk_space = disk_space(catalog, settings, connection, &start, &mut steps)?;
     Ok(Plan {
         database: settings.database.clone(),
         start,
@@ -308,7 +308,7 @@ pub(crate) fn plan(
         to: Position::of(catalog, to),
         steps,
         time_zone: settings.time_zone.to_string(),
-        room,
+        disk_space,
         managed,
         drift,
         kept: match connection {
@@ -449,15 +449,15 @@ fn step(
 }
 
 /// What the run needs at most, and each step; nothing for a fresh database, which fills a few pages.
-fn room(
+fn disk_space(
     catalog: &Catalog,
     settings: &Settings,
     connection: Option<&Connection>,
     start: &Start,
     steps: &mut [Step],
-) -> Result<Room> {
+) -> Result<DiskSpace> {
     let (Some(connection), false) = (connection, matches!(start, Start::Fresh) || steps.is_empty()) else {
-        return Ok(Room::default());
+        return Ok(DiskSpace::default());
     };
     let sizes = Sizes::new(connection)?;
     let companion = settings
@@ -472,7 +472,7 @@ fn room(
         };
     }
     let loads: Vec<Load> = steps.iter().map(|step| step.load).collect();
-    Room::of(&loads, settings, sizes.file.saturating_add(companion))
+    DiskSpace::of(&loads, settings, sizes.file.saturating_add(companion))
 }
 
 /// Each row is written once. A journaled step keeps key, old and new value of each; one that fills a column fills it

@@ -148,7 +148,7 @@ fn space_needed(settings: &Settings, plan: &Plan) -> Result<u64> {
     let start = backup::space_needed(settings)?;
     Ok(start
         .saturating_mul(2)
-        .saturating_add(plan.room.total().saturating_mul(2)))
+        .saturating_add(plan.disk_space.total().saturating_mul(2)))
 }
 
 fn steps(catalog: &Catalog, plan: &Plan, seen: &stages::Seen) -> Vec<RehearsedStep> {

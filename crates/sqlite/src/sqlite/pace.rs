@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
-use crate::sqlite::{ask::Ask, open_watch::OpenWatch, room::BatchRoom, sqlite_error::SqliteContext};
+use crate::sqlite::{ask::Ask, disk_space::BatchSpace, open_watch::OpenWatch, sqlite_error::SqliteContext};
 use bridge_migrate_core::{Result, Settings};
 
 /// Rows of the first batch, before anything is known about the machine.
@@ -50,7 +50,7 @@ pub(crate) struct Pace {
     last_version: Option<i64>,
     last_foreign_write: Option<Instant>,
     busy: Duration,
-    room: BatchRoom,
+    space: BatchSpace,
 }
 
 impl Pace {
@@ -65,7 +65,7 @@ impl Pace {
             last_version: None,
             last_foreign_write: None,
             busy: Duration::ZERO,
-            room: BatchRoom::new(settings),
+            space: BatchSpace::new(settings),
         }
     }
 
@@ -74,7 +74,7 @@ impl Pace {
         self.rows
     }
 
-    /// Adapts the size of the next batch to how long the lock was held and to the room on disk, and lets other writers
+    /// Adapts the size of the next batch to how long the lock was held and to the disk space, and lets other writers
     /// in.
     ///
     /// Nobody there: more than half of the budget, since somebody may come. Somebody there: a third, since they may
@@ -98,7 +98,7 @@ impl Pace {
         )]
         let rows = (self.rows as f64 * ratio) as u64;
         let rows = rows.clamp(16, LARGEST_BATCH);
-        self.rows = self.room.rows_of_next(connection, self.rows, rows)?;
+        self.rows = self.space.rows_of_next(connection, self.rows, rows)?;
         self.busy += held;
         if self.busy >= busy_at_most {
             self.watch.get_or_insert_with(|| OpenWatch::of(&self.database));

@@ -6,7 +6,7 @@ use crate::files::{database_file::with_suffix, lock::MigrationLock};
 use crate::sqlite::{ask::Ask, connection::open_writer};
 use bridge_migrate_core::{Observer, Result, Settings};
 
-/// What is kept of it, in bytes: one large step does not take its room until the run ends.
+/// What is kept of it, in bytes: one large step does not take its space until the run ends.
 const KEPT_BYTES: i64 = 16 << 20;
 
 /// While it lives, SQLite keeps the rollback journal of a database between two transactions and overwrites it.

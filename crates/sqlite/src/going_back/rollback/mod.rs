@@ -149,7 +149,7 @@ pub fn rollback(
     let point = plan.restore_point.clone();
     if point.is_none() {
         decide(&plan)?;
-        plan.room(settings)?.require(settings, "the rollback")?;
+        plan.disk_space(settings)?.require(settings, "the rollback")?;
     }
     let run = Run::begin(settings, "rollback", plan.from.version, plan.to.version);
     run.with_log(settings, observer, |run, log| match point {

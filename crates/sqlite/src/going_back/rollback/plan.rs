@@ -8,7 +8,7 @@ use crate::backup::{self, Backup};
 use crate::going_back::restore::CompanionPart;
 use crate::records::runs::{self, RecordedStep};
 use crate::records::{history::History, state::State, way_back::WayBack};
-use crate::sqlite::room::{Load, Room};
+use crate::sqlite::disk_space::{DiskSpace, Load};
 use bridge_migrate_core::{
     Catalog, EntryCounts, Error, ErrorKind, Hint, Keep, Loss, Position, Result, Settings,
 };
@@ -50,9 +50,9 @@ impl RollbackPlan {
     }
 
     /// What going back step by step needs on disk.
-    pub(super) fn room(&self, settings: &Settings) -> Result<Room> {
+    pub(super) fn disk_space(&self, settings: &Settings) -> Result<DiskSpace> {
         let loads: Vec<Load> = self.steps.iter().map(|step| step.load).collect();
-        Room::of(&loads, settings, backup::space_needed(settings)?)
+        DiskSpace::of(&loads, settings, backup::space_needed(settings)?)
     }
 }
 

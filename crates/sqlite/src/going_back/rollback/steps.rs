@@ -11,7 +11,7 @@ use crate::records::{runs::RecordedStep, way_back::WayBack};
 use crate::schema::effects::{Effects, Forecast, Writes};
 use crate::schema::{ObjectKind, Snapshot, expected, tool_tables};
 use crate::sqlite::count::count_rows;
-use crate::sqlite::room::{Load, Sizes};
+use crate::sqlite::disk_space::{Load, Sizes};
 use bridge_migrate_core::{Catalog, Error, ErrorKind, Hint, Loss, Result, Settings};
 
 use super::losses::{self};

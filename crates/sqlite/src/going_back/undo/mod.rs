@@ -16,7 +16,7 @@ use crate::records::{
     unfinished::Unfinished, way_back::WayBack,
 };
 use crate::schema::tool_tables;
-use crate::sqlite::room::{Load, Room, Sizes};
+use crate::sqlite::disk_space::{DiskSpace, Load, Sizes};
 use crate::sqlite::{
     ask::Ask, connection, pace::Pace, rollback_journal::RollbackJournal, sqlite_error::SqliteContext,
 };
@@ -111,7 +111,7 @@ pub fn undo(
     Unfinished::refuse(settings)?;
     let writer = connection::open_writer(&settings.database, settings.busy_timeout)?;
     let undo = Undo::prepare(&writer, version, options)?;
-    Room::of(&[undo.load()?], settings, 0)?.require(settings, "the undo")?;
+    DiskSpace::of(&[undo.load()?], settings, 0)?.require(settings, "the undo")?;
     Run::begin(settings, "undo", undo.at.version, undo.at.version).with_log(settings, observer, |run, log| {
         let _rollback_journal = RollbackJournal::keep(&writer);
         undo.run(settings, run, log)

@@ -165,7 +165,7 @@ pub(super) fn plan(look: &Look<'_>) -> Answered {
 }
 
 pub(super) fn disk(look: &Look<'_>) -> Answered {
-    let needed = look.plan.as_ref()?.room;
+    let needed = look.plan.as_ref()?.disk_space;
     let mut evidence = Vec::new();
     for share in needed.shares(look.settings, "the migration") {
         let folder = std::path::absolute(&share.folder).unwrap_or(share.folder);

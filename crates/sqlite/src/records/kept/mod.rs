@@ -22,7 +22,7 @@ use bridge_migrate_core::{Error, ErrorKind, Hint, IoContext, Result, Settings, r
 
 pub use prune::{PruneOptions, Pruned, prune};
 pub use reclaim::{Back, ReclaimOptions, Reclaimed, Stays, reclaim};
-pub(crate) use reclaim::{room, take_back, take_back_at_once};
+pub(crate) use reclaim::{disk_space, take_back, take_back_at_once};
 
 /// Rows of a table, or values of a column, that one rollback dropped and kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

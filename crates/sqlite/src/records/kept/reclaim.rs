@@ -10,8 +10,8 @@ use crate::files::{database_file::in_real_place, lock::MigrationLock};
 use crate::records::{
     recorded_position::recorded_position, runs::Run, schema_reader::SchemaReader, unfinished::Unfinished,
 };
+use crate::sqlite::disk_space::{DiskSpace, Sizes};
 use crate::sqlite::rollback_journal::{RollbackJournal, remove_left};
-use crate::sqlite::room::{Room, Sizes};
 use crate::sqlite::{ask::Ask, connection, pace::Pace, sqlite_error::SqliteContext};
 use bridge_migrate_core::{Activity, Error, ErrorKind, Hint, Observer, Result, Settings, clock::timestamp};
 
@@ -136,7 +136,7 @@ pub fn reclaim(settings: &Settings, options: &ReclaimOptions, observer: &dyn Obs
 }
 
 /// What taking everything back needs on disk.
-pub(crate) fn room(settings: &Settings, connection: &Connection) -> Result<Room> {
+pub(crate) fn disk_space(settings: &Settings, connection: &Connection) -> Result<DiskSpace> {
     let file = Sizes::new(connection)?.file;
     let bytes: u64 = left(connection, settings)?
         .iter()
@@ -146,13 +146,13 @@ pub(crate) fn room(settings: &Settings, connection: &Connection) -> Result<Room>
         .filter_map(|path| path.metadata().ok())
         .map(|metadata| metadata.len())
         .sum();
-    Ok(Room {
+    Ok(DiskSpace {
         // What comes back and its indexes; the pages that it comes back into, in the journal or the log.
         beside_database: bytes
             .saturating_mul(3)
             .saturating_add(file)
             .saturating_add(1 << 20),
-        ..Room::default()
+        ..DiskSpace::default()
     })
 }
 
@@ -166,7 +166,7 @@ pub(crate) fn take_back(
 ) -> Result<Reclaimed> {
     let position = recorded_position(writer)?;
     let at = position.version;
-    room(settings, writer)?.require(settings, "taking back what was kept")?;
+    disk_space(settings, writer)?.require(settings, "taking back what was kept")?;
     let all = wanted(writer, settings, files)?;
     let mut pass = Pass::new(settings, writer, at, &all);
     let mut pace = Pace::new(settings);

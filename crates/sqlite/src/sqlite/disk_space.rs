@@ -1,4 +1,4 @@
-//! The room that a run needs on disk: beside the database for its work, in the backup folder for its backup.
+//! The disk space that a run needs: beside the database for its work, in the backup folder for its backup.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ const BESIDES: u64 = 1 << 20;
 
 /// Bytes that a run needs at most, about.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Room {
+pub struct DiskSpace {
     /// Beside the database: what it grows by, and SQLite's journals.
     pub beside_database: u64,
     /// In the backup folder.
@@ -107,7 +107,7 @@ impl<'a> Sizes<'a> {
     }
 }
 
-/// What a folder has to have room for.
+/// What a folder has to hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Share {
     pub(crate) folder: PathBuf,
@@ -115,7 +115,7 @@ pub(crate) struct Share {
     what_for: String,
 }
 
-impl Room {
+impl DiskSpace {
     /// What steps need that follow each other.
     ///
     /// In rollback-journal mode the journal of a transaction takes the place of the one before. A log begins anew when
@@ -186,7 +186,7 @@ impl Room {
         shares
     }
 
-    /// Refuses when a folder has no room for its share.
+    /// Refuses when a folder lacks the space for its share.
     ///
     /// # Errors
     /// As [`require_space`].
@@ -208,16 +208,16 @@ impl Load {
         if !matches!(inspect(&settings.database)?, FileState::Database { wal: true }) {
             return Ok(());
         }
-        let mut room = Room::of(&[self], settings, 0)?;
-        room.beside_database -= BESIDES;
-        room.require(settings, stem)
+        let mut space = DiskSpace::of(&[self], settings, 0)?;
+        space.beside_database -= BESIDES;
+        space.require(settings, stem)
     }
 }
 
-/// Between two batches, the room for the next: a reader may keep a write-ahead log from beginning anew for longer than
-/// any plan foresees, and a full disk would leave no room to run again.
+/// Between two batches, the space for the next: a reader may keep a write-ahead log from beginning anew for longer than
+/// any plan foresees, and a full disk would leave no space to run again.
 #[derive(Debug)]
-pub(crate) struct BatchRoom {
+pub(crate) struct BatchSpace {
     database: PathBuf,
     patience: Duration,
     /// Of the database and its log after the last batch.
@@ -226,7 +226,7 @@ pub(crate) struct BatchRoom {
     took: u64,
 }
 
-impl BatchRoom {
+impl BatchSpace {
     pub(crate) fn new(settings: &Settings) -> Self {
         Self {
             database: settings.database.clone(),
@@ -236,11 +236,11 @@ impl BatchRoom {
         }
     }
 
-    /// How many of `rows` the next batch may have, after one of `done` rows. Where there is no room for one that takes
+    /// How many of `rows` the next batch may have, after one of `done` rows. Where there is no space for one that takes
     /// as much as the last, it waits for the readers of the log.
     ///
     /// # Errors
-    /// [`ErrorKind::DiskFull`] when there is no room in the end.
+    /// [`ErrorKind::DiskFull`] when there is no space in the end.
     pub(crate) fn rows_of_next(&mut self, connection: &Connection, done: u64, rows: u64) -> Result<u64> {
         const DOING: &str = "bring the log into the database";
         let size = |suffix| {
@@ -269,11 +269,11 @@ impl BatchRoom {
             // What is only in the log still has to come into the file; the rest is for the next run's own files.
             let kept_free = pages.saturating_sub(size("")) + BESIDES / 4;
             let free = available(&folder)?;
-            let room = free.saturating_sub(kept_free);
-            if room >= more {
+            let space = free.saturating_sub(kept_free);
+            if space >= more {
                 return Ok(rows);
             }
-            if room >= self.took {
+            if space >= self.took {
                 return Ok(rows.min(done));
             }
             if started.elapsed() >= self.patience {
@@ -312,7 +312,7 @@ impl BatchRoom {
 mod tests {
     use super::*;
 
-    const ROOM: Room = Room {
+    const SPACE: DiskSpace = DiskSpace {
         beside_database: 10,
         backup: 5,
         temporary: 0,
@@ -328,7 +328,7 @@ mod tests {
     fn on_one_disk_both_add_up_also_where_the_backup_folder_is_still_to_be_made() {
         let (folder, mut settings) = settings();
         settings.backup_dir = folder.path().join("not/there/yet");
-        let shares = ROOM.shares(&settings, "the migration");
+        let shares = SPACE.shares(&settings, "the migration");
         assert_eq!(
             shares,
             [Share {
@@ -342,7 +342,7 @@ mod tests {
     #[test]
     fn without_a_backup_none_is_asked_for() {
         let (_folder, settings) = settings();
-        let shares = Room { backup: 0, ..ROOM }.shares(&settings, "the migration");
+        let shares = DiskSpace { backup: 0, ..SPACE }.shares(&settings, "the migration");
         assert_eq!(shares.len(), 1);
         assert_eq!(
             (shares[0].bytes, shares[0].what_for.as_str()),
