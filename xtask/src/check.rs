@@ -50,14 +50,14 @@ impl fmt::Display for Finding {
 }
 
 /// What every check looks at.
-pub(crate) struct Subject<'a> {
+pub(crate) struct Context<'a> {
     pub(crate) project: &'a Project,
     pub(crate) file_names: Vec<String>,
     /// The migrations whose names can be read, also when others' cannot: each mistake is reported once.
     pub(crate) migrations: Vec<(MigrationName, String)>,
 }
 
-impl<'a> Subject<'a> {
+impl<'a> Context<'a> {
     fn read(project: &'a Project) -> Result<Self, Error> {
         let file_names = project::file_names(&project.migrations_dir())?;
         let mut names: Vec<MigrationName> = file_names
@@ -77,7 +77,7 @@ impl<'a> Subject<'a> {
     }
 }
 
-type Check = fn(&Subject<'_>) -> Result<Vec<Finding>, Error>;
+type Check = fn(&Context<'_>) -> Result<Vec<Finding>, Error>;
 
 /// What is checked, and whether anything is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,15 +114,15 @@ pub(crate) fn check(project: &Project, extent: Extent) -> Result<Report, Error> 
         (Extent::Bless, Some(Ok(_))) => tool_checks::bless(project)?,
         _ => Vec::new(),
     };
-    let subject = Subject::read(project)?;
+    let context = Context::read(project)?;
     let mut sections = Vec::new();
     for (name, check) in TEXT_CHECKS {
-        sections.push((name, check(&subject)?));
+        sections.push((name, check(&context)?));
     }
     // They come last: they take the longest and say the least when a name is wrong.
     let mut later = None;
     if let Some(linted) = linted {
-        sections.push(("formatting", tool_checks::formatting(&subject)?));
+        sections.push(("formatting", tool_checks::formatting(&context)?));
         let (Ok(found) | Err(found)) = linted;
         let is_clean = found.is_empty();
         sections.push(("compiles; lint; what servers of each release run", found));
@@ -131,7 +131,7 @@ pub(crate) fn check(project: &Project, extent: Extent) -> Result<Report, Error> 
         if !blessed.is_empty() {
             sections.push((behaviour, blessed));
         } else if is_clean {
-            sections.push((behaviour, tool_checks::behaviour(&subject)?));
+            sections.push((behaviour, tool_checks::behaviour(&context)?));
         } else {
             later = Some(format!("later  {behaviour}"));
         }
@@ -146,7 +146,7 @@ pub(crate) fn check(project: &Project, extent: Extent) -> Result<Report, Error> 
     lines.extend(later);
     let count: usize = sections.iter().map(|(_, found)| found.len()).sum();
     lines.push(match count {
-        0 => format!("{} migrations, nothing to put right", subject.migrations.len()),
+        0 => format!("{} migrations, nothing to put right", context.migrations.len()),
         1 => "1 finding".to_owned(),
         _ => format!("{count} findings"),
     });

@@ -2,13 +2,13 @@
 
 use naming::MigrationName;
 
-use crate::check::{Finding, Subject};
+use crate::check::{Context, Finding};
 use crate::seals::{self, Difference};
 use crate::{current_version, migration_log, seal, source, template};
 use xtask::{error::Error, project};
 
-pub(crate) fn names(subject: &Subject<'_>) -> Result<Vec<Finding>, Error> {
-    let errors = naming::scan(subject.file_names.iter().cloned())
+pub(crate) fn names(context: &Context<'_>) -> Result<Vec<Finding>, Error> {
+    let errors = naming::scan(context.file_names.iter().cloned())
         .err()
         .unwrap_or_default();
     Ok(errors
@@ -17,27 +17,27 @@ pub(crate) fn names(subject: &Subject<'_>) -> Result<Vec<Finding>, Error> {
         .collect())
 }
 
-pub(crate) fn sealing(subject: &Subject<'_>) -> Result<Vec<Finding>, Error> {
-    let present: Vec<seals::Seal> = subject
+pub(crate) fn sealing(context: &Context<'_>) -> Result<Vec<Finding>, Error> {
+    let present: Vec<seals::Seal> = context
         .migrations
         .iter()
         .map(|(name, text)| seals::Seal::of(name.clone(), text))
         .collect();
-    let sealed = match seal::sealed(subject.project) {
+    let sealed = match seal::sealed(context.project) {
         Ok(sealed) => sealed,
         Err(error) => {
             return Ok(vec![Finding::new(
                 "XT205",
-                subject.project.show(&subject.project.seals()),
+                context.project.show(&context.project.seals()),
                 error.message().to_owned(),
                 "take the file whole from version control, then run `cargo xtask seal`",
             )]);
         }
     };
     let differences = seals::differences(&sealed.seals, &present);
-    let closed = seal::closed(subject.project, &sealed, &differences);
+    let closed = seal::closed(context.project, &sealed, &differences);
     let closed = closed.iter().map(|(name, release, last)| {
-        let file = subject.project.show(&subject.project.migration(name));
+        let file = context.project.show(&context.project.migration(name));
         let last = last.label();
         let message = format!("belongs to {release}, which is closed: its last migration, {last}, is sealed");
         let fix = format!(
@@ -56,17 +56,17 @@ pub(crate) fn sealing(subject: &Subject<'_>) -> Result<Vec<Finding>, Error> {
                 Difference::Removed(_) => ("XT203", undo),
                 Difference::Moved { .. } => ("XT204", undo),
             };
-            let file = subject.project.show(&subject.project.migration(found.subject()));
+            let file = context.project.show(&context.project.migration(found.subject()));
             Finding::new(code, file, found.what(), fix)
         })
         .chain(closed)
         .collect())
 }
 
-pub(crate) fn golden(subject: &Subject<'_>) -> Result<Vec<Finding>, Error> {
-    let project = subject.project;
+pub(crate) fn golden(context: &Context<'_>) -> Result<Vec<Finding>, Error> {
+    let project = context.project;
     let mut found = Vec::new();
-    for (name, _) in &subject.migrations {
+    for (name, _) in &context.migrations {
         let path = project.golden(name);
         let text = project::read_if_there(&path)?;
         let (code, message) = match text {
@@ -85,7 +85,7 @@ pub(crate) fn golden(subject: &Subject<'_>) -> Result<Vec<Finding>, Error> {
     }
     for file_name in project::file_names(&project.golden_dir())? {
         let stem = file_name.strip_suffix(".sql");
-        if stem.is_some_and(|stem| !subject.migrations.iter().any(|(name, _)| name.stem() == stem)) {
+        if stem.is_some_and(|stem| !context.migrations.iter().any(|(name, _)| name.stem() == stem)) {
             found.push(Finding::new(
                 "XT303",
                 project.show(&project.golden_dir().join(&file_name)),
@@ -97,10 +97,10 @@ pub(crate) fn golden(subject: &Subject<'_>) -> Result<Vec<Finding>, Error> {
     Ok(found)
 }
 
-pub(crate) fn documentation(subject: &Subject<'_>) -> Result<Vec<Finding>, Error> {
+pub(crate) fn documentation(context: &Context<'_>) -> Result<Vec<Finding>, Error> {
     let mut found = Vec::new();
-    for (name, text) in &subject.migrations {
-        let file = subject.project.show(&subject.project.migration(name));
+    for (name, text) in &context.migrations {
+        let file = context.project.show(&context.project.migration(name));
         for (heading, missing, pending, content) in [
             ("Why", "XT401", "XT402", "what needs the change"),
             ("Rollback", "XT403", "XT404", "what going back does and loses"),
@@ -132,8 +132,8 @@ pub(crate) fn documentation(subject: &Subject<'_>) -> Result<Vec<Finding>, Error
     Ok(found)
 }
 
-pub(crate) fn log(subject: &Subject<'_>) -> Result<Vec<Finding>, Error> {
-    let project = subject.project;
+pub(crate) fn log(context: &Context<'_>) -> Result<Vec<Finding>, Error> {
+    let project = context.project;
     let file = project.show(&project.log());
     let finding = |code: &'static str, message, fix| Finding::new(code, file.clone(), message, fix);
     let text = project::read_if_there(&project.log())?.unwrap_or_default();
@@ -142,7 +142,7 @@ pub(crate) fn log(subject: &Subject<'_>) -> Result<Vec<Finding>, Error> {
         return Ok(vec![finding("XT504", "has no migration log".to_owned(), fix)]);
     };
     let mut found = Vec::new();
-    for (name, _) in &subject.migrations {
+    for (name, _) in &context.migrations {
         let heading = template::log_heading(name);
         let fix = format!("write what changes, and what operators should know, under `{heading}`");
         match entries
@@ -159,7 +159,7 @@ pub(crate) fn log(subject: &Subject<'_>) -> Result<Vec<Finding>, Error> {
     for entry in &entries {
         let known =
             |(name, _): &(MigrationName, String)| entry.label == name.label() && entry.name == name.name();
-        if !subject.migrations.iter().any(known) {
+        if !context.migrations.iter().any(known) {
             let message = format!(
                 "has an entry `### {} {}` for no migration",
                 entry.label, entry.name
@@ -175,9 +175,9 @@ pub(crate) fn log(subject: &Subject<'_>) -> Result<Vec<Finding>, Error> {
 }
 
 /// The code's own version is the newest migration's release by construction; what people read must say the same.
-pub(crate) fn schema_version(subject: &Subject<'_>) -> Result<Vec<Finding>, Error> {
-    let project = subject.project;
-    let Some((newest, text)) = subject.migrations.last() else {
+pub(crate) fn schema_version(context: &Context<'_>) -> Result<Vec<Finding>, Error> {
+    let project = context.project;
+    let Some((newest, text)) = context.migrations.last() else {
         return Ok(Vec::new());
     };
     let Some(release) = source::release(text) else {
@@ -210,8 +210,8 @@ pub(crate) fn schema_version(subject: &Subject<'_>) -> Result<Vec<Finding>, Erro
 }
 
 /// A release's contract may hold nothing new, but somebody must have looked. That it is missing is a finding of lint.
-pub(crate) fn contracts(subject: &Subject<'_>) -> Result<Vec<Finding>, Error> {
-    let project = subject.project;
+pub(crate) fn contracts(context: &Context<'_>) -> Result<Vec<Finding>, Error> {
+    let project = context.project;
     let mut found = Vec::new();
     for file_name in project::file_names(&project.contracts_dir())? {
         let path = project.contracts_dir().join(file_name);

@@ -6,19 +6,19 @@ use naming::MigrationName;
 use serde_json::Value;
 use xtask::{cargo, error::Error, project::Project};
 
-use crate::check::{Finding, Subject};
+use crate::check::{Context, Finding};
 
 /// The crate whose tests hold the migrations to their golden SQL, to going up, back and up again, and to the
 /// release that the code calls its version.
 const CATALOG: &str = "bridge-migrate";
 
 /// `cargo fmt` does not reach the migrations: the build script includes them by path.
-pub(crate) fn formatting(subject: &Subject<'_>) -> Result<Vec<Finding>, Error> {
-    let project = subject.project;
+pub(crate) fn formatting(context: &Context<'_>) -> Result<Vec<Finding>, Error> {
+    let project = context.project;
     let mut rustfmt = cargo::command(project, "rustfmt");
     rustfmt.args(["--check", "--files-with-diff"]);
     let mut paths = Vec::new();
-    for (name, _) in &subject.migrations {
+    for (name, _) in &context.migrations {
         paths.push(project.migration(name));
     }
     if paths.is_empty() {
@@ -29,7 +29,7 @@ pub(crate) fn formatting(subject: &Subject<'_>) -> Result<Vec<Finding>, Error> {
         return Ok(Vec::new());
     }
     let listed = String::from_utf8_lossy(&output.stdout);
-    let mut found: Vec<Finding> = subject
+    let mut found: Vec<Finding> = context
         .migrations
         .iter()
         .filter(|(name, _)| {
@@ -53,8 +53,8 @@ pub(crate) fn formatting(subject: &Subject<'_>) -> Result<Vec<Finding>, Error> {
 }
 
 /// The tests of the catalog, each failure a finding.
-pub(crate) fn behaviour(subject: &Subject<'_>) -> Result<Vec<Finding>, Error> {
-    tests(subject.project, &[], None)
+pub(crate) fn behaviour(context: &Context<'_>) -> Result<Vec<Finding>, Error> {
+    tests(context.project, &[], None)
 }
 
 /// Writes every migration's golden SQL anew.

@@ -14,7 +14,7 @@ use std::{collections::BTreeSet, os::unix::fs::PermissionsExt, time::Duration};
 
 use bridge_migrate_core::{ErrorKind, Settings, Silent};
 use bridge_migrate_sqlite::backup::{
-    Backup, BackupFacts, ProblemKind, PruneOptions, State, create, find, list, prune, verify,
+    Backup, BackupFacts, Completeness, ProblemKind, PruneOptions, create, find, list, prune, verify,
 };
 use bridge_migrate_sqlite::connection::{create_writer, open_still, open_writer};
 use other_process::other_process;
@@ -155,7 +155,7 @@ fn no_name_is_given_twice() {
     assert_eq!(all.len(), 8);
     let listed = list(&site.settings).unwrap();
     assert_eq!(listed.len(), 10);
-    assert!(listed.iter().all(|backup| backup.state == State::Complete));
+    assert!(listed.iter().all(|backup| backup.state == Completeness::Complete));
     assert!(listed.windows(2).all(|pair| pair[0].stamp > pair[1].stamp));
     assert_eq!(
         std::fs::read_to_string(site.path("tokens.json.backup.20260102_030405_2")).unwrap(),
@@ -275,7 +275,7 @@ fn altered_backups_are_found_out() {
         found
     };
     use ProblemKind::*;
-    assert_eq!(alter(&|_| ()), (State::Complete, vec![]));
+    assert_eq!(alter(&|_| ()), (Completeness::Complete, vec![]));
     // The value of one row: no damage that SQLite could see.
     let flip = |backup: &Backup| {
         let mut bytes = std::fs::read(&backup.database).unwrap();
@@ -283,7 +283,7 @@ fn altered_backups_are_found_out() {
         bytes[at] ^= 1;
         std::fs::write(&backup.database, bytes).unwrap();
     };
-    assert_eq!(alter(&flip), (State::Complete, vec![DigestDiffers]));
+    assert_eq!(alter(&flip), (Completeness::Complete, vec![DigestDiffers]));
     let truncate = |backup: &Backup| {
         let file = std::fs::File::options()
             .write(true)
@@ -292,7 +292,7 @@ fn altered_backups_are_found_out() {
         file.set_len(file.metadata().unwrap().len() / 2).unwrap();
     };
     let (state, found) = alter(&truncate);
-    assert_eq!(state, State::Incomplete);
+    assert_eq!(state, Completeness::Incomplete);
     assert!(
         found.contains(&LengthDiffers) && found.contains(&Damaged),
         "{found:?}"
@@ -303,25 +303,31 @@ fn altered_backups_are_found_out() {
     };
     assert_eq!(
         alter(&row),
-        (State::Complete, vec![DigestDiffers, ContentsDiffer])
+        (Completeness::Complete, vec![DigestDiffers, ContentsDiffer])
     );
     let gone = |backup: &Backup| std::fs::remove_file(&backup.database).unwrap();
     let (state, found) = alter(&gone);
-    assert_eq!((state, found), (State::Incomplete, vec![FileMissing]));
+    assert_eq!((state, found), (Completeness::Incomplete, vec![FileMissing]));
     let tokens = |backup: &Backup| std::fs::write(backup.companion.as_ref().unwrap(), "{}").unwrap();
-    assert_eq!(alter(&tokens), (State::Incomplete, vec![LengthDiffers]));
+    assert_eq!(alter(&tokens), (Completeness::Incomplete, vec![LengthDiffers]));
     let manifest = |backup: &Backup| std::fs::write(&backup.manifest_path, "{\"format\": 1}").unwrap();
-    assert_eq!(alter(&manifest), (State::Incomplete, vec![ManifestInvalid]));
+    assert_eq!(
+        alter(&manifest),
+        (Completeness::Incomplete, vec![ManifestInvalid])
+    );
     let later = |backup: &Backup| std::fs::write(&backup.manifest_path, "{\"format\": 2}").unwrap();
-    assert_eq!(alter(&later), (State::Incomplete, vec![ManifestInvalid]));
+    assert_eq!(alter(&later), (Completeness::Incomplete, vec![ManifestInvalid]));
     let no_manifest = |backup: &Backup| std::fs::remove_file(&backup.manifest_path).unwrap();
-    assert_eq!(alter(&no_manifest), (State::Incomplete, vec![ManifestMissing]));
+    assert_eq!(
+        alter(&no_manifest),
+        (Completeness::Incomplete, vec![ManifestMissing])
+    );
     let outside = |backup: &Backup| {
         let text = std::fs::read_to_string(&backup.manifest_path).unwrap();
         let text = text.replace("\"tokens.json.backup", "\"../tokens.json.backup");
         std::fs::write(&backup.manifest_path, text).unwrap();
     };
-    assert_eq!(alter(&outside), (State::Incomplete, vec![ManifestInvalid]));
+    assert_eq!(alter(&outside), (Completeness::Incomplete, vec![ManifestInvalid]));
 }
 
 #[test]
@@ -352,7 +358,14 @@ fn a_backup_is_found_by_path_name_stamp_or_as_the_latest() {
         .iter()
         .map(|backup| backup.state)
         .collect();
-    assert_eq!(states, [State::Incomplete, State::Complete, State::Foreign]);
+    assert_eq!(
+        states,
+        [
+            Completeness::Incomplete,
+            Completeness::Complete,
+            Completeness::Foreign
+        ]
+    );
 }
 
 #[test]
@@ -406,7 +419,7 @@ fn pruning_keeps_what_could_still_help() {
     prune(&site.settings, &all, &Silent).unwrap();
     let left: Vec<_> = list(&site.settings).unwrap();
     assert_eq!(stamps(&left), stamps(&[backups[0].clone(), left[1].clone()]));
-    assert_eq!(left[0].state, State::Complete);
+    assert_eq!(left[0].state, Completeness::Complete);
     assert_eq!(left[1].manifest, None, "an operator's own copy stays");
 
     let error = prune(&site.settings, &PruneOptions::default(), &Silent).unwrap_err();

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use std::{os::unix::fs::PermissionsExt, path::Path};
 
 use bridge_migrate_core::{ErrorKind, Event, Keep, Observer, Result, Silent};
-use bridge_migrate_sqlite::backup::{Backup, State, find, list, verify};
+use bridge_migrate_sqlite::backup::{Backup, Completeness, find, list, verify};
 use bridge_migrate_sqlite::connection::{create_writer, open_still, open_writer, with_reader};
 use bridge_migrate_sqlite::database_file::with_suffix;
 use bridge_migrate_sqlite::restore::{
@@ -721,7 +721,7 @@ fn a_plain_copy_is_accepted_only_when_asked_for_and_sound() {
         ..RestoreOptions::default()
     };
     let plain = find(&site.settings, copy.as_os_str()).unwrap();
-    assert_eq!(plain.state, State::Incomplete);
+    assert_eq!(plain.state, Completeness::Incomplete);
     assert_eq!(
         put_back(&site, &plain).unwrap_err().kind(),
         ErrorKind::BackupInvalid
@@ -842,7 +842,7 @@ fn a_restore_that_is_killed_leaves_the_old_or_the_new_state_and_can_be_done_agai
                 );
             }
             for other in list(&site.settings).unwrap() {
-                if other.database != backup.database && other.state == State::Complete {
+                if other.database != backup.database && other.state == Completeness::Complete {
                     assert_eq!(counts(&open_still(&other.database).unwrap()).0 % 10_000, 0);
                     std::fs::remove_file(other.database).unwrap();
                 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use bridge_migrate_core::disk::size;
 use bridge_migrate_core::serial::{optional_path, path};
-use bridge_migrate_sqlite::backup::{Backup, Created, Manifest, Problem, State};
+use bridge_migrate_sqlite::backup::{Backup, Completeness, Created, Manifest, Problem};
 use serde::Serialize;
 
 use crate::output::Report;
@@ -113,10 +113,10 @@ impl From<&Backup> for BackupEntry {
             run: says.and_then(|manifest| manifest.run.clone()),
             securing: backup.is_securing(),
             state: match backup.state {
-                State::Complete => "complete",
-                State::Incomplete => "incomplete",
-                State::Unreadable => "unreadable",
-                State::Foreign => "foreign",
+                Completeness::Complete => "complete",
+                Completeness::Incomplete => "incomplete",
+                Completeness::Unreadable => "unreadable",
+                Completeness::Foreign => "foreign",
             },
             problem: backup.problem.clone(),
         }

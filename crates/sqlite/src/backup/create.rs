@@ -10,7 +10,7 @@ use super::companion::{companion_bytes, copy_companion};
 use super::copy::{Limits, catch_up, copy_database, copy_loosely};
 use super::manifest::{CompanionEntry, DatabaseEntry, FORMAT, Manifest, is_securing};
 use super::names::{Names, Stamp, lossy_name};
-use super::{Backup, State, contents::Contents, list::newest_first};
+use super::{Backup, Completeness, contents::Contents, list::newest_first};
 use crate::files::database_file::{FileState, inspect, with_suffix};
 use bridge_migrate_core::clock::{self, timestamp};
 use bridge_migrate_core::digest::{FileDigest, digest_file};
@@ -101,7 +101,7 @@ fn same_state(
     facts.run.as_ref()?;
     let backup = newest_first(settings)
         .ok()?
-        .find(|backup| backup.state == State::Complete)?;
+        .find(|backup| backup.state == Completeness::Complete)?;
     let manifest = backup.manifest.clone()?;
     // What its manifest says was true when it was made.
     let is_still = |path: &Path, wanted: &FileDigest| {
@@ -333,7 +333,7 @@ impl Named {
             companion: self.companion.map(PublishedFile::keep),
             manifest_path: manifest_file.keep(),
             manifest: Some(manifest.clone()),
-            state: State::Complete,
+            state: Completeness::Complete,
             problem: None,
         })
     }

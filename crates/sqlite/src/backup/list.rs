@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 use std::{collections::BTreeMap, error::Error as _, ffi::OsStr};
 
 use super::names::{MANIFEST_SUFFIX, Meaning, Stamp, file_name, lossy_name, meaning, stamp_of};
-use super::{Backup, State, companion::flaw_of, manifest::Manifest};
+use super::{Backup, Completeness, companion::flaw_of, manifest::Manifest};
 use crate::files::database_file::with_suffix;
 use bridge_migrate_core::{
     Error, ErrorKind, Hint, IoContext, Result, Settings, folder_of, regular_file::if_there,
 };
 
 /// All backups of the database in the backup folder, newest first; foreign files come last. One that cannot be
-/// looked at is [`State::Unreadable`] and hides no other.
+/// looked at is [`Completeness::Unreadable`] and hides no other.
 ///
 /// # Errors
 /// When the folder cannot be read. A folder that does not exist holds no backups.
@@ -45,7 +45,7 @@ pub(crate) fn newest_first(settings: &Settings) -> Result<impl Iterator<Item = B
         .map(move |(_, path)| look_at(settings, &path));
     let foreign = foreign.into_iter().map(|path| {
         let problem = "its name is not one that this program gives".to_owned();
-        without_manifest(path, State::Foreign, problem)
+        without_manifest(path, Completeness::Foreign, problem)
     });
     Ok(own.chain(foreign))
 }
@@ -53,7 +53,7 @@ pub(crate) fn newest_first(settings: &Settings) -> Result<impl Iterator<Item = B
 /// What [`load`] gives, or, when a file of it cannot be looked at, a backup that says so.
 pub fn look_at(settings: &Settings, path: &Path) -> Backup {
     load(settings, path)
-        .unwrap_or_else(|error| without_manifest(copy_of(path), State::Unreadable, unreadable(&error)))
+        .unwrap_or_else(|error| without_manifest(copy_of(path), Completeness::Unreadable, unreadable(&error)))
 }
 
 /// Why a backup cannot be looked at, in one line.
@@ -65,7 +65,7 @@ pub(crate) fn unreadable(error: &Error) -> String {
 }
 
 /// What is known of a copy by its name only.
-fn without_manifest(database: PathBuf, state: State, problem: String) -> Backup {
+fn without_manifest(database: PathBuf, state: Completeness, problem: String) -> Backup {
     Backup {
         stamp: database.file_name().and_then(stamp_of),
         companion: None,
@@ -115,8 +115,8 @@ pub fn load(settings: &Settings, path: &Path) -> Result<Backup> {
         }
     }
     let state = match problem {
-        None => State::Complete,
-        Some(_) => State::Incomplete,
+        None => Completeness::Complete,
+        Some(_) => Completeness::Incomplete,
     };
     Ok(Backup {
         stamp: database.file_name().and_then(stamp_of),
@@ -162,14 +162,14 @@ pub fn find(settings: &Settings, name: &OsStr) -> Result<Backup> {
 
 fn latest(settings: &Settings) -> Result<Backup> {
     let newest = newest_first(settings)?
-        .find(|backup| matches!(backup.state, State::Complete | State::Unreadable) && !backup.is_securing())
+        .find(|backup| matches!(backup.state, Completeness::Complete | Completeness::Unreadable) && !backup.is_securing())
         .ok_or_else(|| {
             not_found(format!(
                 "there is no complete backup in {} but those that secure a state before a restore or rollback",
                 settings.backup_dir.display()
             ))
         })?;
-    if newest.state == State::Complete {
+    if newest.state == Completeness::Complete {
         return Ok(newest);
     }
     // An older one in its place would lose what came since.
@@ -198,7 +198,7 @@ pub(crate) fn find_again(
     for path in [here.as_deref(), Some(path)].into_iter().flatten() {
         match load(settings, path) {
             Ok(backup) if backup.manifest.as_ref().is_some_and(&is_it) => {
-                if backup.state == State::Complete {
+                if backup.state == Completeness::Complete {
                     return Ok(Some(backup));
                 }
                 found.get_or_insert(backup);

@@ -36,7 +36,7 @@ pub use verify::{Problem, ProblemKind, verify};
 /// How far a backup can be trusted by what its folder holds; [`verify`] looks inside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum State {
+pub enum Completeness {
     /// The manifest and every file that it names are there, in the right length, and the companion's copy is whole.
     Complete,
     /// The manifest is malformed or missing, or a file that it names is missing or has another length, or the
@@ -62,7 +62,7 @@ pub struct Backup {
     /// What the manifest says.
     pub manifest: Option<Manifest>,
     /// How far it can be trusted.
-    pub state: State,
+    pub state: Completeness,
     /// Why it is not complete.
     pub problem: Option<String>,
 }

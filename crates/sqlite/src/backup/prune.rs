@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use chrono::Duration;
 use serde::Serialize;
 
-use super::{Backup, State, list};
+use super::{Backup, Completeness, list};
 use crate::files::lock::MigrationLock;
 use crate::records::runs::{self, Run};
 use bridge_migrate_core::regular_file::if_there;
@@ -87,7 +87,7 @@ fn remove_beyond(settings: &Settings, options: &PruneOptions) -> Result<Pruned> 
         let beyond_count = options.keep_last.is_none_or(|keep| newer_made >= keep);
         let beyond_age = options.older_than.is_none_or(|limit| now - stamp.time() > limit);
         let newest = newer_complete == 0 || (newer_made == 0 && !backup.is_securing());
-        let complete = usize::from(backup.state == State::Complete);
+        let complete = usize::from(backup.state == Completeness::Complete);
         newer_complete += complete;
         newer_made += if backup.is_securing() { 0 } else { complete };
         if !(beyond_count && beyond_age) || newest {

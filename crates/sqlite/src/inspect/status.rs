@@ -100,7 +100,8 @@ pub fn status(catalog: &Catalog, settings: &Settings) -> Result<Status> {
     }
     // Whoever asks wants to know now, and be it who is in the way.
     .for_a_glance();
-    let last_backup = backup::newest_first(settings)?.find(|backup| backup.state == backup::State::Complete);
+    let last_backup =
+        backup::newest_first(settings)?.find(|backup| backup.state == backup::Completeness::Complete);
     let glance = || -> Result<Status> {
         let found = match look(catalog, settings) {
             Err(error) if error.kind() == ErrorKind::Busy => Status {

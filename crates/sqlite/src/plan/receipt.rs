@@ -102,12 +102,12 @@ pub struct StepReceipt {
 
 /// What a receipt says of a database.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Subject {
+pub(crate) struct DatabaseOutline {
     pub(crate) schema: String,
     pub(crate) magnitudes: BTreeMap<String, u32>,
 }
 
-impl Subject {
+impl DatabaseOutline {
     pub(crate) fn read(connection: &Connection) -> Result<Self> {
         let schema = expected::read(connection)?;
         let mut magnitudes = BTreeMap::new();
@@ -216,10 +216,10 @@ pub(crate) fn matching(catalog: &Catalog, settings: &Settings, plan: &Plan) -> R
             target,
         ));
     };
-    let subject = with_reader(&settings.database, settings.busy_timeout, |reader| {
-        Subject::read(reader)
+    let outline = with_reader(&settings.database, settings.busy_timeout, |reader| {
+        DatabaseOutline::read(reader)
     })?;
-    let mismatches = receipt.mismatches(catalog, settings, plan, &subject);
+    let mismatches = receipt.mismatches(catalog, settings, plan, &outline);
     if mismatches.is_empty() {
         return Ok(Some(receipt));
     }
@@ -244,7 +244,7 @@ impl Receipt {
         catalog: &Catalog,
         settings: &Settings,
         plan: &Plan,
-        subject: &Subject,
+        outline: &DatabaseOutline,
     ) -> Vec<String> {
         let mut wrong = Vec::new();
         if !self.ok {
@@ -287,7 +287,7 @@ impl Receipt {
                 self.to, plan.to.version
             ));
         }
-        if self.schema != subject.schema {
+        if self.schema != outline.schema {
             wrong.push("the database has another schema than the one that was rehearsed on".to_owned());
         } else {
             let differ = |(table, digits): (&String, &u32)| {
@@ -300,7 +300,7 @@ impl Receipt {
                     )
                 })
             };
-            wrong.extend(subject.magnitudes.iter().filter_map(differ));
+            wrong.extend(outline.magnitudes.iter().filter_map(differ));
         }
         wrong
     }

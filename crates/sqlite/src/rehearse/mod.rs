@@ -22,7 +22,7 @@ pub use outcome::{Rehearsal, RehearsedStep, SmokeTest, TableShape};
 use crate::backup;
 use crate::files::database_file::{FileState, inspect, resolved};
 use crate::migrate::{apply, step::millis};
-use crate::plan::receipt::{self, Receipt, StepReceipt, Subject, catalog_digest};
+use crate::plan::receipt::{self, DatabaseOutline, Receipt, StepReceipt, catalog_digest};
 use crate::plan::{Plan, PlanOptions, Start, adoption::AdoptionOptions, drift};
 use crate::records::way_back::WayBack;
 use crate::sqlite::connection::open_writer;
@@ -101,7 +101,7 @@ pub fn rehearse(
     observer.observe(&Event::Rehearsing { stage: Stage::Copy });
     let copy = Copy::make(settings, bytes, &meter::ProgressOnly(observer))?;
     let plan = apply::plan(catalog, &copy.settings, plan_options)?;
-    let subject = Subject::read(&open_writer(&copy.settings.database, settings.busy_timeout)?)?;
+    let outline = DatabaseOutline::read(&open_writer(&copy.settings.database, settings.busy_timeout)?)?;
     let seen = Stages::new(catalog, &copy, &plan, plan_options, options.allow_drift, observer)
         .run(options.smoke_test)?;
 
@@ -120,7 +120,7 @@ pub fn rehearse(
         tool: settings.tool.clone(),
         sqlite: rusqlite::version().to_owned(),
         catalog: catalog_digest(catalog),
-        schema: subject.schema.clone(),
+        schema: outline.schema.clone(),
         database_bytes: copy.bytes,
         source_lock_ms: millis(copy.source_lock),
         lock_budget_ms: u64::try_from(settings.lock_budget.as_millis()).unwrap_or(u64::MAX),
@@ -135,7 +135,7 @@ pub fn rehearse(
         receipt: receipt::path(settings)?,
         copy: None,
     };
-    receipt_of(&rehearsal, subject).write(settings)?;
+    receipt_of(&rehearsal, outline).write(settings)?;
     if options.keep {
         copy.remove_backups(None);
         rehearsal.copy = Some(copy.keep());
@@ -182,7 +182,7 @@ fn steps(catalog: &Catalog, plan: &Plan, seen: &stages::Seen) -> Vec<RehearsedSt
         .collect()
 }
 
-fn receipt_of(rehearsal: &Rehearsal, subject: Subject) -> Receipt {
+fn receipt_of(rehearsal: &Rehearsal, outline: DatabaseOutline) -> Receipt {
     Receipt {
         format: Receipt::FORMAT,
         id: rehearsal.id.clone(),
@@ -192,10 +192,10 @@ fn receipt_of(rehearsal: &Rehearsal, subject: Subject) -> Receipt {
         sqlite: rehearsal.sqlite.clone(),
         time_zone: rehearsal.time_zone.clone(),
         catalog: rehearsal.catalog.clone(),
-        schema: subject.schema,
+        schema: outline.schema,
         from: rehearsal.from.version,
         to: rehearsal.to.version,
-        magnitudes: subject.magnitudes,
+        magnitudes: outline.magnitudes,
         served: rehearsal.served.clone(),
         steps: rehearsal
             .steps

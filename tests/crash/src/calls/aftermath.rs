@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use bridge_migrate_core::Silent;
-use bridge_migrate_sqlite::backup::{self, State};
+use bridge_migrate_sqlite::backup::{self, Completeness};
 use bridge_migrate_sqlite::restore::{RestoreOptions, restore};
 use rusqlite::Connection;
 use sha2::{Digest as _, Sha256};
@@ -177,7 +177,7 @@ impl<'a> Aftermath<'a> {
         let mut offered = Vec::new();
         for found in backups {
             let name = found.database.display().to_string();
-            if found.state == State::Complete {
+            if found.state == Completeness::Complete {
                 let problems = backup::verify(&settings, &found, false, &Silent)
                     .map_err(|error| format!("backup verify {name}: {error}"))?;
                 if let Some(problem) = problems.first() {

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use bridge_migrate_core::{Result, Settings, Silent, digest::FileDigest};
-use bridge_migrate_sqlite::backup::{self, Backup, BackupFacts, Manifest, Problem, State};
+use bridge_migrate_sqlite::backup::{self, Backup, BackupFacts, Completeness, Manifest, Problem};
 
 use super::edit::edited;
 use crate::ground::{LATEST, Place};
@@ -60,7 +60,11 @@ fn check_at(readers: &Readers, place: &Place, sound: &Backup, data: &[u8]) {
     let loaded = load();
     let problems = (readers.verify)(&loaded).unwrap();
     let Some(manifest) = &loaded.manifest else {
-        assert_eq!(loaded.state, State::Incomplete, "complete without a manifest");
+        assert_eq!(
+            loaded.state,
+            Completeness::Incomplete,
+            "complete without a manifest"
+        );
         assert!(
             loaded.problem.is_some() && !problems.is_empty(),
             "nothing is wrong without a manifest"
@@ -78,7 +82,7 @@ fn check_at(readers: &Readers, place: &Place, sound: &Backup, data: &[u8]) {
             String::from_utf8_lossy(data)
         );
     }
-    let is_complete = loaded.state == State::Complete;
+    let is_complete = loaded.state == Completeness::Complete;
     assert_eq!(
         is_complete,
         loaded.problem.is_none(),

@@ -55,7 +55,7 @@ fn restore_point(settings: &Settings, connection: &Connection, version: u32) -> 
     let database = manifest.strip_suffix(".json").unwrap_or(&manifest);
     let is_it = |manifest: &Manifest| manifest.run.as_ref() == Some(&run.run);
     let backup = backup::find_again(settings, database.as_ref(), is_it)?
-        .filter(|backup| backup.state == backup::State::Complete)
+        .filter(|backup| backup.state == backup::Completeness::Complete)
         .ok_or_else(|| none(format!("the restore point {database} is gone or not complete")))?;
     match backup::verify(settings, &backup, false, &Silent)?.first() {
         None => Ok(backup),

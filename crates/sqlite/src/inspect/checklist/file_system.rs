@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Answered, Look, ok, warning};
+use super::{Answered, Context, ok, warning};
 
 /// File systems that other machines may have open at the same time.
 const NETWORK: &str = "9p afs beegfs ceph cifs coda gfs2 glusterfs lustre ncpfs nfs nfs4 smb3 smbfs";
@@ -15,8 +15,8 @@ pub(crate) struct Mount {
     pub(crate) is_read_only: bool,
 }
 
-pub(super) fn check(look: &Look<'_>) -> Answered {
-    let Some(mount) = mount_of(&look.settings.database) else {
+pub(super) fn check(context: &Context<'_>) -> Answered {
+    let Some(mount) = mount_of(&context.settings.database) else {
         return ok("what it lies on cannot be told on this system");
     };
     let place = format!("{} at {}", mount.kind, mount.point.display());

@@ -9,18 +9,18 @@ use crate::sqlite::ask::Ask;
 use bridge_migrate_core::clock::{for_people, timestamp};
 use bridge_migrate_core::{ErrorKind, Hint, Result, disk};
 
-use super::{Answer, Answered, Look, failed, ok, warning};
+use super::{Answer, Answered, Context, failed, ok, warning};
 
 /// A backup made longer ago says little of what is in the database now.
 const FRESH_HOURS: i64 = 24;
 /// Clocks of machines that keep time differ by less.
 const CLOCK_TOLERANCE: TimeDelta = TimeDelta::seconds(5);
 
-pub(super) fn backup(look: &Look<'_>) -> Answered {
-    if look.plan.as_ref().is_ok_and(|plan| plan.start == Start::Fresh) {
+pub(super) fn backup(context: &Context<'_>) -> Answered {
+    if context.plan.as_ref().is_ok_and(|plan| plan.start == Start::Fresh) {
         return ok("there is nothing in the database yet");
     }
-    let status = look.status.as_ref()?;
+    let status = context.status.as_ref()?;
     let Some(backup) = &status.last_backup else {
         return failed("there is no complete backup", Hint::BackupCreate);
     };
@@ -39,7 +39,7 @@ pub(super) fn backup(look: &Look<'_>) -> Answered {
     let Some(stamp) = backup.stamp else {
         return ok(format!("{name}, {position}"));
     };
-    let age = look.settings.clock.now() - stamp.time();
+    let age = context.settings.clock.now() - stamp.time();
     let hours = age.num_hours();
     if hours >= FRESH_HOURS {
         return warning(
@@ -50,16 +50,16 @@ pub(super) fn backup(look: &Look<'_>) -> Answered {
     ok(format!("{name}, {position}, made {hours} hours ago"))
 }
 
-pub(super) fn rehearsal(look: &Look<'_>) -> Answered {
-    by_receipt(look, |receipt| match receipt {
+pub(super) fn rehearsal(context: &Context<'_>) -> Answered {
+    by_receipt(context, |receipt| match receipt {
         Ok(Some(receipt)) => Ok(named(receipt)),
         Ok(None) => Err("there is no receipt of a rehearsal".to_owned()),
         Err(error) => Err(error.message().to_owned()),
     })
 }
 
-pub(super) fn contracts(look: &Look<'_>) -> Answered {
-    by_receipt(look, |receipt| match receipt {
+pub(super) fn contracts(context: &Context<'_>) -> Answered {
+    by_receipt(context, |receipt| match receipt {
         Ok(Some(receipt)) if !receipt.served.is_empty() => Ok(format!(
             "the statements of {}: {}",
             receipt.served.join(", "),
@@ -75,24 +75,24 @@ fn named(receipt: &Receipt) -> String {
 
 /// What a rehearsal's receipt says: the evidence, or what is missing.
 fn by_receipt(
-    look: &Look<'_>,
+    context: &Context<'_>,
     says: impl FnOnce(&Result<Option<Receipt>>) -> std::result::Result<String, String>,
 ) -> Answered {
-    match look.plan.as_ref()? {
+    match context.plan.as_ref()? {
         plan if plan.is_empty() => ok("no migration is pending"),
         plan if plan.start == Start::Fresh => ok("there is nothing in the database yet"),
-        _ => match says(&look.receipt) {
+        _ => match says(&context.receipt) {
             Ok(evidence) => ok(evidence),
             Err(missing) => failed(missing, Hint::Rehearse(None)),
         },
     }
 }
 
-pub(super) fn rollback(look: &Look<'_>) -> Answered {
-    let plan = look.plan.as_ref()?;
+pub(super) fn rollback(context: &Context<'_>) -> Answered {
+    let plan = context.plan.as_ref()?;
     let mut without = Vec::new();
     for step in &plan.steps {
-        let Some(migration) = look.catalog.get(step.version) else {
+        let Some(migration) = context.catalog.get(step.version) else {
             continue;
         };
         let has_way = WayBack::of(migration) != WayBack::Statements || !migration.down.trim().is_empty();
@@ -117,25 +117,25 @@ pub(super) fn rollback(look: &Look<'_>) -> Answered {
     }
 }
 
-pub(super) fn version(look: &Look<'_>) -> Answered {
-    let last = look.catalog.last_version();
-    let Some(release) = look.catalog.release_at(last) else {
+pub(super) fn version(context: &Context<'_>) -> Answered {
+    let last = context.catalog.last_version();
+    let Some(release) = context.catalog.release_at(last) else {
         return failed("this program has no migrations", "use another build");
     };
-    if let Err(error) = &look.plan
+    if let Err(error) = &context.plan
         && error.kind() == ErrorKind::Newer
     {
         return Err(error.into());
     }
     ok(format!(
         "{} ends at release {release} (V{last:03})",
-        look.settings.tool
+        context.settings.tool
     ))
 }
 
-pub(super) fn plan(look: &Look<'_>) -> Answered {
-    let plan = look.plan.as_ref()?;
-    let status = look.status.as_ref()?;
+pub(super) fn plan(context: &Context<'_>) -> Answered {
+    let plan = context.plan.as_ref()?;
+    let status = context.status.as_ref()?;
     if let Some(difference) = status.drift.first() {
         let more = status.drift.len() - 1;
         return failed(
@@ -164,10 +164,10 @@ pub(super) fn plan(look: &Look<'_>) -> Answered {
     })
 }
 
-pub(super) fn disk(look: &Look<'_>) -> Answered {
-    let needed = look.plan.as_ref()?.disk_space;
+pub(super) fn disk(context: &Context<'_>) -> Answered {
+    let needed = context.plan.as_ref()?.disk_space;
     let mut evidence = Vec::new();
-    for share in needed.shares(look.settings, "the migration") {
+    for share in needed.shares(context.settings, "the migration") {
         let folder = std::path::absolute(&share.folder).unwrap_or(share.folder);
         let needed = disk::size(share.bytes);
         match disk::available(&folder) {
@@ -192,8 +192,8 @@ pub(super) fn disk(look: &Look<'_>) -> Answered {
     ok(evidence.join(", "))
 }
 
-pub(super) fn lock(look: &Look<'_>) -> Answered {
-    match lock::current_holder(&look.settings.database) {
+pub(super) fn lock(context: &Context<'_>) -> Answered {
+    match lock::current_holder(&context.settings.database) {
         None => ok("nobody holds it"),
         Some(holder) => failed(
             format!(
@@ -208,8 +208,8 @@ pub(super) fn lock(look: &Look<'_>) -> Answered {
     }
 }
 
-pub(super) fn journal_mode(look: &Look<'_>) -> Answered {
-    let Some(reader) = look.reader else {
+pub(super) fn journal_mode(context: &Context<'_>) -> Answered {
+    let Some(reader) = context.reader else {
         return ok("there is no database yet");
     };
     let encoding: rusqlite::Result<String> = reader.setting("encoding");
@@ -223,8 +223,8 @@ pub(super) fn journal_mode(look: &Look<'_>) -> Answered {
     }
 }
 
-pub(super) fn clock(look: &Look<'_>) -> Answered {
-    let now = look.settings.clock.now();
+pub(super) fn clock(context: &Context<'_>) -> Answered {
+    let now = context.settings.clock.now();
     let is_future = |time: &DateTime<Utc>| *time > now + CLOCK_TOLERANCE;
     let mut latest: Option<(DateTime<Utc>, &str)> = None;
     let mut consider = |text: &str, what: &'static str| {
@@ -235,13 +235,13 @@ pub(super) fn clock(look: &Look<'_>) -> Answered {
             }
         }
     };
-    if let Some(reader) = look.reader {
+    if let Some(reader) = context.reader {
         for run in runs::read_runs(reader).unwrap_or_default() {
             consider(&run.started_at, "the last run");
             consider(run.finished_at.as_deref().unwrap_or_default(), "the last run");
         }
     }
-    if let Ok(status) = &look.status
+    if let Ok(status) = &context.status
         && let Some(stamp) = status.last_backup.as_ref().and_then(|backup| backup.stamp)
     {
         let time = timestamp(stamp.time());

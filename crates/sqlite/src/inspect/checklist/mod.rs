@@ -87,7 +87,7 @@ impl Checklist {
 }
 
 /// What every item may look at.
-pub(crate) struct Look<'a> {
+pub(crate) struct Context<'a> {
     pub(crate) catalog: &'a Catalog,
     pub(crate) settings: &'a Settings,
     pub(crate) status: Result<Status>,
@@ -112,7 +112,7 @@ pub fn checklist(
     let is_database = matches!(inspect(&settings.database), Ok(FileState::Database { .. }));
     let answer = |settings: &Settings, reader: Option<&Reader>| {
         let plan = apply::plan(catalog, settings, PlanOptions::default());
-        let look = Look {
+        let context = Context {
             catalog,
             settings,
             status: status::status(catalog, settings),
@@ -125,7 +125,7 @@ pub fn checklist(
             oldest_server,
         };
         Checklist {
-            items: ITEMS.iter().map(|item| item.answer(&look)).collect(),
+            items: ITEMS.iter().map(|item| item.answer(&context)).collect(),
         }
     };
     let answered = is_database.then(|| {
@@ -145,7 +145,7 @@ struct Asked(
     &'static str,
     &'static str,
     &'static str,
-    fn(&Look<'_>) -> Answered,
+    fn(&Context<'_>) -> Answered,
 );
 
 const ITEMS: [Asked; 13] = [
@@ -210,9 +210,9 @@ const ITEMS: [Asked; 13] = [
 ];
 
 impl Asked {
-    fn answer(&self, look: &Look<'_>) -> Item {
+    fn answer(&self, context: &Context<'_>) -> Item {
         let Self(code, item, question, find) = *self;
-        let (Ok(Answer(state, evidence, fix)) | Err(Answer(state, evidence, fix))) = find(look);
+        let (Ok(Answer(state, evidence, fix)) | Err(Answer(state, evidence, fix))) = find(context);
         Item {
             code,
             item,

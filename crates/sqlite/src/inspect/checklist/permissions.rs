@@ -5,10 +5,10 @@ use std::path::Path;
 use crate::sqlite::connection;
 use bridge_migrate_core::{folder_of, regular_file};
 
-use super::{Answer, Answered, Look, failed, file_system::mount_of, ok};
+use super::{Answer, Answered, Context, failed, file_system::mount_of, ok};
 
-pub(super) fn check(look: &Look<'_>) -> Answered {
-    let settings = look.settings;
+pub(super) fn check(context: &Context<'_>) -> Answered {
+    let settings = context.settings;
     if settings.database.exists()
         && let Err(error) = connection::ask_to_write(&settings.database)
     {

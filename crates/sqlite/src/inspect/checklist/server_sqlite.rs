@@ -2,13 +2,13 @@
 
 use crate::schema::since::newer_syntax;
 
-use super::{Answered, Look, failed, ok};
+use super::{Answered, Context, failed, ok};
 
-pub(super) fn check(look: &Look<'_>) -> Answered {
-    let plan = look.plan.as_ref()?;
+pub(super) fn check(context: &Context<'_>) -> Answered {
+    let plan = context.plan.as_ref()?;
     let schema = plan.steps.last().map_or(&plan.managed, |step| &step.schema_after);
     let ours = rusqlite::version();
-    let Some(oldest) = look.oldest_server else {
+    let Some(oldest) = context.oldest_server else {
         return ok(format!("ours is {ours}; that of the servers is not known"));
     };
     let (major, minor) = oldest;

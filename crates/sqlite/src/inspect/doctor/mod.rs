@@ -255,7 +255,7 @@ fn environment(catalog: &Catalog, settings: &Settings) -> Environment {
 fn files(settings: &Settings) -> Files {
     let bytes = |path: &Path| path.metadata().ok().map(|metadata| metadata.len());
     let backups = backup::list(settings).unwrap_or_default();
-    let complete = |backup: &&backup::Backup| backup.state == backup::State::Complete;
+    let complete = |backup: &&backup::Backup| backup.state == backup::Completeness::Complete;
     let folder = folder_of(&settings.database);
     Files {
         database: backup::lossy_name(&settings.database),

@@ -5,9 +5,9 @@
 //! `cargo xtask check`, which reads files that do not compile.
 
 mod allowed;
+mod linted;
 mod rules;
 mod statement;
-mod subject;
 
 use naming::Release;
 use serde::Serialize;
@@ -16,7 +16,7 @@ pub use rules::RULES;
 
 use crate::schema::{Snapshot, expected};
 use bridge_migrate_core::{Catalog, Finding, Migration, Result, Severity};
-use subject::Subject;
+use linted::Linted;
 
 /// What lint knows of one code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,15 +124,15 @@ pub fn lint(catalog: &Catalog) -> Result<Report> {
     for migration in catalog.migrations() {
         let before = schemas.last().cloned().unwrap_or_default();
         let mut found = Vec::new();
-        let (subject, failure) = Subject::new(catalog, migration, &before)?;
-        found.extend(rules::of_text(&subject));
+        let (linted, failure) = Linted::new(catalog, migration, &before)?;
+        found.extend(rules::of_text(&linted));
         let runs = failure.is_none();
         match failure {
-            Some(failure) => found.extend(rules::run::does_not_run(&subject, failure)),
+            Some(failure) => found.extend(rules::run::does_not_run(&linted, failure)),
             None => {
-                found.extend(rules::of_schema(&subject)?);
-                schemas.push(subject.after.clone());
-                found.extend(contracts.look(&subject, &schemas)?);
+                found.extend(rules::of_schema(&linted)?);
+                schemas.push(linted.after.clone());
+                found.extend(contracts.look(&linted, &schemas)?);
             }
         }
         allowed::sort(migration, found, &mut report);

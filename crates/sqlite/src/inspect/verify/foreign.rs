@@ -7,13 +7,13 @@ use crate::schema::{ObjectKind, expected};
 use crate::sqlite::{foreign_keys, sqlite_error::SqliteContext};
 use bridge_migrate_core::Result;
 
-use super::{Subject, codes, report::Report};
+use super::{Context, codes, report::Report};
 
-pub(super) fn check(subject: &Subject<'_>, report: &mut Report) -> Result<()> {
-    let schema = expected::read(subject.connection)?;
+pub(super) fn check(context: &Context<'_>, report: &mut Report) -> Result<()> {
+    let schema = expected::read(context.connection)?;
     for table in schema.of_kind(ObjectKind::Table) {
         // One table at a time: a table that cannot be read must not hide the others.
-        let outcome = foreign_keys::of_child(subject.connection, &table.name).and_then(|violations| {
+        let outcome = foreign_keys::of_child(context.connection, &table.name).and_then(|violations| {
             for ((child, parent, constraint), rows) in violations {
                 if constraint < 0 {
                     report.add(
@@ -23,7 +23,7 @@ pub(super) fn check(subject: &Subject<'_>, report: &mut Report) -> Result<()> {
                     );
                     continue;
                 }
-                let columns = columns(subject.connection, &child, constraint)?;
+                let columns = columns(context.connection, &child, constraint)?;
                 let plural = if rows == 1 { "row has" } else { "rows have" };
                 report.add(
                     &codes::ORPHANS,

@@ -10,16 +10,16 @@ use crate::schema::tool_tables;
 use crate::sqlite::sqlite_error::SqliteContext;
 use bridge_migrate_core::{Catalog, Result};
 
-use super::{Subject, codes, report::Report};
+use super::{Context, codes, report::Report};
 
-pub(super) fn check(subject: &Subject<'_>, report: &mut Report) -> Result<()> {
-    if !tool_tables::exists(subject.connection, tool_tables::HISTORY)? {
+pub(super) fn check(context: &Context<'_>, report: &mut Report) -> Result<()> {
+    if !tool_tables::exists(context.connection, tool_tables::HISTORY)? {
         return Ok(());
     }
     let mut versions = BTreeSet::new();
     let mut is_readable = true;
-    let last = subject.catalog.last_version();
-    history::read_rows(subject.connection, &mut |rowid, row| {
+    let last = context.catalog.last_version();
+    history::read_rows(context.connection, &mut |rowid, row| {
         let applied = match row {
             Ok(applied) => applied,
             Err(why) => {
@@ -42,7 +42,7 @@ pub(super) fn check(subject: &Subject<'_>, report: &mut Report) -> Result<()> {
                 stem,
                 format!("it is applied, and this program knows migrations up to V{last:03}"),
             );
-        } else if let Some(why) = applied.divergence(subject.catalog)? {
+        } else if let Some(why) = applied.divergence(context.catalog)? {
             report.add(&codes::DIVERGENT, stem, why);
         }
         Ok(())
@@ -58,14 +58,14 @@ pub(super) fn check(subject: &Subject<'_>, report: &mut Report) -> Result<()> {
             );
         }
         if version <= last {
-            releases(subject, version, report)?;
+            releases(context, version, report)?;
         }
     }
     Ok(())
 }
 
-fn releases(subject: &Subject<'_>, version: u32, report: &mut Report) -> Result<()> {
-    if !tool_tables::exists(subject.connection, tool_tables::SCHEMA_VERSION)? {
+fn releases(context: &Context<'_>, version: u32, report: &mut Report) -> Result<()> {
+    if !tool_tables::exists(context.connection, tool_tables::SCHEMA_VERSION)? {
         if version > 0 {
             report.add(
                 &codes::RELEASE_CONTRADICTS,
@@ -75,8 +75,8 @@ fn releases(subject: &Subject<'_>, version: u32, report: &mut Report) -> Result<
         }
         return Ok(());
     }
-    let implied = subject.catalog.release_at(version);
-    let says = schema_version::current(subject.connection)?;
+    let implied = context.catalog.release_at(version);
+    let says = schema_version::current(context.connection)?;
     if says
         .as_deref()
         .map(Release::parse)
@@ -96,7 +96,7 @@ fn releases(subject: &Subject<'_>, version: u32, report: &mut Report) -> Result<
             ),
         );
     }
-    rows(subject, complete(subject.catalog, version), report)
+    rows(context, complete(context.catalog, version), report)
 }
 
 fn complete(catalog: &Catalog, version: u32) -> BTreeSet<Release> {
@@ -116,10 +116,10 @@ fn in_words(says: Option<&str>) -> String {
     }
 }
 
-fn rows(subject: &Subject<'_>, mut complete: BTreeSet<Release>, report: &mut Report) -> Result<()> {
+fn rows(context: &Context<'_>, mut complete: BTreeSet<Release>, report: &mut Report) -> Result<()> {
     let doing = "read schema_version";
     let mut unknown: u64 = 0;
-    let mut select = subject
+    let mut select = context
         .connection
         .prepare_cached("SELECT version FROM schema_version")
         .while_doing(doing)?;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::backup::{self, State};
+use crate::backup::{self, Completeness};
 use crate::files::database_file::{FileState, SIDECARS, has_hot_journal, with_suffix};
 use crate::files::lock;
 use crate::records::unfinished::Unfinished;
@@ -10,7 +10,7 @@ use crate::schema::tool_tables;
 use crate::sqlite::{ask::Ask, sqlite_error::SqliteContext};
 use bridge_migrate_core::{Result, Settings, folder_of, whole_file::abandoned};
 
-use super::{Subject, codes, report::Report};
+use super::{Context, codes, report::Report};
 
 /// Looks at the files around the database.
 pub(super) fn around(settings: &Settings, state: FileState, report: &mut Report) -> Result<()> {
@@ -54,9 +54,9 @@ pub(super) fn around(settings: &Settings, state: FileState, report: &mut Report)
     }
     for backup in backup::list(settings)? {
         let code = match backup.state {
-            State::Complete | State::Foreign => None,
-            State::Incomplete => Some(&codes::BACKUP_INCOMPLETE),
-            State::Unreadable => Some(&codes::BACKUP_UNREADABLE),
+            Completeness::Complete | Completeness::Foreign => None,
+            Completeness::Incomplete => Some(&codes::BACKUP_INCOMPLETE),
+            Completeness::Unreadable => Some(&codes::BACKUP_UNREADABLE),
         };
         if let Some(code) = code {
             report.add(code, name(&backup.database), backup.problem.unwrap_or_default());
@@ -89,11 +89,11 @@ fn unfinished(settings: &Settings, report: &mut Report) {
 }
 
 /// Looks at the work that the database itself records as half done.
-pub(super) fn inside(subject: &Subject<'_>, report: &mut Report) -> Result<()> {
-    if subject.is_running || !tool_tables::exists(subject.connection, tool_tables::PROGRESS)? {
+pub(super) fn inside(context: &Context<'_>, report: &mut Report) -> Result<()> {
+    if context.is_running || !tool_tables::exists(context.connection, tool_tables::PROGRESS)? {
         return Ok(());
     }
-    let rows: rusqlite::Result<Vec<(i64, bool, i64)>> = subject
+    let rows: rusqlite::Result<Vec<(i64, bool, i64)>> = context
         .connection
         .rows("SELECT version, direction = 'down', CAST(visited AS INTEGER) FROM migration_progress ORDER BY version", [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
     for (version, down, visited) in rows.while_doing("read where an interrupted step stopped")? {

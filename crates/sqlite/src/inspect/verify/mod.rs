@@ -30,7 +30,7 @@ pub struct VerifyOptions {
 }
 
 /// What every part of a verification works with.
-struct Subject<'a> {
+struct Context<'a> {
     catalog: &'a Catalog,
     settings: &'a Settings,
     connection: &'a Connection,
@@ -137,7 +137,7 @@ fn look_at_one_moment(
     };
     let reader = still.as_ref().map_or(reader, |copy| &copy.reader);
     let moment = connection::begin_reading(reader).while_doing("read the database")?;
-    let subject = Subject {
+    let context = Context {
         catalog,
         settings,
         connection: &moment,
@@ -155,13 +155,13 @@ fn look_at_one_moment(
         ("leftovers", leftovers::inside),
     ];
     for (area, part) in parts {
-        let outcome = part(&subject, report);
+        let outcome = part(&context, report);
         report.absorb(area, outcome)?;
     }
     Ok(())
 }
 
-type Part = fn(&Subject<'_>, &mut Report) -> Result<()>;
+type Part = fn(&Context<'_>, &mut Report) -> Result<()>;
 
 /// Whether the only thing wrong is that the database has migrations beyond this program's.
 pub fn is_only_newer(findings: &[Finding]) -> bool {

@@ -9,37 +9,37 @@ use crate::schema::tool_tables;
 use crate::sqlite::{ask::Ask, sqlite_error::SqliteContext};
 use bridge_migrate_core::Result;
 
-use super::{Subject, codes, report::Report};
+use super::{Context, codes, report::Report};
 
-pub(super) fn check(subject: &Subject<'_>, report: &mut Report) -> Result<()> {
-    if !tool_tables::exists(subject.connection, tool_tables::HISTORY)? {
+pub(super) fn check(context: &Context<'_>, report: &mut Report) -> Result<()> {
+    if !tool_tables::exists(context.connection, tool_tables::HISTORY)? {
         return Ok(());
     }
-    let applied = applied(subject)?;
+    let applied = applied(context)?;
     for table in [tool_tables::STEPS, tool_tables::RUNS] {
-        if !applied.is_empty() && !tool_tables::exists(subject.connection, table)? {
+        if !applied.is_empty() && !tool_tables::exists(context.connection, table)? {
             report.add(&codes::RECORD_MISSING, table, "the table is missing");
         }
     }
-    if !tool_tables::exists(subject.connection, tool_tables::STEPS)? {
+    if !tool_tables::exists(context.connection, tool_tables::STEPS)? {
         return Ok(());
     }
-    let steps = runs::read_steps(subject.connection)?;
+    let steps = runs::read_steps(context.connection)?;
     compare_with_history(&applied, &steps, report);
     for step in &steps {
-        compare_with_catalog(subject, step, report);
+        compare_with_catalog(context, step, report);
     }
-    if tool_tables::exists(subject.connection, tool_tables::RUNS)? {
-        let runs = runs::read_runs(subject.connection)?;
-        check_runs(&steps, &runs, subject.is_running, report);
+    if tool_tables::exists(context.connection, tool_tables::RUNS)? {
+        let runs = runs::read_runs(context.connection)?;
+        check_runs(&steps, &runs, context.is_running, report);
         check_restore_point(&runs, report);
     }
     Ok(())
 }
 
 /// The names of the applied migrations. Rows that are not what refinery writes are the history's to tell of.
-fn applied(subject: &Subject<'_>) -> Result<BTreeMap<u32, String>> {
-    let rows: rusqlite::Result<Vec<(u32, String)>> = subject.connection.rows(
+fn applied(context: &Context<'_>) -> Result<BTreeMap<u32, String>> {
+    let rows: rusqlite::Result<Vec<(u32, String)>> = context.connection.rows(
         "SELECT version, name FROM refinery_schema_history \
              WHERE typeof(version) = 'integer' AND typeof(name) = 'text' AND version > 0",
         [],
@@ -87,8 +87,8 @@ fn compare_with_history(applied: &BTreeMap<u32, String>, steps: &[RecordedStep],
     }
 }
 
-fn compare_with_catalog(subject: &Subject<'_>, step: &RecordedStep, report: &mut Report) {
-    let Some(migration) = subject.catalog.get(step.version) else {
+fn compare_with_catalog(context: &Context<'_>, step: &RecordedStep, report: &mut Report) {
+    let Some(migration) = context.catalog.get(step.version) else {
         return;
     };
     let stem = format!("V{:03}", step.version);

@@ -7,32 +7,32 @@ use crate::schema::{ObjectKind, expected, tool_tables};
 use crate::sqlite::{ask::Ask, count::count_rows, quote::identifier, sqlite_error::SqliteContext};
 use bridge_migrate_core::{Result, RowChangeKind};
 
-use super::{Subject, codes, report::Report};
+use super::{Context, codes, report::Report};
 
-pub(super) fn check(subject: &Subject<'_>, report: &mut Report) -> Result<()> {
-    if !tool_tables::exists(subject.connection, tool_tables::STEPS)? {
+pub(super) fn check(context: &Context<'_>, report: &mut Report) -> Result<()> {
+    if !tool_tables::exists(context.connection, tool_tables::STEPS)? {
         return Ok(());
     }
-    let steps = runs::read_steps(subject.connection)?;
-    let progress = Progress::read(subject.connection)?.map(|progress| progress.version);
-    let outcome = journal(subject, &steps, progress, report);
+    let steps = runs::read_steps(context.connection)?;
+    let progress = Progress::read(context.connection)?.map(|progress| progress.version);
+    let outcome = journal(context, &steps, progress, report);
     report.absorb(tool_tables::JOURNAL, outcome)?;
     // Of a step that is on its way, up or back, some rows are there and some are not.
     for step in steps.iter().filter(|step| progress != Some(step.version)) {
-        let outcome = filled(subject, step, report);
+        let outcome = filled(context, step, report);
         report.absorb(&format!("V{:03}", step.version), outcome)?;
     }
-    against_backup(subject, report)
+    against_backup(context, report)
 }
 
 fn journal(
-    subject: &Subject<'_>,
+    context: &Context<'_>,
     steps: &[RecordedStep],
     progress: Option<u32>,
     report: &mut Report,
 ) -> Result<()> {
     let journaled = |step: &&RecordedStep| matches!(WayBack::parse(&step.way_back), WayBack::Journal { .. });
-    let has_journal = tool_tables::exists(subject.connection, tool_tables::JOURNAL)?;
+    let has_journal = tool_tables::exists(context.connection, tool_tables::JOURNAL)?;
     if !has_journal {
         if let Some(step) = steps.iter().filter(journaled).find(|step| step.rows_changed > 0) {
             report.add(
@@ -44,7 +44,7 @@ fn journal(
         return Ok(());
     }
     let doing = "read the journal";
-    let runs = runs::read_runs(subject.connection)?;
+    let runs = runs::read_runs(context.connection)?;
     for step in steps
         .iter()
         .filter(journaled)
@@ -53,7 +53,7 @@ fn journal(
         let WayBack::Journal { table, column } = WayBack::parse(&step.way_back) else {
             continue;
         };
-        let (all, elsewhere): (u64, u64) = subject
+        let (all, elsewhere): (u64, u64) = context
             .connection
             .query_row(
                 "SELECT count(*), count(*) FILTER (WHERE table_name IS NOT ?2 OR column_name IS NOT ?3) \
@@ -93,18 +93,18 @@ fn journal(
             );
         }
     }
-    strangers(subject, steps, progress, report)
+    strangers(context, steps, progress, report)
 }
 
 /// Journal rows of migrations that are neither applied nor on their way.
 fn strangers(
-    subject: &Subject<'_>,
+    context: &Context<'_>,
     steps: &[RecordedStep],
     progress: Option<u32>,
     report: &mut Report,
 ) -> Result<()> {
     let doing = "read the journal";
-    let migrations: rusqlite::Result<Vec<(i64, u64)>> = subject.connection.rows(
+    let migrations: rusqlite::Result<Vec<(i64, u64)>> = context.connection.rows(
         "SELECT CAST(migration AS INTEGER), count(*) FROM migration_affected_records GROUP BY 1",
         [],
         |row| Ok((row.get(0)?, row.get(1)?)),
@@ -125,8 +125,8 @@ fn strangers(
 }
 
 /// A column that a finished data step filled has a value in each row that has a key.
-fn filled(subject: &Subject<'_>, step: &RecordedStep, report: &mut Report) -> Result<()> {
-    let Some(data) = subject
+fn filled(context: &Context<'_>, step: &RecordedStep, report: &mut Report) -> Result<()> {
+    let Some(data) = context
         .catalog
         .get(step.version)
         .and_then(|migration| migration.data.as_ref())
@@ -135,7 +135,7 @@ fn filled(subject: &Subject<'_>, step: &RecordedStep, report: &mut Report) -> Re
         return Ok(());
     };
     let has_columns = [data.key(), data.column()].into_iter().all(|column| {
-        subject
+        context
             .connection
             .column_exists(Some("main"), data.table(), column)
             .unwrap_or(false)
@@ -144,7 +144,7 @@ fn filled(subject: &Subject<'_>, step: &RecordedStep, report: &mut Report) -> Re
     if !has_columns {
         return Ok(());
     }
-    let empty: u64 = subject
+    let empty: u64 = context
         .connection
         .value(
             &format!(
@@ -171,15 +171,15 @@ fn filled(subject: &Subject<'_>, step: &RecordedStep, report: &mut Report) -> Re
 }
 
 /// Rows that left since the last run began. Which of them a server removed cannot be known.
-fn against_backup(subject: &Subject<'_>, report: &mut Report) -> Result<()> {
-    let Some(run) = runs::last_run(subject.connection)? else {
+fn against_backup(context: &Context<'_>, report: &mut Report) -> Result<()> {
+    let Some(run) = runs::last_run(context.connection)? else {
         return Ok(());
     };
     let Some(manifest_path) = run.backup.as_deref() else {
         return Ok(());
     };
     let is_it = |manifest: &Manifest| manifest.run.as_ref() == Some(&run.run);
-    let manifest = match backup::find_again(subject.settings, manifest_path.as_ref(), is_it) {
+    let manifest = match backup::find_again(context.settings, manifest_path.as_ref(), is_it) {
         Ok(backup) => backup.and_then(|backup| backup.manifest),
         Err(error) => {
             report.add(
@@ -193,9 +193,9 @@ fn against_backup(subject: &Subject<'_>, report: &mut Report) -> Result<()> {
     let Some(manifest) = manifest else {
         return Ok(());
     };
-    let schema = expected::read(subject.connection)?;
+    let schema = expected::read(context.connection)?;
     let may_lose = |table: &str| {
-        subject
+        context
             .catalog
             .migrations()
             .iter()
@@ -210,7 +210,7 @@ fn against_backup(subject: &Subject<'_>, report: &mut Report) -> Result<()> {
         if !is_counted {
             continue;
         }
-        match count_rows(subject.connection, table) {
+        match count_rows(context.connection, table) {
             Ok(now) if now < *then => report.add(
                 &codes::FEWER_ROWS,
                 table.clone(),

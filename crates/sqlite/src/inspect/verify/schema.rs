@@ -6,20 +6,20 @@ use crate::records::state::State;
 use crate::schema::{Object, ObjectKind, expected, render_diff, tool_tables};
 use bridge_migrate_core::{ErrorKind, Position, Result};
 
-use super::{Subject, codes, report::Report};
+use super::{Context, codes, report::Report};
 
-pub(super) fn check(subject: &Subject<'_>, report: &mut Report) -> Result<()> {
-    let state = match State::read(subject.connection) {
+pub(super) fn check(context: &Context<'_>, report: &mut Report) -> Result<()> {
+    let state = match State::read(context.connection) {
         Ok(state) => state,
         // The look at the history tells of every row.
         Err(error) if error.kind() == ErrorKind::HistoryDamaged => return Ok(()),
         Err(error) => return Err(error),
     };
     if state.history.is_none() {
-        not_managed(subject, &state, report)?;
+        not_managed(context, &state, report)?;
     }
-    let foreign = tool_tables::foreign(subject.connection)?;
-    for difference in drift::find(subject.catalog, subject.connection, &state)? {
+    let foreign = tool_tables::foreign(context.connection)?;
+    for difference in drift::find(context.catalog, context.connection, &state)? {
         let code = if foreign.contains(&difference) {
             &codes::FOREIGN_ON_OWN
         } else {
@@ -32,12 +32,12 @@ pub(super) fn check(subject: &Subject<'_>, report: &mut Report) -> Result<()> {
         };
         report.add_with_fix(code, difference.subject(), text.trim_end(), fix);
     }
-    replacing_keys(subject, &state, report)
+    replacing_keys(context, &state, report)
 }
 
 /// SQLite runs no trigger on DELETE for a row that OR REPLACE takes away, unless a connection asks for recursive ones,
 /// and the triggers of a migration know the keys of their time only.
-fn replacing_keys(subject: &Subject<'_>, state: &State, report: &mut Report) -> Result<()> {
+fn replacing_keys(context: &Context<'_>, state: &State, report: &mut Report) -> Result<()> {
     let words =
         |sql: &str| -> Vec<String> { sql.to_lowercase().split_whitespace().map(str::to_owned).collect() };
     let runs_on_delete = |table: &str| {
@@ -58,7 +58,7 @@ fn replacing_keys(subject: &Subject<'_>, state: &State, report: &mut Report) -> 
     if keys.peek().is_none() {
         return Ok(());
     }
-    let expected = expected::schema_at(subject.catalog, state.version())?;
+    let expected = expected::schema_at(context.catalog, state.version())?;
     for key in keys {
         if expected.get(ObjectKind::Index, &key.name).is_none() && runs_on_delete(&key.table) {
             let text = format!(
@@ -71,25 +71,25 @@ fn replacing_keys(subject: &Subject<'_>, state: &State, report: &mut Report) -> 
     Ok(())
 }
 
-fn not_managed(subject: &Subject<'_>, state: &State, report: &mut Report) -> Result<()> {
+fn not_managed(context: &Context<'_>, state: &State, report: &mut Report) -> Result<()> {
     if state.is_fresh() {
         report.add(&codes::NOT_MANAGED, "database", "there is nothing in it yet");
         return Ok(());
     }
-    let expected = expected::schemas(subject.catalog)?;
+    let expected = expected::schemas(context.catalog)?;
     match Adoption::find(
-        subject.catalog,
+        context.catalog,
         &expected,
         state,
         AdoptionOptions::default(),
-        &subject.settings.database,
+        &context.settings.database,
     ) {
         Ok(adoption) => report.add(
             &codes::NOT_MANAGED,
             "database",
             format!(
                 "it is not managed yet; its schema is that of {}",
-                Position::of(subject.catalog, adoption.version)
+                Position::of(context.catalog, adoption.version)
             ),
         ),
         Err(error)

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use bridge_migrate_core::{Result, Settings};
-use bridge_migrate_sqlite::backup::{Backup, Problem, ProblemKind, State};
+use bridge_migrate_sqlite::backup::{Backup, Completeness, Problem, ProblemKind};
 use rubbish::targets::manifest::{OURS, Readers, check};
 
 use super::assert_noticed;
@@ -71,7 +71,7 @@ fn belief_in_an_altered_manifest_is_noticed() {
                 load: |settings, path| {
                     let mut backup = (OURS.load)(settings, path)?;
                     if backup.manifest.is_none() {
-                        backup.state = State::Complete;
+                        backup.state = Completeness::Complete;
                     }
                     Ok(backup)
                 },

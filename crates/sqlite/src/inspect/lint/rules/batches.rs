@@ -1,17 +1,17 @@
 //! Changes of rows that hold the write lock for as long as the table is.
 
-use super::super::{Found, Place, Subject};
+use super::super::{Found, Linted, Place};
 use crate::catalog::contracts::target;
 use crate::schema::ObjectKind;
 
-pub(super) fn rows_outside_a_data_step(subject: &Subject<'_>) -> Vec<Found> {
-    subject
+pub(super) fn rows_outside_a_data_step(linted: &Linted<'_>) -> Vec<Found> {
+    linted
         .up
         .iter()
         .filter(|statement| statement.begins(&["update"]) || statement.begins(&["delete"]))
         .filter_map(|statement| {
             let table = target(&statement.tokens)?;
-            subject.before.get(ObjectKind::Table, &table)?;
+            linted.before.get(ObjectKind::Table, &table)?;
             let verb = statement.tokens.first()?.text.to_ascii_uppercase();
             Some(Found::error(
                 "BM208",

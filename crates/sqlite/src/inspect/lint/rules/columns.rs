@@ -1,12 +1,12 @@
 //! New columns: what old rows and old servers get in them.
 
-use super::super::{Found, Subject};
+use super::super::{Found, Linted};
 use crate::schema::token::tokenize;
 use bridge_migrate_core::Result;
 
-pub(super) fn not_null_without_default(subject: &Subject<'_>) -> Result<Vec<Found>> {
+pub(super) fn not_null_without_default(linted: &Linted<'_>) -> Result<Vec<Found>> {
     let mut found = Vec::new();
-    for (table, after, before) in subject.tables() {
+    for (table, after, before) in linted.tables() {
         let Some(before) = before else { continue };
         for column in &after.columns {
             let generated = column
@@ -19,7 +19,7 @@ pub(super) fn not_null_without_default(subject: &Subject<'_>) -> Result<Vec<Foun
             }
             found.push(Found::error(
                 "BM201",
-                subject.place_of(&[&table, &column.name]),
+                linted.place_of(&[&table, &column.name]),
                 format!(
                     "{table}.{} is NOT NULL and has no default: rows that are there have no value for it, and \
                      servers that do not know it cannot insert",
@@ -37,9 +37,9 @@ pub(super) fn not_null_without_default(subject: &Subject<'_>) -> Result<Vec<Foun
 const DIFFERENT: &str = "current_date current_time current_timestamp date time datetime julianday strftime unixepoch random \
     randomblob last_insert_rowid total_changes";
 
-pub(super) fn different_each_time(subject: &Subject<'_>) -> Result<Vec<Found>> {
+pub(super) fn different_each_time(linted: &Linted<'_>) -> Result<Vec<Found>> {
     let mut found = Vec::new();
-    for (table, after, before) in subject.tables() {
+    for (table, after, before) in linted.tables() {
         for column in &after.columns {
             let Some(default) = &column.default else { continue };
             let known = before.as_ref().and_then(|before| before.column(&column.name));
@@ -51,7 +51,7 @@ pub(super) fn different_each_time(subject: &Subject<'_>) -> Result<Vec<Found>> {
             if let Some(word) = different {
                 found.push(Found::error(
                     "BM211",
-                    subject.place_of(&[&table, &column.name]),
+                    linted.place_of(&[&table, &column.name]),
                     format!(
                         "the default of {table}.{} depends on when it is evaluated (`{}`): the same migration makes \
                          other rows each time",

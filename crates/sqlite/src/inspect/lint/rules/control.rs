@@ -1,7 +1,7 @@
 //! Statements that are the tool's affair: transactions, pragmas, files, its own tables.
 
 use super::super::statement::Statement;
-use super::super::{Found, Subject};
+use super::super::{Found, Linted};
 use crate::schema::tool_tables::is_tool_table;
 
 const CONTROL: &str = "pragma begin commit end rollback savepoint release attach detach vacuum";
@@ -13,8 +13,8 @@ pub(super) fn is_control(statement: &Statement<'_>) -> bool {
         .is_some_and(|token| token.is_one_of(CONTROL))
 }
 
-pub(super) fn control(subject: &Subject<'_>) -> Vec<Found> {
-    subject
+pub(super) fn control(linted: &Linted<'_>) -> Vec<Found> {
+    linted
         .both_ways()
         .filter(|(statement, _)| is_control(statement))
         .filter_map(|(statement, place)| {
@@ -32,8 +32,8 @@ pub(super) fn control(subject: &Subject<'_>) -> Vec<Found> {
         .collect()
 }
 
-pub(super) fn guards(subject: &Subject<'_>) -> Vec<Found> {
-    subject
+pub(super) fn guards(linted: &Linted<'_>) -> Vec<Found> {
+    linted
         .both_ways()
         .filter(|(statement, _)| {
             let head = statement.tokens.get(..6).unwrap_or(&statement.tokens);
@@ -54,9 +54,9 @@ pub(super) fn guards(subject: &Subject<'_>) -> Vec<Found> {
         .collect()
 }
 
-pub(super) fn foreign_objects(subject: &Subject<'_>) -> Vec<Found> {
+pub(super) fn foreign_objects(linted: &Linted<'_>) -> Vec<Found> {
     let mut found = Vec::new();
-    for (statement, place) in subject.both_ways() {
+    for (statement, place) in linted.both_ways() {
         if statement.begins(&["create", "temp"]) || statement.begins(&["create", "temporary"]) {
             found.push(Found::error(
                 "BM216",

@@ -2,20 +2,20 @@
 
 use naming::Phase;
 
-use super::super::{Found, Subject};
+use super::super::{Found, Linted};
 use crate::schema::{ObjectKind, TableDefinition};
 use bridge_migrate_core::Result;
 
-pub(super) fn dropped_too_early(subject: &Subject<'_>) -> Result<Vec<Found>> {
-    if subject.migration.phase == Phase::Contract {
+pub(super) fn dropped_too_early(linted: &Linted<'_>) -> Result<Vec<Found>> {
+    if linted.migration.phase == Phase::Contract {
         return Ok(Vec::new());
     }
     let mut gone: Vec<(String, String)> = Vec::new();
-    for object in subject.before.iter() {
+    for object in linted.before.iter() {
         if !matches!(object.kind, ObjectKind::Table | ObjectKind::View) {
             continue;
         }
-        let Some(after) = subject.after.get(object.kind, &object.name) else {
+        let Some(after) = linted.after.get(object.kind, &object.name) else {
             gone.push((object.name.clone(), format!("{} {}", object.kind, object.name)));
             continue;
         };
@@ -43,10 +43,10 @@ pub(super) fn dropped_too_early(subject: &Subject<'_>) -> Result<Vec<Found>> {
         .map(|(table, what)| {
             Found::error(
                 "BM209",
-                subject.place_of(&[&table]),
+                linted.place_of(&[&table]),
                 format!(
                     "{what} is dropped or renamed in phase {}, while servers that use it run",
-                    subject.migration.phase
+                    linted.migration.phase
                 ),
                 "add the new beside the old now, and drop the old in a contract migration of a later release",
             )

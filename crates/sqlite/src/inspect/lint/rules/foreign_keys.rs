@@ -2,16 +2,16 @@
 
 use rusqlite::Connection;
 
-use super::super::subject::details;
-use super::super::{Found, Subject, scratch};
+use super::super::linted::details;
+use super::super::{Found, Linted, scratch};
 use crate::sqlite::{ask::Ask, sqlite_error::SqliteContext};
 use bridge_migrate_core::Result;
 
-pub(super) fn without_index(subject: &Subject<'_>) -> Result<Vec<Found>> {
-    let old = details(&scratch(subject.before)?, subject.before)?;
-    let connection = scratch(&subject.after)?;
+pub(super) fn without_index(linted: &Linted<'_>) -> Result<Vec<Found>> {
+    let old = details(&scratch(linted.before)?, linted.before)?;
+    let connection = scratch(&linted.after)?;
     let mut found = Vec::new();
-    for (table, detail) in details(&connection, &subject.after)? {
+    for (table, detail) in details(&connection, &linted.after)? {
         let before = old.iter().find(|(name, _)| name.eq_ignore_ascii_case(&table));
         for key in &detail.foreign_keys {
             let known = before.is_some_and(|(_, before)| before.foreign_keys.contains(key));
@@ -27,7 +27,7 @@ pub(super) fn without_index(subject: &Subject<'_>) -> Result<Vec<Found>> {
             let columns = key.columns.join(", ");
             found.push(Found::warning(
                 "BM212",
-                subject.place_of(&[&table, &key.parent_table]),
+                linted.place_of(&[&table, &key.parent_table]),
                 format!(
                     "the foreign key of {table} on {columns} has no index: each delete from {} and each check reads \
                      all of {table}",

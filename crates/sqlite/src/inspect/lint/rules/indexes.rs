@@ -1,12 +1,12 @@
 //! Indexes over tables that have rows.
 
-use super::super::{Found, Place, Subject};
+use super::super::{Found, Linted, Place};
 use crate::schema::ObjectKind;
 use bridge_migrate_core::Result;
 
-pub(super) fn locks(subject: &Subject<'_>) -> Result<Vec<Found>> {
-    let rebuilt = subject.rebuilt();
-    Ok(subject
+pub(super) fn locks(linted: &Linted<'_>) -> Result<Vec<Found>> {
+    let rebuilt = linted.rebuilt();
+    Ok(linted
         .up
         .iter()
         .filter_map(|statement| {
@@ -18,8 +18,8 @@ pub(super) fn locks(subject: &Subject<'_>) -> Result<Vec<Found>> {
                 return None;
             };
             let name = statement.object(leading)?;
-            let index = subject.after.get(ObjectKind::Index, &name)?;
-            let table = subject.before.get(ObjectKind::Table, &index.table)?;
+            let index = linted.after.get(ObjectKind::Index, &name)?;
+            let table = linted.before.get(ObjectKind::Table, &index.table)?;
             // One that is made anew with its table is part of what that costs.
             (!rebuilt.iter().any(|object| object.is_named(&table.name))).then(|| {
                 Found::warning(

@@ -16,7 +16,7 @@ pub(super) mod run;
 pub(super) mod served;
 mod working;
 
-use super::{Found, Rule, Subject};
+use super::{Found, Linted, Rule};
 use bridge_migrate_core::Result;
 
 /// Every code, in order. Each has a page in `docs/lints/` with a bad and a good example.
@@ -58,14 +58,14 @@ pub const RULES: &[Rule] = &[
     rule("BM308", "a release without contract statements"),
 ];
 
-type SchemaRule = fn(&Subject<'_>) -> Result<Vec<Found>>;
+type SchemaRule = fn(&Linted<'_>) -> Result<Vec<Found>>;
 
 const fn rule(code: &'static str, title: &'static str) -> Rule {
     Rule { code, title }
 }
 
 /// What the statements' text shows, whether they run or not.
-pub(super) fn of_text(subject: &Subject<'_>) -> Vec<Found> {
+pub(super) fn of_text(linted: &Linted<'_>) -> Vec<Found> {
     [
         run::no_way_back,
         run::no_rollback_section,
@@ -78,12 +78,12 @@ pub(super) fn of_text(subject: &Subject<'_>) -> Vec<Found> {
         quoting::spelling,
     ]
     .into_iter()
-    .flat_map(|rule| rule(subject))
+    .flat_map(|rule| rule(linted))
     .collect()
 }
 
 /// What the schema before and after shows, in the order of the codes.
-pub(super) fn of_schema(subject: &Subject<'_>) -> Result<Vec<Found>> {
+pub(super) fn of_schema(linted: &Linted<'_>) -> Result<Vec<Found>> {
     let rules: [SchemaRule; 16] = [
         run::does_not_undo,
         row_counts::undeclared,
@@ -104,7 +104,7 @@ pub(super) fn of_schema(subject: &Subject<'_>) -> Result<Vec<Found>> {
     ];
     let mut found = Vec::new();
     for rule in rules {
-        found.extend(rule(subject)?);
+        found.extend(rule(linted)?);
     }
     Ok(found)
 }

@@ -1,17 +1,17 @@
 //! What the SQLite of a server's Python, 3.37 at the oldest, cannot read: one such object and the server cannot
 //! open the schema at all.
 
-use super::super::{Found, Subject};
+use super::super::{Found, Linted};
 use crate::schema::since::newer_syntax;
 use bridge_migrate_core::Result;
 
-pub(super) fn too_new(subject: &Subject<'_>) -> Result<Vec<Found>> {
+pub(super) fn too_new(linted: &Linted<'_>) -> Result<Vec<Found>> {
     let mut found = Vec::new();
-    for object in subject.changed() {
+    for object in linted.changed() {
         if let Some((what, since)) = newer_syntax(&object.sql).first() {
             found.push(Found::error(
                 "BM217",
-                subject.place_of(&[&object.name]),
+                linted.place_of(&[&object.name]),
                 format!(
                     "{} {} uses {what}, which SQLite knows since 3.{since}: servers with an older one fail",
                     object.kind, object.name

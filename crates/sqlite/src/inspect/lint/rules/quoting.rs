@@ -1,7 +1,7 @@
 //! Names that SQLite reads as texts, and texts that it reads as names.
 
 use super::super::statement::Statement;
-use super::super::{Found, Place, Subject, scratch};
+use super::super::{Found, Linted, Place, scratch};
 use crate::schema::expected;
 use crate::schema::probe::{complaint, message, without_quoted_strings};
 use crate::schema::script;
@@ -20,9 +20,9 @@ const KEYWORDS: &str = "abort action after always analyze asc attach before begi
 /// Words after which only a name can stand.
 const BEFORE_NAME: &str = "table index trigger view exists into update from join references column";
 
-pub(super) fn spelling(subject: &Subject<'_>) -> Vec<Found> {
+pub(super) fn spelling(linted: &Linted<'_>) -> Vec<Found> {
     let mut found = Vec::new();
-    for (statement, place) in subject.both_ways() {
+    for (statement, place) in linted.both_ways() {
         for (index, token) in statement.tokens.iter().enumerate() {
             let message = if is_text_for_name(statement, index) {
                 format!(
@@ -111,8 +111,8 @@ fn is_bare_keyword(statement: &Statement<'_>, index: usize) -> bool {
 }
 
 /// Runs the statements with `"text"` read as a name only: what then fails is a text in the wrong quotes.
-pub(super) fn strings_in_double_quotes(subject: &Subject<'_>) -> Result<Vec<Found>> {
-    let connection = scratch(subject.before)?;
+pub(super) fn strings_in_double_quotes(linted: &Linted<'_>) -> Result<Vec<Found>> {
+    let connection = scratch(linted.before)?;
     without_quoted_strings(&connection).while_doing("make SQLite strict about quotes")?;
     let found = |place: Place, why: &str| {
         Found::error(
@@ -124,20 +124,20 @@ pub(super) fn strings_in_double_quotes(subject: &Subject<'_>) -> Result<Vec<Foun
             "write names in \"double quotes\" and texts in 'single quotes'",
         )
     };
-    if let Err(error) = script::run(&connection, &subject.migration.up) {
+    if let Err(error) = script::run(&connection, &linted.migration.up) {
         return Ok(vec![found(Place::Whole, &message(&error))]);
     }
-    let lenient = scratch(&subject.after)?;
+    let lenient = scratch(&linted.after)?;
     let schema = expected::read(&connection)?;
     Ok(schema
         .iter()
-        .filter(|object| subject.before.get(object.kind, &object.name).is_none())
+        .filter(|object| linted.before.get(object.kind, &object.name).is_none())
         .filter_map(|object| {
             let why = complaint(&connection, object)?;
             // Without the strictness it works: so the quotes are the reason.
             complaint(&lenient, object)
                 .is_none()
-                .then(|| found(subject.place_of(&[&object.name]), &why))
+                .then(|| found(linted.place_of(&[&object.name]), &why))
         })
         .collect())
 }

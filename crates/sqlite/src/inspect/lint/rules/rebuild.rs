@@ -1,6 +1,6 @@
 //! Tables that are made anew: whether that is needed, and what gets lost.
 
-use super::super::{Found, Subject};
+use super::super::{Found, Linted};
 use crate::schema::{ColumnDefinition, ObjectKind, TableDefinition};
 use bridge_migrate_core::Result;
 
@@ -8,9 +8,9 @@ fn is_check(constraint: &str) -> bool {
     constraint.contains("check (")
 }
 
-fn definitions(subject: &Subject<'_>) -> Vec<(String, TableDefinition, TableDefinition)> {
-    let rebuilt = subject.rebuilt();
-    subject
+fn definitions(linted: &Linted<'_>) -> Vec<(String, TableDefinition, TableDefinition)> {
+    let rebuilt = linted.rebuilt();
+    linted
         .tables()
         .into_iter()
         .filter(|(table, ..)| rebuilt.iter().any(|object| object.is_named(table)))
@@ -18,14 +18,14 @@ fn definitions(subject: &Subject<'_>) -> Vec<(String, TableDefinition, TableDefi
         .collect()
 }
 
-pub(super) fn unneeded(subject: &Subject<'_>) -> Result<Vec<Found>> {
-    Ok(definitions(subject)
+pub(super) fn unneeded(linted: &Linted<'_>) -> Result<Vec<Found>> {
+    Ok(definitions(linted)
         .iter()
         .filter(|(_, before, after)| alter_can_do(before, after))
         .map(|(table, ..)| {
             Found::warning(
                 "BM202",
-                subject.place_of(&[table]),
+                linted.place_of(&[table]),
                 format!(
                     "it makes {table} anew, copying every row with the write lock held, for a change that ALTER TABLE \
                      can do in place"
@@ -85,20 +85,20 @@ fn alter_can_do(before: &TableDefinition, after: &TableDefinition) -> bool {
         && without_checks(&before.constraints) == without_checks(&after.constraints)
 }
 
-pub(super) fn lost_objects(subject: &Subject<'_>) -> Result<Vec<Found>> {
-    let rebuilt = subject.rebuilt();
+pub(super) fn lost_objects(linted: &Linted<'_>) -> Result<Vec<Found>> {
+    let rebuilt = linted.rebuilt();
     if rebuilt.is_empty() {
         return Ok(Vec::new());
     }
     let dropped = |kind: ObjectKind, name: &str| {
-        subject.up.iter().any(|statement| {
+        linted.up.iter().any(|statement| {
             statement.begins(&["drop", kind.as_str()])
                 && statement
                     .object(2)
                     .is_some_and(|object| object.eq_ignore_ascii_case(name))
         })
     };
-    Ok(subject
+    Ok(linted
         .before
         .iter()
         .filter(|object| match object.kind {
@@ -110,11 +110,11 @@ pub(super) fn lost_objects(subject: &Subject<'_>) -> Result<Vec<Found>> {
                     && !dropped(object.kind, &object.name)
             }
         })
-        .filter(|object| subject.after.get(object.kind, &object.name).is_none())
+        .filter(|object| linted.after.get(object.kind, &object.name).is_none())
         .map(|object| {
             Found::error(
                 "BM203",
-                subject.place_of(&[&object.table]),
+                linted.place_of(&[&object.table]),
                 format!(
                     "making the table anew loses {} {} on {}",
                     object.kind, object.name, object.table
@@ -125,9 +125,9 @@ pub(super) fn lost_objects(subject: &Subject<'_>) -> Result<Vec<Found>> {
         .collect())
 }
 
-pub(super) fn lost_constraints(subject: &Subject<'_>) -> Result<Vec<Found>> {
+pub(super) fn lost_constraints(linted: &Linted<'_>) -> Result<Vec<Found>> {
     let mut found = Vec::new();
-    for (table, before, after) in definitions(subject) {
+    for (table, before, after) in definitions(linted) {
         let mut lost: Vec<String> = before
             .constraints
             .iter()
@@ -159,7 +159,7 @@ pub(super) fn lost_constraints(subject: &Subject<'_>) -> Result<Vec<Found>> {
         if !lost.is_empty() {
             found.push(Found::error(
                 "BM204",
-                subject.place_of(&[&table]),
+                linted.place_of(&[&table]),
                 format!("making {table} anew loses: {}", lost.join("; ")),
                 "write them into the new table, or drop them by name with drop_constraint, drop_not_null",
             ));

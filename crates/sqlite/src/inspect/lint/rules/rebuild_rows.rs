@@ -1,7 +1,7 @@
 //! What making a table anew does to rows: the sequence mark, and the actions of other tables' foreign keys.
 
-use super::super::subject::details;
-use super::super::{Found, Place, Subject, scratch};
+use super::super::linted::details;
+use super::super::{Found, Place, Linted, scratch};
 use crate::schema::{ForeignKeyAction, ObjectKind, script, token::tokenize};
 use crate::sqlite::{ask::Ask, sqlite_error::SqliteContext};
 use bridge_migrate_core::Result;
@@ -9,9 +9,9 @@ use bridge_migrate_core::Result;
 /// A mark that no empty table reaches by itself.
 const MARK: i64 = 1_000_000;
 
-pub(super) fn lost_sequence(subject: &Subject<'_>) -> Result<Vec<Found>> {
+pub(super) fn lost_sequence(linted: &Linted<'_>) -> Result<Vec<Found>> {
     let mut found = Vec::new();
-    for table in subject.rebuilt() {
+    for table in linted.rebuilt() {
         let counts = tokenize(&table.sql)
             .iter()
             .any(|token| token.is_word("autoincrement"));
@@ -19,14 +19,14 @@ pub(super) fn lost_sequence(subject: &Subject<'_>) -> Result<Vec<Found>> {
             continue;
         }
         let doing = "try a rebuild with a sequence mark";
-        let connection = scratch(subject.before)?;
+        let connection = scratch(linted.before)?;
         connection
             .execute(
                 "INSERT INTO sqlite_sequence (name, seq) VALUES (?1, ?2)",
                 (&table.name, MARK),
             )
             .while_doing(doing)?;
-        script::run(&connection, &subject.migration.up).while_doing(doing)?;
+        script::run(&connection, &linted.migration.up).while_doing(doing)?;
         let mark: Option<i64> = connection
             .value(
                 "SELECT max(seq) FROM sqlite_sequence WHERE lower(name) = lower(?1)",
@@ -36,7 +36,7 @@ pub(super) fn lost_sequence(subject: &Subject<'_>) -> Result<Vec<Found>> {
         if mark.is_none_or(|mark| mark < MARK) {
             found.push(Found::error(
                 "BM205",
-                subject.place_of(&[&table.name]),
+                linted.place_of(&[&table.name]),
                 format!(
                     "making {} anew loses its mark in sqlite_sequence: numbers of deleted rows are given out again",
                     table.name
@@ -52,12 +52,12 @@ pub(super) fn lost_sequence(subject: &Subject<'_>) -> Result<Vec<Found>> {
     Ok(found)
 }
 
-pub(super) fn fired_actions(subject: &Subject<'_>) -> Result<Vec<Found>> {
-    let connection = scratch(subject.before)?;
-    let children = details(&connection, subject.before)?;
+pub(super) fn fired_actions(linted: &Linted<'_>) -> Result<Vec<Found>> {
+    let connection = scratch(linted.before)?;
+    let children = details(&connection, linted.before)?;
     let mut gone: Vec<String> = Vec::new();
     let mut found = Vec::new();
-    for statement in &subject.up {
+    for statement in &linted.up {
         let Some(table) = statement
             .object(2)
             .filter(|_| statement.begins(&["drop", "table"]))
@@ -91,9 +91,9 @@ pub(super) fn fired_actions(subject: &Subject<'_>) -> Result<Vec<Found>> {
     Ok(found)
 }
 
-pub(super) fn followed_away(subject: &Subject<'_>) -> Result<Vec<Found>> {
-    let before = details(&scratch(subject.before)?, subject.before)?;
-    let after = details(&scratch(&subject.after)?, &subject.after)?;
+pub(super) fn followed_away(linted: &Linted<'_>) -> Result<Vec<Found>> {
+    let before = details(&scratch(linted.before)?, linted.before)?;
+    let after = details(&scratch(&linted.after)?, &linted.after)?;
     let mut found = Vec::new();
     for (child, detail) in &after {
         for key in &detail.foreign_keys {
@@ -105,10 +105,10 @@ pub(super) fn followed_away(subject: &Subject<'_>) -> Result<Vec<Found>> {
                         .iter()
                         .any(|old| old.parent_table.eq_ignore_ascii_case(parent))
             });
-            if is_new && subject.after.get(ObjectKind::Table, parent).is_none() {
+            if is_new && linted.after.get(ObjectKind::Table, parent).is_none() {
                 found.push(Found::error(
                     "BM207",
-                    subject.place_of(&[parent]),
+                    linted.place_of(&[parent]),
                     format!("the foreign key of {child} refers to {parent}, which is not there afterwards"),
                     "make the new table under another name, drop the old one, and rename the new one: foreign keys \
                      follow a table that is renamed",

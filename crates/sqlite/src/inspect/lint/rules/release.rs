@@ -2,14 +2,14 @@
 
 use naming::Phase;
 
-use super::super::{Found, Place, Subject};
+use super::super::{Found, Linted, Place};
 
-pub(super) fn phase_order(subject: &Subject<'_>) -> Vec<Found> {
-    let migration = subject.migration;
+pub(super) fn phase_order(linted: &Linted<'_>) -> Vec<Found> {
+    let migration = linted.migration;
     let Some(before) = migration
         .version
         .checked_sub(1)
-        .and_then(|version| subject.catalog.get(version))
+        .and_then(|version| linted.catalog.get(version))
     else {
         return Vec::new();
     };
@@ -31,8 +31,8 @@ pub(super) fn phase_order(subject: &Subject<'_>) -> Vec<Found> {
     )]
 }
 
-pub(super) fn retirement(subject: &Subject<'_>) -> Vec<Found> {
-    let migration = subject.migration;
+pub(super) fn retirement(linted: &Linted<'_>) -> Vec<Found> {
+    let migration = linted.migration;
     let (message, fix) = match (migration.phase, migration.retires) {
         (Phase::Contract, None) => (
             "it is of phase contract, and does not say which servers it ends".to_owned(),

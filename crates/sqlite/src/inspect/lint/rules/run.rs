@@ -1,13 +1,13 @@
 //! Whether a migration runs, and whether its way back leads where it came from.
 
-use super::super::{Found, Place, Subject, scratch};
+use super::super::{Found, Place, Linted, scratch};
 use crate::schema::{diff, expected, probe::message, render_diff, script};
 use bridge_migrate_core::Result;
 
 /// What is found when SQLite refuses the statements, with SQLite's words.
-pub(in super::super) fn does_not_run(subject: &Subject<'_>, failure: String) -> Option<Found> {
+pub(in super::super) fn does_not_run(linted: &Linted<'_>, failure: String) -> Option<Found> {
     // A statement that must not be there is the reason, and is reported already.
-    (!subject.up.iter().any(super::control::is_control)).then(|| {
+    (!linted.up.iter().any(super::control::is_control)).then(|| {
         Found::error(
             "BM101",
             Place::Whole,
@@ -19,8 +19,8 @@ pub(in super::super) fn does_not_run(subject: &Subject<'_>, failure: String) -> 
     })
 }
 
-pub(super) fn no_way_back(subject: &Subject<'_>) -> Vec<Found> {
-    if subject.up.is_empty() || !subject.down.is_empty() {
+pub(super) fn no_way_back(linted: &Linted<'_>) -> Vec<Found> {
+    if linted.up.is_empty() || !linted.down.is_empty() {
         return Vec::new();
     }
     vec![Found::error(
@@ -31,8 +31,8 @@ pub(super) fn no_way_back(subject: &Subject<'_>) -> Vec<Found> {
     )]
 }
 
-pub(super) fn no_rollback_section(subject: &Subject<'_>) -> Vec<Found> {
-    if !subject.migration.rollback.trim().is_empty() {
+pub(super) fn no_rollback_section(linted: &Linted<'_>) -> Vec<Found> {
+    if !linted.migration.rollback.trim().is_empty() {
         return Vec::new();
     }
     vec![Found::error(
@@ -43,12 +43,12 @@ pub(super) fn no_rollback_section(subject: &Subject<'_>) -> Vec<Found> {
     )]
 }
 
-pub(super) fn does_not_undo(subject: &Subject<'_>) -> Result<Vec<Found>> {
-    if subject.down.is_empty() {
+pub(super) fn does_not_undo(linted: &Linted<'_>) -> Result<Vec<Found>> {
+    if linted.down.is_empty() {
         return Ok(Vec::new());
     }
-    let connection = scratch(subject.before)?;
-    let migration = subject.migration;
+    let connection = scratch(linted.before)?;
+    let migration = linted.migration;
     let ran =
         script::run(&connection, &migration.up).and_then(|()| script::run(&connection, &migration.down));
     let found = |message: String| {
@@ -62,7 +62,7 @@ pub(super) fn does_not_undo(subject: &Subject<'_>) -> Result<Vec<Found>> {
     if let Err(error) = ran {
         return Ok(found(format!("the way back does not run: {}", message(&error))));
     }
-    let differences = diff(subject.before, &expected::read(&connection)?);
+    let differences = diff(linted.before, &expected::read(&connection)?);
     if differences.is_empty() {
         return Ok(Vec::new());
     }

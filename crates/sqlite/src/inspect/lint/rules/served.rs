@@ -1,6 +1,6 @@
 //! Whether each schema serves the servers that may meet it.
 
-use super::super::{Found, Place, Subject, schema_of, scratch};
+use super::super::{Found, Linted, Place, schema_of, scratch};
 use crate::catalog::contracts::{Breach, breaches, served};
 use crate::schema::Snapshot;
 use bridge_migrate_core::{Result, Severity};
@@ -14,12 +14,8 @@ pub(in super::super) struct Served {
 impl Served {
     /// Runs what the servers of each release run on the schema after the migration. `schemas` are those of the
     /// versions up to it.
-    pub(in super::super) fn look(
-        &mut self,
-        subject: &Subject<'_>,
-        schemas: &[Snapshot],
-    ) -> Result<Vec<Found>> {
-        let (catalog, migration) = (subject.catalog, subject.migration);
+    pub(in super::super) fn look(&mut self, linted: &Linted<'_>, schemas: &[Snapshot]) -> Result<Vec<Found>> {
+        let (catalog, migration) = (linted.catalog, linted.migration);
         let mut found = Vec::new();
         if catalog.contracts().is_empty() {
             return Ok(found);
@@ -43,7 +39,7 @@ impl Served {
                 continue;
             }
             let known = schema_of(catalog, release, schemas);
-            let connection = scratch(&subject.after)?;
+            let connection = scratch(&linted.after)?;
             for breach in breaches(catalog, release, known, &connection)? {
                 if self.seen.contains(&breach) {
                     continue;

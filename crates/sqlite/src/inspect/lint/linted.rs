@@ -12,7 +12,7 @@ use crate::sqlite::sqlite_error::SqliteContext;
 use bridge_migrate_core::{Catalog, Migration, Result};
 
 /// One migration with its statements, what they do, and the schema before and after them.
-pub(super) struct Subject<'a> {
+pub(super) struct Linted<'a> {
     pub(super) catalog: &'a Catalog,
     pub(super) migration: &'a Migration,
     pub(super) before: &'a Snapshot,
@@ -23,7 +23,7 @@ pub(super) struct Subject<'a> {
     pub(super) effects: Effects,
 }
 
-impl<'a> Subject<'a> {
+impl<'a> Linted<'a> {
     /// Runs the statements on an empty copy of the schema before; with SQLite's words when they do not run.
     pub(super) fn new(
         catalog: &'a Catalog,
@@ -36,7 +36,7 @@ impl<'a> Subject<'a> {
             Ok(effects) => (effects, expected::read(&connection)?, None),
             Err(error) => (Effects::default(), before.clone(), Some(message(&error))),
         };
-        let subject = Self {
+        let linted = Self {
             catalog,
             migration,
             before,
@@ -45,7 +45,7 @@ impl<'a> Subject<'a> {
             down: Statement::all(&migration.down),
             effects,
         };
-        Ok((subject, failure))
+        Ok((linted, failure))
     }
 
     /// The statements of both directions, each with its place.
