@@ -1,7 +1,6 @@
 //! Databases of the Bridge near a place where there is none: the one that was meant, most likely.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use bridge_migrate_core::{Settings, folder_of, regular_file};
 use bridge_migrate_sqlite::database_file::{FileState, inspect};
@@ -11,8 +10,6 @@ use bridge_migrate_sqlite::{SqliteContext, connection::with_reader};
 const MOST_FILES: usize = 1000;
 /// How much of a `.env` is read, in bytes.
 const MOST_BYTES: u64 = 64 * 1024;
-/// How long to wait for whoever keeps a database locked: it is not needed to know.
-const GLANCE: Duration = Duration::from_millis(250);
 /// The variable by which the Bridge's servers know their database.
 const VARIABLE: &str = "DATABASE_PATH";
 
@@ -57,7 +54,7 @@ fn has_tables(settings: &Settings, path: &Path, tables: &[&str]) -> bool {
         return false;
     }
     let named = |name: &str| -> Option<bool> {
-        with_reader(path, GLANCE.min(settings.busy_timeout), |reader| {
+        with_reader(path, settings.without_waiting().busy_timeout, |reader| {
             reader
                 .query_row(
                     "SELECT count(*) > 0 FROM sqlite_schema WHERE type = 'table' AND name LIKE ?1",

@@ -9,7 +9,7 @@ use bridge_migrate_core::{
 };
 use bridge_migrate_sqlite::History;
 use bridge_migrate_sqlite::connection::{self, Reader};
-use bridge_migrate_sqlite::database_file::resolved;
+use bridge_migrate_sqlite::database_file::for_catalog;
 
 use crate::options::{Config, GlobalOptions};
 use crate::output::Output;
@@ -99,7 +99,7 @@ impl Context {
 
     /// What `look` finds in the database, which is only read.
     pub(crate) fn read<T>(&self, look: impl FnMut(&Reader) -> Result<T>) -> Result<T> {
-        let settings = self.resolved()?;
+        let settings = self.for_catalog()?;
         connection::with_reader(&settings.database, settings.busy_timeout, look)
     }
 
@@ -111,7 +111,7 @@ impl Context {
     }
 
     /// The settings, with what the catalog and the database's real place say.
-    pub(crate) fn resolved(&self) -> Result<Settings> {
-        resolved(&self.catalog()?, &self.settings)
+    pub(crate) fn for_catalog(&self) -> Result<Settings> {
+        for_catalog(&self.catalog()?, &self.settings)
     }
 }

@@ -45,7 +45,7 @@ const DEFAULT_BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long to wait for SQLite's own lock however little is wanted: a server's transaction takes moments.
 const SHORTEST_BUSY_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a look may wait whose answer is not needed.
-const GLANCE: Duration = Duration::from_millis(250);
+const BRIEFLY: Duration = Duration::from_millis(250);
 
 impl Settings {
     /// Settings for `database` with its companion and its backups beside it.
@@ -87,15 +87,15 @@ impl Settings {
     /// all of that wait is not waited for again.
     pub fn after<T>(&self, looked: &Result<T>) -> Self {
         match looked {
-            Err(error) if error.kind() == ErrorKind::Busy => self.for_a_glance(),
+            Err(error) if error.kind() == ErrorKind::Busy => self.without_waiting(),
             _ => self.clone(),
         }
     }
 
     /// The same settings for a look that must not take long, whoever keeps the database locked.
-    pub fn for_a_glance(&self) -> Self {
+    pub fn without_waiting(&self) -> Self {
         Self {
-            busy_timeout: self.busy_timeout.min(GLANCE),
+            busy_timeout: self.busy_timeout.min(BRIEFLY),
             ..self.clone()
         }
     }

@@ -16,7 +16,7 @@ use bridge_migrate_core::{ErrorKind, Settings, Silent};
 use bridge_migrate_sqlite::backup::{
     Backup, BackupFacts, Completeness, ProblemKind, PruneOptions, create, find, list, prune, verify,
 };
-use bridge_migrate_sqlite::connection::{create_writer, open_still, open_writer};
+use bridge_migrate_sqlite::connection::{create_writer, open_immutable, open_writer};
 use other_process::other_process;
 use support::{SERVER_TIMEOUT, Server, Site, StopOnDrop, counts, counts_of};
 
@@ -451,7 +451,7 @@ fn an_empty_database_has_a_backup_too() {
     std::fs::write(&site.settings.database, "").unwrap();
     let backup = site.backup();
     assert_eq!(problems(&backup), []);
-    let copy = open_still(&backup.database).unwrap();
+    let copy = open_immutable(&backup.database).unwrap();
     let objects: i64 = copy
         .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
         .unwrap();

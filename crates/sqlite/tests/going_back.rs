@@ -15,7 +15,7 @@ use std::cell::Cell;
 use bridge_migrate_core::{Activity, Catalog, ErrorKind, Event, Observer, Release, Silent, Target};
 use bridge_migrate_sqlite::rollback::{RollbackOptions, RollbackPlan, Strategy, plan, rollback};
 use bridge_migrate_sqlite::undo::{UndoOptions, prune, undo};
-use bridge_migrate_sqlite::{MigrateOptions, connection::open_still, migrate};
+use bridge_migrate_sqlite::{MigrateOptions, connection::open_immutable, migrate};
 use common::{Place, catalog, migration, notes, to};
 
 const ROWS: &str = "INSERT INTO notes (id, body, reply_to) VALUES ('a', 'one', NULL), ('b', 'two', 'a'), \
@@ -214,7 +214,7 @@ fn a_restore_that_loses_more_than_was_announced_is_asked_about_again() {
         .collect();
     assert_eq!(lost, [("notes", 1)]);
     assert_eq!(bodies(&place), ["a=one", "b=two", "-=three", "d=FOUR"]);
-    let secured = open_still(&done.secured.unwrap()).unwrap();
+    let secured = open_immutable(&done.secured.unwrap()).unwrap();
     let late: i64 = secured
         .query_row("SELECT count(*) FROM notes WHERE id = 'late'", [], |row| {
             row.get(0)

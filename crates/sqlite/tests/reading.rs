@@ -17,7 +17,7 @@ use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use bridge_migrate_core::{Error, ErrorKind, Event, Observer, Severity, Silent, Target};
 use bridge_migrate_sqlite::backup::{self, BackupFacts};
-use bridge_migrate_sqlite::connection::{open_still, with_reader};
+use bridge_migrate_sqlite::connection::{open_immutable, with_reader};
 use bridge_migrate_sqlite::status::{Presence, status};
 use bridge_migrate_sqlite::verify::{VerifyOptions, verify};
 use bridge_migrate_sqlite::{MigrateOptions, PlanOptions, SqliteContext, migrate, plan};
@@ -378,7 +378,7 @@ fn a_server_that_wakes_up_in_the_middle_does_not_look_like_damage() {
     );
     let rows = |database: &Path| -> i64 {
         let count = "SELECT count(*) FROM calls";
-        open_still(database)
+        open_immutable(database)
             .unwrap()
             .query_row(count, [], |row| row.get(0))
             .unwrap()

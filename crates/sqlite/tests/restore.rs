@@ -17,7 +17,7 @@ use std::{os::unix::fs::PermissionsExt, path::Path};
 
 use bridge_migrate_core::{ErrorKind, Event, Keep, Observer, Result, Silent};
 use bridge_migrate_sqlite::backup::{Backup, Completeness, find, list, verify};
-use bridge_migrate_sqlite::connection::{create_writer, open_still, open_writer, with_reader};
+use bridge_migrate_sqlite::connection::{create_writer, open_immutable, open_writer, with_reader};
 use bridge_migrate_sqlite::database_file::with_suffix;
 use bridge_migrate_sqlite::restore::{
     CompanionChange, Placement, RestoreOptions, RestoreOutcome, Secured, TableRows, restore,
@@ -276,7 +276,7 @@ fn whatever_is_committed_until_the_lock_is_taken_is_in_the_backup_that_secures_i
             [],
             "{case}"
         );
-        let copy = open_still(&secured.database).unwrap();
+        let copy = open_immutable(&secured.database).unwrap();
         assert_eq!(notes_by_server(&copy), written, "{case}");
         let rows = outcome.tables.iter().find(|rows| rows.table == "notes").unwrap();
         assert_eq!(rows.now, Some(3000 + written.len() as u64), "{case}");
@@ -478,7 +478,10 @@ fn a_database_that_a_server_makes_meanwhile_is_secured_and_not_passed_over() {
     let Secured::Backup { backup: secured } = outcome.secured else {
         panic!("{:?}", outcome.secured);
     };
-    assert_eq!(notes_by_server(&open_still(&secured.database).unwrap()), ["new"]);
+    assert_eq!(
+        notes_by_server(&open_immutable(&secured.database).unwrap()),
+        ["new"]
+    );
     assert_eq!(counts(&site.open()), (40_000, 40_000));
 }
 
@@ -843,7 +846,7 @@ fn a_restore_that_is_killed_leaves_the_old_or_the_new_state_and_can_be_done_agai
             }
             for other in list(&site.settings).unwrap() {
                 if other.database != backup.database && other.state == Completeness::Complete {
-                    assert_eq!(counts(&open_still(&other.database).unwrap()).0 % 10_000, 0);
+                    assert_eq!(counts(&open_immutable(&other.database).unwrap()).0 % 10_000, 0);
                     std::fs::remove_file(other.database).unwrap();
                 }
             }

@@ -76,7 +76,7 @@ pub(crate) fn run(context: &Context, action: &Action) -> std::result::Result<u8,
 }
 
 fn create(context: &Context) -> std::result::Result<u8, Failure> {
-    let settings = context.resolved()?;
+    let settings = context.for_catalog()?;
     let facts = BackupFacts {
         reason: "backup create".to_owned(),
         ..BackupFacts::default()
@@ -86,7 +86,7 @@ fn create(context: &Context) -> std::result::Result<u8, Failure> {
 }
 
 fn list(context: &Context) -> std::result::Result<u8, Failure> {
-    let settings = context.resolved()?;
+    let settings = context.for_catalog()?;
     let backups = backup::list(&settings)?;
     context.output.report(&ListReport {
         backups: backups.iter().map(BackupEntry::from).collect(),
@@ -95,7 +95,7 @@ fn list(context: &Context) -> std::result::Result<u8, Failure> {
 }
 
 fn verify(context: &Context, name: &OsString, full: bool) -> std::result::Result<u8, Failure> {
-    let settings = context.resolved()?;
+    let settings = context.for_catalog()?;
     let found = backup::find(&settings, name)?;
     let problems = backup::verify(&settings, &found, full, &context.console())?;
     let report = VerifiedReport {
@@ -115,7 +115,7 @@ fn verify(context: &Context, name: &OsString, full: bool) -> std::result::Result
 }
 
 fn prune(context: &Context, options: &PruneOptions) -> std::result::Result<u8, Failure> {
-    let settings = context.resolved()?;
+    let settings = context.for_catalog()?;
     let pruned = backup::prune(&settings, options, &context.console())?;
     let entries = |backups: &[backup::Backup]| backups.iter().map(BackupEntry::from).collect();
     let report = PrunedReport {

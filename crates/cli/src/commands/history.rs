@@ -18,7 +18,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failure> {
-    let settings = context.resolved()?;
+    let settings = context.for_catalog()?;
     let report = context.read(|reader| {
         Ok(HistoryReport {
             shows_rollback: arguments.rollback,

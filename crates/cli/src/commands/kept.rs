@@ -45,7 +45,7 @@ pub(crate) fn run(context: &Context, action: &Action) -> Result<u8, Failure> {
     match action {
         Action::List => {
             let list = kept::list(&context.settings)?;
-            let backup_dir = context.resolved()?.backup_dir;
+            let backup_dir = context.for_catalog()?.backup_dir;
             context
                 .output
                 .report(&KeptListReport::new(backup_dir, list, &context.output))
@@ -55,7 +55,7 @@ pub(crate) fn run(context: &Context, action: &Action) -> Result<u8, Failure> {
             give_up,
             lock_timeout,
         } => {
-            let mut settings = context.resolved()?;
+            let mut settings = context.for_catalog()?;
             if let Some(seconds) = lock_timeout {
                 settings.lock_timeout = std::time::Duration::from_secs((*seconds).into());
             }

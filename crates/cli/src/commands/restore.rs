@@ -36,7 +36,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failure> {
-    let mut settings = context.resolved()?;
+    let mut settings = context.for_catalog()?;
     let backup = backup::find(&settings, &arguments.backup)?;
     if !arguments.force {
         refuse_foreign(&context.catalog()?, &backup)?;

@@ -1,6 +1,6 @@
 //! From arguments to an exit code.
 
-mod glance;
+mod raw_arguments;
 
 use std::ffi::OsString;
 use std::mem::ManuallyDrop;
@@ -18,7 +18,7 @@ use crate::options::{GlobalOptions, Manner, named_database};
 use crate::output::{Output, write_parser};
 use crate::render::text::Text;
 use crate::{commands, exit_code};
-use glance::Glance;
+use raw_arguments::RawArguments;
 
 /// Runs the program with its arguments, the first of which is its name, and gives its exit code.
 pub fn run(arguments: &[OsString]) -> u8 {
@@ -73,8 +73,8 @@ fn as_flags_say(name: &str, flags: &GlobalOptions) -> Output {
 
 /// What the argument parser has to say: help, the version, or what is wrong with the arguments.
 fn report_parser(arguments: &[OsString], error: &clap::Error) -> u8 {
-    let glance = Glance::at(arguments);
-    if !glance.json {
+    let raw = RawArguments::read(arguments);
+    if !raw.json {
         // When not even this can be written there is nobody left to tell.
         let _ = write_parser(error);
         return if error.use_stderr() {
@@ -86,14 +86,14 @@ fn report_parser(arguments: &[OsString], error: &clap::Error) -> u8 {
     let command = match error.kind() {
         ClapErrorKind::DisplayHelp => "help".to_owned(),
         ClapErrorKind::DisplayVersion => "version".to_owned(),
-        _ => glance.command.join(" "),
+        _ => raw.command.join(" "),
     };
     let manner = Manner {
         json: true,
         no_progress: true,
         ..Manner::default()
     };
-    let database = without_password(&named_database(glance.database).to_string_lossy());
+    let database = without_password(&named_database(raw.database).to_string_lossy());
     let output = Output::new(&command, database.as_ref(), Vec::new(), manner);
     let text = error.render().to_string();
     if !error.use_stderr() {
@@ -104,7 +104,7 @@ fn report_parser(arguments: &[OsString], error: &clap::Error) -> u8 {
     output.fail(
         &Error::new(ErrorKind::Usage, problem_of(error, &text))
             .with_truth("Nothing was changed.")
-            .with_hint(Hint::Help(glance.command))
+            .with_hint(Hint::Help(raw.command))
             .into(),
     )
 }

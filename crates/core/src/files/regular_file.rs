@@ -71,7 +71,7 @@ pub fn create_new(path: &Path, mode: u32) -> std::io::Result<File> {
 ///
 /// # Errors
 /// As [`open_ours`], and when it is not there.
-pub fn look_at_ours(path: &Path) -> Result<File> {
+pub fn open_ours_to_read(path: &Path) -> Result<File> {
     refuse_foreign(path, &path.symlink_metadata().on_file("look at", path)?)?;
     let file = without_waiting(OpenOptions::new().read(true), false)
         .open(path)

@@ -5,7 +5,7 @@ use std::{fs::File, path::Path};
 use super::contents::{Contents, read_contents};
 use super::names::lossy_name;
 use crate::records::recorded_position::managed_position;
-use crate::sqlite::connection::{open_still, stand_in_for_collations};
+use crate::sqlite::connection::{open_immutable, stand_in_for_collations};
 use crate::sqlite::sqlite_error::{is_damage, sqlite_error};
 use bridge_migrate_core::digest::{FileDigest, digest_file};
 use bridge_migrate_core::{
@@ -51,7 +51,7 @@ pub(crate) fn check_copy(
     // The observer belongs to this thread, so the part with the finest progress runs here.
     let look = || look_for_damage(path, depth);
     let count = || {
-        let copy = open_still(path)?;
+        let copy = open_immutable(path)?;
         // Whether its history is sound is not asked here: a backup has what was there.
         let position = managed_position(&copy).ok().flatten();
         Ok((read_contents(&copy)?, position))
@@ -99,7 +99,7 @@ fn look_for_damage(path: &Path, depth: Depth) -> Result<Vec<String>> {
         Depth::Full => "integrity_check",
     };
     let look = || -> Result<Vec<String>> {
-        let copy = open_still(path)?;
+        let copy = open_immutable(path)?;
         let made_ready = match depth {
             Depth::Quick => stand_in_for_collations(&copy),
             Depth::Full => Ok(()),

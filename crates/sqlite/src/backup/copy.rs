@@ -370,7 +370,7 @@ mod tests {
     use super::*;
     use crate::backup::BackupFacts;
     use crate::backup::create::create_with;
-    use crate::sqlite::connection::{create_writer, open_still};
+    use crate::sqlite::connection::{create_writer, open_immutable};
     use bridge_migrate_core::Event;
 
     const NEVER_HOLD: [Limits; 2] = [
@@ -506,7 +506,7 @@ mod tests {
                         std::thread::sleep(Duration::from_millis(1));
                     }
                     let created = create_with(&settings, &BackupFacts::default(), limits, &Silent).unwrap();
-                    let copy = open_still(&created.backup.database).unwrap();
+                    let copy = open_immutable(&created.backup.database).unwrap();
                     let count = |table: &str| -> i64 {
                         copy.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0))
                             .unwrap()

@@ -147,14 +147,14 @@ fn not_a_database(path: &Path, why: &str) -> Error {
 ///
 /// # Errors
 /// When the path names no file, or nothing that can be looked at.
-pub fn resolved(catalog: &Catalog, settings: &Settings) -> Result<Settings> {
+pub fn for_catalog(catalog: &Catalog, settings: &Settings) -> Result<Settings> {
     Ok(Settings {
         companion_format: catalog.companion(),
         ..in_real_place(settings)?
     })
 }
 
-/// [`resolved`], for what has no use for the companion.
+/// [`for_catalog`], for what has no use for the companion.
 pub(crate) fn in_real_place(settings: &Settings) -> Result<Settings> {
     let mut settings = settings.clone();
     let real: PathBuf = resolve(&settings.database)?;

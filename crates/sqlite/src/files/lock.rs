@@ -14,7 +14,7 @@ use crate::files::kernel_locks;
 use bridge_migrate_core::{
     Error, ErrorKind, Event, Hint, Holder, IoContext, Observer, Result, Settings,
     clock::{self, for_people, timestamp},
-    regular_file::{foreign_file, give_to_owner_of_folder, has_name, look_at_ours, open_ours},
+    regular_file::{foreign_file, give_to_owner_of_folder, has_name, open_ours, open_ours_to_read},
 };
 
 /// How long to sleep between tries at first: short enough that a crowd of servers at start passes quickly.
@@ -159,7 +159,7 @@ pub fn lock_path(database: &Path) -> PathBuf {
 /// Who holds the lock of `database` now; `None` when nobody does. Changes nothing.
 pub fn current_holder(database: &Path) -> Option<Holder> {
     let path = lock_path(database);
-    let file = look_at_ours(&path).ok()?;
+    let file = open_ours_to_read(&path).ok()?;
     match file.try_lock_shared() {
         // Dropping the file frees the shared lock.
         Ok(()) => None,

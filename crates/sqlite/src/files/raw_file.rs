@@ -111,7 +111,7 @@ impl Standing {
     }
 
     /// Whether nobody wrote since. Only of what [was settled](Self::is_settled) is that known.
-    pub(crate) fn still_stands(&self) -> bool {
+    pub(crate) fn is_unchanged(&self) -> bool {
         self.0.iter().all(|(path, stamp)| Stamp::of(path) == *stamp)
     }
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::catalog::companion_rows::{add_missing, put};
-use crate::files::{database_file::resolved, lock::MigrationLock};
+use crate::files::{database_file::for_catalog, lock::MigrationLock};
 use crate::going_back::restore::agree;
 use crate::migrate::step::checks::conserving;
 use crate::plan::drift;
@@ -36,7 +36,7 @@ pub fn import_again(
     overwrites: bool,
     observer: &dyn Observer,
 ) -> Result<ImportedAgain> {
-    let settings = &resolved(catalog, settings)?;
+    let settings = &for_catalog(catalog, settings)?;
     let _lock = MigrationLock::take(settings, "tokens import", observer)?;
     let writer = connection::open_writer(&settings.database, settings.busy_timeout)?;
     let history = History::read(&writer)?.unwrap_or_default();

@@ -30,7 +30,7 @@ use crate::migrate::step::millis;
 use crate::records::runs::{self, Run};
 use crate::records::{failed_run::after_replacing, state::State, unfinished::Unfinished};
 use crate::schema::{ObjectKind, Snapshot, expected};
-use crate::sqlite::connection::{open_still, with_reader};
+use crate::sqlite::connection::{open_immutable, with_reader};
 use crate::sqlite::{disk_space::DiskSpace, sqlite_error::is_damage};
 use bridge_migrate_core::whole_file::{WholeFile, remove_abandoned};
 use bridge_migrate_core::{
@@ -162,7 +162,7 @@ pub fn restore(
 /// # Errors
 /// [`ErrorKind::ForeignDatabase`].
 pub fn refuse_foreign(catalog: &Catalog, backup: &Backup) -> Result<()> {
-    let read = || State::read(&open_still(&backup.database)?);
+    let read = || State::read(&open_immutable(&backup.database)?);
     let Ok(state) = read() else {
         // What cannot be read is refused with a better reason by the restore itself.
         return Ok(());
@@ -207,10 +207,10 @@ pub(crate) fn put_back(
     refuse_invalid(settings, backup, options, observer)?;
     let wanted = match &backup.manifest {
         Some(manifest) => manifest.database.contents.clone(),
-        None => read_contents(&open_still(&backup.database)?)?,
+        None => read_contents(&open_immutable(&backup.database)?)?,
     };
     let part = CompanionPart::new(settings, backup, options.companion)?;
-    let present = Present::look(settings)?;
+    let present = Present::of(settings)?;
     // What cannot be merged is refused before anything is changed.
     let (companion, entries) = part.foresee(None)?;
 
@@ -287,7 +287,7 @@ fn put_database(
         let merged = in_place::merged_copy(from, companion, &folder_of(&settings.database))?;
         replace::ready(settings, merged.as_ref().map_or(from, WholeFile::path), observer)
     };
-    let mut present = Present::look(settings)?;
+    let mut present = Present::of(settings)?;
     if present == Present::Missing {
         let file = ready()?;
         let files = secure::copy_raw(settings, &SIDECARS)?;
@@ -297,7 +297,7 @@ fn put_database(
             return Ok(Put::new_file(&files));
         }
         // A server made a database meanwhile.
-        present = Present::look(settings)?;
+        present = Present::of(settings)?;
     }
     if present == Present::Database {
         let mut facts = options.present.clone();
@@ -331,7 +331,7 @@ enum Present {
 }
 
 impl Present {
-    fn look(settings: &Settings) -> Result<Self> {
+    fn of(settings: &Settings) -> Result<Self> {
         match inspect(&settings.database) {
             Ok(FileState::Missing) => Ok(Self::Missing),
             Ok(FileState::Empty | FileState::Database { .. }) => Ok(Self::Database),

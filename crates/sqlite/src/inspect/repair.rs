@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use serde::Serialize;
 
 use crate::backup::{self, BackupFacts};
-use crate::files::{database_file::resolved, lock::MigrationLock};
+use crate::files::{database_file::for_catalog, lock::MigrationLock};
 use crate::records::runs::{self, Run};
 use crate::records::{
     history::History, kept, recorded_position::recorded_position, schema_version,
@@ -64,19 +64,19 @@ pub fn repair(
     apply: bool,
     observer: &dyn Observer,
 ) -> Result<Repaired> {
-    let settings = &resolved(catalog, settings)?;
-    let look = || {
+    let settings = &for_catalog(catalog, settings)?;
+    let find = || {
         connection::with_reader(&settings.database, settings.busy_timeout, |reader| {
             find(catalog, settings, reader)
         })
     };
-    let found = look()?;
+    let found = find()?;
     if !apply || found.repairs.is_empty() {
         return Ok(found);
     }
     let _lock = MigrationLock::take(settings, "repair", observer)?;
     // Whoever held the lock before may have put it right.
-    let found = look()?;
+    let found = find()?;
     if found.repairs.is_empty() {
         return Ok(found);
     }

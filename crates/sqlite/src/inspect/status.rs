@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use naming::{Phase, Release};
 
 use crate::backup::{self, Backup};
-use crate::files::database_file::{FileState, inspect, resolved};
+use crate::files::database_file::{FileState, for_catalog, inspect};
 use crate::files::{kernel_locks, lock};
 use crate::plan::adoption::{Adoption, AdoptionOptions};
 use crate::plan::drift;
@@ -90,7 +90,7 @@ pub struct Pending {
 /// When the file cannot be read or is no database; [`ErrorKind::Newer`] and [`ErrorKind::Divergent`] when
 /// the history contradicts the catalog.
 pub fn status(catalog: &Catalog, settings: &Settings) -> Result<Status> {
-    let settings = &match resolved(catalog, settings) {
+    let settings = &match for_catalog(catalog, settings) {
         Ok(settings) => settings,
         // A folder that does not exist yet holds no database.
         Err(error) if error.kind() == ErrorKind::Missing && !settings.database.is_symlink() => {
@@ -99,11 +99,11 @@ pub fn status(catalog: &Catalog, settings: &Settings) -> Result<Status> {
         Err(error) => return Err(error),
     }
     // Whoever asks wants to know now, and be it who is in the way.
-    .for_a_glance();
+    .without_waiting();
     let last_backup =
         backup::newest_first(settings)?.find(|backup| backup.state == backup::Completeness::Complete);
-    let glance = || -> Result<Status> {
-        let found = match look(catalog, settings) {
+    let read = || -> Result<Status> {
+        let found = match read_file(catalog, settings) {
             Err(error) if error.kind() == ErrorKind::Busy => Status {
                 presence: Presence::Locked(kernel_locks::holders(&settings.database).first().copied()),
                 pending: Vec::new(),
@@ -116,9 +116,9 @@ pub fn status(catalog: &Catalog, settings: &Settings) -> Result<Status> {
         Ok(Status { lock, ..found })
     };
     let was_held = lock::current_holder(&settings.database).is_some();
-    let mut found = glance()?;
+    let mut found = read()?;
     if was_held && found.lock.is_none() && found.interrupted.is_some() {
-        found = glance()?;
+        found = read()?;
     }
     if let (Some(holder), Some(progress)) = (&found.lock, &found.interrupted)
         && is_at_work_on(holder, progress)
@@ -158,7 +158,7 @@ fn unseen(catalog: &Catalog, settings: &Settings) -> Status {
 }
 
 /// What the database itself tells.
-fn look(catalog: &Catalog, settings: &Settings) -> Result<Status> {
+fn read_file(catalog: &Catalog, settings: &Settings) -> Result<Status> {
     let status = unseen(catalog, settings);
     match inspect(&settings.database)? {
         FileState::Missing => Ok(status),
@@ -168,13 +168,13 @@ fn look(catalog: &Catalog, settings: &Settings) -> Result<Status> {
         }),
         FileState::Database { .. } => {
             connection::with_reader(&settings.database, settings.busy_timeout, |reader| {
-                look_inside(catalog, settings, reader, status.clone())
+                read_inside(catalog, settings, reader, status.clone())
             })
         }
     }
 }
 
-fn look_inside(
+fn read_inside(
     catalog: &Catalog,
     settings: &Settings,
     reader: &Reader,

@@ -97,7 +97,7 @@ fn read(settings: &Settings, at_most: Duration) -> Result<Option<History>> {
         Err(error) => return Err(error),
     };
     // However little time is left, a server that is just writing does not keep the answer back.
-    let timeout = at_most.clamp(settings.for_a_glance().busy_timeout, settings.busy_timeout);
+    let timeout = at_most.clamp(settings.without_waiting().busy_timeout, settings.busy_timeout);
     let path = &settings.database;
     match inspect(path)? {
         FileState::Missing | FileState::Empty => Ok(None),

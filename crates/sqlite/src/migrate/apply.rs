@@ -6,7 +6,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 
 use crate::backup::{self, BackupFacts, Created};
-use crate::files::database_file::{FileState, inspect, resolved};
+use crate::files::database_file::{FileState, for_catalog, inspect};
 use crate::files::lock::{MigrationLock, Taken};
 use crate::migrate::step::{StepContext, StepFailure};
 use crate::migrate::{adopt, first_start, preconditions};
@@ -110,7 +110,7 @@ impl MigrateOutcome {
 /// When the target is unknown or lies behind the database, when history or schema contradict the catalog,
 /// or when a step could not run on this schema.
 pub fn plan(catalog: &Catalog, settings: &Settings, options: PlanOptions) -> Result<Plan> {
-    let settings = resolved(catalog, settings)?;
+    let settings = for_catalog(catalog, settings)?;
     match inspect(&settings.database)? {
         FileState::Missing | FileState::Empty => plan_fresh(catalog, &settings, options),
         FileState::Database { .. } => {
@@ -140,7 +140,7 @@ pub fn migrate(
     options: MigrateOptions,
     observer: &dyn Observer,
 ) -> Result<MigrateOutcome> {
-    let settings = &resolved(catalog, settings)?;
+    let settings = &for_catalog(catalog, settings)?;
     Unfinished::refuse(settings)?;
     if options.must_exist && !matches!(inspect(&settings.database)?, FileState::Database { .. }) {
         return Err(not_there(settings));
@@ -150,8 +150,8 @@ pub fn migrate(
         Ok(outcome.filter(|outcome| !options.reclaim || outcome.kept.is_empty()))
     };
     let waiting_since = std::time::Instant::now();
-    let glance = settings.for_a_glance();
-    let done_by_another = || match look(&glance, waiting_since.elapsed(), false) {
+    let at_once = settings.without_waiting();
+    let done_by_another = || match look(&at_once, waiting_since.elapsed(), false) {
         // Whoever has the migration lock may keep everybody out for long. Then it is the lock that tells.
         Err(error) if error.kind() == ErrorKind::Busy => Ok(None),
         found => found,
@@ -505,7 +505,7 @@ pub fn adopt(
     options: AdoptionOptions,
     observer: &dyn Observer,
 ) -> Result<MigrateOutcome> {
-    let settings = &resolved(catalog, settings)?;
+    let settings = &for_catalog(catalog, settings)?;
     let lock = MigrationLock::take(settings, "adopt", observer)?;
     if !matches!(inspect(&settings.database)?, FileState::Database { .. }) {
         return Err(Error::new(

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use crate::records::recorded_position::recorded_position;
 use crate::records::runs::{Run, read_runs};
-use crate::sqlite::connection::{open_still, with_reader};
+use crate::sqlite::connection::{open_immutable, with_reader};
 use bridge_migrate_core::{Error, ErrorKind, Hint, Position, Result, Settings};
 
 const A_PART: &str = "A part is done; run the same command again to go on.";
@@ -15,7 +15,7 @@ const A_PART: &str = "A part is done; run the same command again to go on.";
 /// Adds to the error of `run` where the database stands, if the run changed it and the error does not say so yet.
 pub(crate) fn with_what_is_left(error: Error, settings: &Settings, run: &Run) -> Error {
     let known = error.reached().map(|reached| reached.version);
-    let error = match (look(settings, run), run.committed_at.get()) {
+    let error = match (position_now(settings, run), run.committed_at.get()) {
         (Ok(Some((position, recorded))), _) if known != Some(position.version) => {
             stands(error, position, &what_next(run, recorded, position.version))
         }
@@ -44,7 +44,7 @@ pub(crate) fn after_replacing(error: Error, settings: &Settings, copy: &Path, do
         recorded_position(reader)
     })
     // The same disk may not give the database now; what is there now is what is in the copy.
-    .or_else(|_| recorded_position(&open_still(copy)?));
+    .or_else(|_| recorded_position(&open_immutable(copy)?));
     match looked {
         Ok(position) => error
             .with_truth(format!("The database is restored, at {position}. {done}"))
@@ -69,7 +69,7 @@ fn what_next(run: &Run, recorded: u32, now: u32) -> String {
 }
 
 /// Where the database stands, and the version that the run recorded; `None` when the run committed nothing.
-fn look(settings: &Settings, run: &Run) -> Result<Option<(Position, u32)>> {
+fn position_now(settings: &Settings, run: &Run) -> Result<Option<(Position, u32)>> {
     // After a failed commit, the run's own connection may not know.
     with_reader(&settings.database, settings.busy_timeout, |reader| {
         let runs = read_runs(reader)?;

@@ -78,7 +78,7 @@ pub(super) fn compare(
             connection
                 .execute("ATTACH ?1 AS start", [uri])
                 .while_doing(doing)?;
-            let reader = crate::sqlite::connection::open_still(path)?;
+            let reader = crate::sqlite::connection::open_immutable(path)?;
             expected::read(&reader)?
         }
         None => Snapshot::default(),

@@ -139,7 +139,7 @@ struct Shared {
 }
 
 impl Shared {
-    fn look(&self) {
+    fn sample(&self) {
         let length = |path: &Path| path.metadata().map_or(0, |metadata| metadata.len());
         let sidecars = self.sidecars.iter().map(|path| length(path)).sum();
         self.peak_database
@@ -163,7 +163,7 @@ impl Watch {
             .name("rehearsal watch".to_owned())
             .spawn(move || {
                 while !watched.over.load(Ordering::Relaxed) {
-                    watched.look();
+                    watched.sample();
                     std::thread::sleep(PAUSE);
                 }
             })
@@ -177,7 +177,7 @@ impl Watch {
     }
 
     fn peaks(&self) -> (u64, u64) {
-        self.shared.look();
+        self.shared.sample();
         (
             self.shared.peak_database.load(Ordering::Relaxed),
             self.shared.peak_sidecars.load(Ordering::Relaxed),

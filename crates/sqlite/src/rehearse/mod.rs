@@ -20,7 +20,7 @@ pub use meter::LeftRow;
 pub use outcome::{Rehearsal, RehearsedStep, SmokeTest, TableShape};
 
 use crate::backup;
-use crate::files::database_file::{FileState, inspect, resolved};
+use crate::files::database_file::{FileState, for_catalog, inspect};
 use crate::migrate::{apply, step::millis};
 use crate::plan::receipt::{self, DatabaseOutline, Receipt, StepReceipt, catalog_digest};
 use crate::plan::{Plan, PlanOptions, Start, adoption::AdoptionOptions, drift};
@@ -73,7 +73,7 @@ pub fn rehearse(
     options: RehearseOptions<'_>,
     observer: &dyn Observer,
 ) -> Result<Rehearsal> {
-    let settings = &resolved(catalog, settings)?;
+    let settings = &for_catalog(catalog, settings)?;
     if inspect(&settings.database)? == FileState::Missing {
         return Err(Error::new(
             ErrorKind::Missing,

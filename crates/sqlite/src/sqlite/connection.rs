@@ -160,7 +160,7 @@ impl Reader {
         let is_changed = self
             .unlocked
             .as_ref()
-            .is_some_and(|before| !before.still_stands());
+            .is_some_and(|before| !before.is_unchanged());
         if is_changed { Ok(None) } else { seen.map(Some) }
     }
 }
@@ -379,7 +379,7 @@ fn open_in_place(path: &Path, busy_timeout: Duration) -> Result<Opened> {
             unlocked,
             private_copy: None,
         })),
-        Err(_) if unlocked.as_ref().is_some_and(|before| !before.still_stands()) => Ok(Opened::Unsettled),
+        Err(_) if unlocked.as_ref().is_some_and(|before| !before.is_unchanged()) => Ok(Opened::Unsettled),
         Err(error) if has_bytes(path, "-journal") && is_hot_journal(&error) => Ok(Opened::NeedsCopy),
         Err(error) if has_bytes(path, "-wal") && is_torn_index(&error) => Ok(Opened::NeedsCopy),
         Err(error) => Err(cannot_open(path, error)),
@@ -408,7 +408,7 @@ const IMMUTABLE: &str = "?mode=ro&immutable=1";
 ///
 /// # Errors
 /// When the file cannot be opened, or is no database.
-pub fn open_still(path: &Path) -> Result<Connection> {
+pub fn open_immutable(path: &Path) -> Result<Connection> {
     let state = inspect_with(path, |path| {
         let mut header = [0; HEADER_BYTES];
         let file = regular_file::open(path).on_file("open", path)?;
@@ -490,7 +490,7 @@ fn open_private_copy(path: &Path, busy_timeout: Duration) -> Result<Option<Reade
     )?;
     let copy = folder.path().join("copy.db");
     let copied = copy_with_sidecars(path, &copy, sidecars);
-    if !standing.still_stands() {
+    if !standing.is_unchanged() {
         return Ok(None);
     }
     copied?;

@@ -14,7 +14,7 @@ use std::{thread::JoinHandle, time::Duration};
 
 use bridge_migrate_core::{Settings, Silent, clock::Clock};
 use bridge_migrate_sqlite::backup::{Backup, BackupFacts, create};
-use bridge_migrate_sqlite::connection::{create_writer, open_still, open_writer};
+use bridge_migrate_sqlite::connection::{create_writer, open_immutable, open_writer};
 use chrono::{DateTime, Utc};
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -118,7 +118,7 @@ pub fn counts(connection: &Connection) -> (i64, i64) {
 
 /// Rows of both tables of a finished copy.
 pub fn counts_of(copy: &Path) -> (i64, i64) {
-    counts(&open_still(copy).unwrap())
+    counts(&open_immutable(copy).unwrap())
 }
 
 /// Ends what other threads do until a flag is set, also when the test fails.

@@ -16,7 +16,7 @@ use super::secure;
 use crate::backup::{Backup, COMPANION_LIMIT, file_name, read_companion};
 use crate::catalog::companion_rows::{self, put, take};
 use crate::records::transaction::WriteTransaction;
-use crate::sqlite::connection::{open_still, open_writer};
+use crate::sqlite::connection::{open_immutable, open_writer};
 use crate::sqlite::sqlite_error::SqliteContext;
 use bridge_migrate_core::{
     EntryCounts, Error, ErrorKind, Hint, IoContext, Keep, Merged, Result, Settings, Side, TableRows,
@@ -76,7 +76,7 @@ impl<'a> CompanionPart<'a> {
             None => None,
         };
         let tables = settings.companion_format.tables();
-        let rows = companion_rows::read(&open_still(&backup.database)?, tables)?;
+        let rows = companion_rows::read(&open_immutable(&backup.database)?, tables)?;
         let has_tables = !tables.is_empty() && rows.len() == tables.len();
         Ok(Self {
             settings,
@@ -139,7 +139,9 @@ impl<'a> CompanionPart<'a> {
         if !self.changes_tables {
             return Ok(());
         }
-        let before = before.map(|before| self.read(&open_still(before)?)).transpose()?;
+        let before = before
+            .map(|before| self.read(&open_immutable(before)?))
+            .transpose()?;
         let file = self.today()?;
         let merged = self.merge(self.then.as_deref(), before.as_deref(), file.as_deref())?;
         let doing = "merge the companion's tables";
@@ -174,7 +176,9 @@ impl<'a> CompanionPart<'a> {
         before: Option<&Path>,
         secured: Option<&Path>,
     ) -> Result<(CompanionChange, EntryCounts, Option<PathBuf>)> {
-        let before = before.map(|before| self.read(&open_still(before)?)).transpose()?;
+        let before = before
+            .map(|before| self.read(&open_immutable(before)?))
+            .transpose()?;
         let before = before.as_deref();
         let old = regular_file::open(&self.settings.companion).ok();
         let today = self.today()?;
@@ -183,11 +187,11 @@ impl<'a> CompanionPart<'a> {
             self.change(today.as_deref(), merged.file.as_deref()),
             merged.counts,
         );
-        let look = || self.today();
+        let read = || self.today();
         let merge = |then: Option<&[u8]>, file: Option<&[u8]>| {
             self.merge(then.or(self.then.as_deref()), before, file)
         };
-        let (last, replaced) = rewrite(self.settings, self.keep, (old, today, merged), look, merge)?;
+        let (last, replaced) = rewrite(self.settings, self.keep, (old, today, merged), read, merge)?;
         let aside = match (&replaced, secured) {
             (Some(replaced), Some(secured)) if self.keep == Keep::Backup => {
                 self.keep_aside(replaced, secured)?
@@ -226,7 +230,7 @@ impl<'a> CompanionPart<'a> {
 pub(crate) fn agree(settings: &Settings, database: &Connection) -> Result<bool> {
     let format = settings.companion_format;
     let rows = companion_rows::read(database, format.tables())?;
-    let look = || read_companion(format, &settings.companion);
+    let read = || read_companion(format, &settings.companion);
     let merge = |then: Option<&[u8]>, file: Option<&[u8]>| {
         let side = |file| Side {
             file,
@@ -235,12 +239,12 @@ pub(crate) fn agree(settings: &Settings, database: &Connection) -> Result<bool> 
         format.merge(settings.inputs(), Keep::Merge, &side(then.or(file)), &side(file))
     };
     let old = regular_file::open(&settings.companion).ok();
-    let file = look()?;
+    let file = read()?;
     let merged = merge(None, file.as_deref())?;
     if merged.file == file {
         return Ok(false);
     }
-    rewrite(settings, Keep::Merge, (old, file, merged), look, merge)?;
+    rewrite(settings, Keep::Merge, (old, file, merged), read, merge)?;
     Ok(true)
 }
 
@@ -251,7 +255,7 @@ fn rewrite(
     settings: &Settings,
     keep: Keep,
     from: (Option<File>, Option<Vec<u8>>, Merged),
-    look: impl Fn() -> Result<Option<Vec<u8>>>,
+    read: impl Fn() -> Result<Option<Vec<u8>>>,
     merge: impl Fn(Option<&[u8]>, Option<&[u8]>) -> Result<Merged>,
 ) -> Result<(Merged, Option<File>)> {
     let (mut old, mut seen, mut last) = from;
@@ -268,7 +272,7 @@ fn rewrite(
             Put::Not => {
                 // Its owner made one in the meantime.
                 old = regular_file::open(&settings.companion).ok();
-                seen = look()?;
+                seen = read()?;
                 last = merge(None, seen.as_deref())?;
                 continue;
             }
@@ -400,7 +404,7 @@ mod tests {
         let old = regular_file::open(&settings.companion).ok();
         write("newer");
         let from = (old, Some(b"theirs".to_vec()), merged(b"theirs"));
-        let look = || read_companion(settings.companion_format, &settings.companion);
+        let read = || read_companion(settings.companion_format, &settings.companion);
         let merge = |_: Option<&[u8]>, file: Option<&[u8]>| {
             let file = file.unwrap_or_default();
             Ok(match file.ends_with(b"ours") {
@@ -411,7 +415,7 @@ mod tests {
                 false => merged(file),
             })
         };
-        rewrite(&settings, Keep::Merge, from, look, merge).unwrap();
+        rewrite(&settings, Keep::Merge, from, read, merge).unwrap();
         assert_eq!(
             std::fs::read_to_string(&settings.companion).unwrap(),
             "newer ours"
@@ -420,7 +424,7 @@ mod tests {
         let old = regular_file::open(&settings.companion).ok();
         write("newest");
         let from = (old, None, merged(b"backup's"));
-        let (_, replaced) = rewrite(&settings, Keep::Backup, from, look, merge).unwrap();
+        let (_, replaced) = rewrite(&settings, Keep::Backup, from, read, merge).unwrap();
         assert_eq!(std::io::read_to_string(replaced.unwrap()).unwrap(), "newest");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }

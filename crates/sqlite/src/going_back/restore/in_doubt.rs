@@ -25,7 +25,7 @@ pub(super) fn in_doubt(
     (backup, put): (&Path, &Path),
     before: Option<&Path>,
 ) -> Error {
-    match look(settings, put, before) {
+    match standing(settings, put, before) {
         Ok(Standing::AsInBackup) => {
             let rest = "The companion file is as it was. Run the restore again.";
             after_replacing(error, settings, backup, rest).with_hint(again(backup))
@@ -37,7 +37,7 @@ pub(super) fn in_doubt(
     }
 }
 
-fn look(settings: &Settings, backup: &Path, before: Option<&Path>) -> Result<Standing> {
+fn standing(settings: &Settings, backup: &Path, before: Option<&Path>) -> Result<Standing> {
     let database = &settings.database;
     if inspect(database)? == FileState::Missing {
         return Ok(match before {

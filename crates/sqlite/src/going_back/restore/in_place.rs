@@ -21,7 +21,7 @@ use crate::files::raw_file::{file_at, read_at};
 use crate::records::{failed_run::after_replacing, transaction::moved};
 use crate::sqlite::ask::Ask;
 use crate::sqlite::connection::{
-    begin_reading, open_over_damage, open_still, open_writer, percent_encoded, see_content,
+    begin_reading, open_immutable, open_over_damage, open_writer, percent_encoded, see_content,
     stand_in_for_collations,
 };
 use crate::sqlite::sqlite_error::{SqliteContext, is_damage, sqlite_error};
@@ -243,7 +243,7 @@ impl<'a> Pages<'a> {
             // Without a page, the first step of all would be the last.
             Some(one_page(live_page_size, &folder)?)
         } else if journal_mode(&live)? == "wal"
-            && live_page_size != page_size(&open_still(backup)?).while_doing(doing())?
+            && live_page_size != page_size(&open_immutable(backup)?).while_doing(doing())?
         {
             // SQLite cannot change the page size of a database in write-ahead mode.
             Some(with_page_size(backup, live_page_size, &folder)?)
@@ -283,7 +283,7 @@ impl<'a> Pages<'a> {
             writable = open_writer(&path, Duration::ZERO)?;
             &writable
         } else {
-            still = open_still(&path)?;
+            still = open_immutable(&path)?;
             &still
         };
         let doing = format!("restore {}", settings.database.display());
@@ -352,7 +352,7 @@ impl<'a> Pages<'a> {
         let mut wrong: Vec<String> = (damage != "ok").then_some(damage).into_iter().collect();
         if !written_since {
             let wanted = match self.merges {
-                true => &read_contents(&open_still(self.source())?)?,
+                true => &read_contents(&open_immutable(self.source())?)?,
                 false => self.wanted,
             };
             wrong.extend(differing_rows(wanted, &read_contents(&snapshot)?));

@@ -9,7 +9,7 @@ use rusqlite::{Connection, params, params_from_iter};
 
 use crate::records::{kept::Kept, runs::Run};
 use crate::schema::{Hidden, TableDetail};
-use crate::sqlite::connection::{create_writer, open_still};
+use crate::sqlite::connection::{create_writer, open_immutable};
 use crate::sqlite::{ask::Ask, borrowed::Borrowed, quote::identifier, sqlite_error::SqliteContext};
 use bridge_migrate_core::clock::{file_stamp, timestamp};
 use bridge_migrate_core::whole_file::{Publication, WholeFile};
@@ -61,7 +61,7 @@ pub(super) fn save(
         file.execute_batch("COMMIT").while_doing(doing)?;
     }
     let (verified, ()) = whole.verified(|whole| {
-        let reader = open_still(whole.path())?;
+        let reader = open_immutable(whole.path())?;
         let answer: String = reader
             .value("PRAGMA quick_check(1)", [])
             .while_doing("check the file of what is dropped")?;

@@ -15,7 +15,7 @@ use naming::Target;
 use rusqlite::Connection;
 
 use crate::backup::{self, Backup, BackupFacts, Manifest};
-use crate::files::{database_file::resolved, lock::MigrationLock};
+use crate::files::{database_file::for_catalog, lock::MigrationLock};
 use crate::going_back::restore::{self, Decision, RestoreOptions, RestoreOutcome};
 use crate::going_back::undo::Conflict;
 use crate::migrate::adopt;
@@ -100,7 +100,7 @@ impl RollbackOutcome {
 /// # Errors
 /// When the target is unknown or ahead, or when no way leads back.
 pub fn plan(catalog: &Catalog, settings: &Settings, options: RollbackOptions) -> Result<RollbackPlan> {
-    let settings = &resolved(catalog, settings)?;
+    let settings = &for_catalog(catalog, settings)?;
     Unfinished::refuse(settings)?;
     Rollback { catalog, settings }.plan(options, Weigh::Every)
 }
@@ -119,7 +119,7 @@ pub fn rollback(
     confirm: &mut dyn FnMut(&RollbackPlan) -> bool,
     observer: &dyn Observer,
 ) -> Result<RollbackOutcome> {
-    let settings = &resolved(catalog, settings)?;
+    let settings = &for_catalog(catalog, settings)?;
     let back = Rollback { catalog, settings };
     back.complete(observer)?;
     // Asked before the lock is taken, so that nobody waits for a person's answer; what is confirmed is
@@ -317,7 +317,7 @@ impl Rollback<'_> {
         let lost = OnceLock::new();
         let (way, keep) = ((plan.from, plan.to), plan.companion);
         let look = |copy: &Path| {
-            let copy = connection::open_still(copy)?;
+            let copy = connection::open_immutable(copy)?;
             let loses = plan::lost_by_restoring(self.catalog, self.settings, &copy, point, way, keep)?;
             let _ = lost.set(loses);
             Ok(())

@@ -164,7 +164,7 @@ pub(super) fn plan(
     };
     let restore = if weigh == Weigh::Every || options.strategy == Strategy::Restore {
         let (to, written, keep) = (to.version, written_by(&applied), options.companion);
-        Way::of(point::look(settings, connection, to, &written, &imported, keep))
+        Way::of(point::find(settings, connection, to, &written, &imported, keep))
     } else {
         Way::Closed(Error::new(ErrorKind::NotReversible, "it was not asked for"))
     };

@@ -15,7 +15,7 @@ use super::{Strategy, since, steps::Imported};
 ///
 /// # Errors
 /// Why there is none.
-pub(super) fn look(
+pub(super) fn find(
     settings: &Settings,
     connection: &Connection,
     version: u32,

@@ -8,7 +8,7 @@ use crate::backup::Backup;
 use crate::going_back::restore::{CompanionChange, CompanionPart};
 use crate::schema::{Hidden, ObjectKind, TableDetail, expected};
 use crate::sqlite::{
-    connection::open_still, count::count_rows, quote::identifier, sqlite_error::SqliteContext,
+    connection::open_immutable, count::count_rows, quote::identifier, sqlite_error::SqliteContext,
 };
 use bridge_migrate_core::{Keep, Loss, Result, Settings};
 
@@ -34,7 +34,7 @@ pub(super) fn of_restoring(
     imported: &[Imported],
     keep: Keep,
 ) -> Result<Vec<Loss>> {
-    let reader = open_still(&point.database)?;
+    let reader = open_immutable(&point.database)?;
     let then = expected::read(&reader)?;
     let now = expected::read(connection)?;
     let mut losses = Vec::new();

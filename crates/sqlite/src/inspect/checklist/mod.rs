@@ -8,7 +8,7 @@ mod server_sqlite;
 
 use serde::Serialize;
 
-use crate::files::database_file::{FileState, inspect, resolved};
+use crate::files::database_file::{FileState, for_catalog, inspect};
 use crate::inspect::status::{self, Status};
 use crate::migrate::apply;
 use crate::plan::receipt::{self, Receipt};
@@ -108,7 +108,7 @@ pub fn checklist(
     settings: &Settings,
     oldest_server: Option<(u32, u32)>,
 ) -> Result<Checklist> {
-    let settings = &resolved(catalog, settings)?;
+    let settings = &for_catalog(catalog, settings)?;
     let is_database = matches!(inspect(&settings.database), Ok(FileState::Database { .. }));
     let answer = |settings: &Settings, reader: Option<&Reader>| {
         let plan = apply::plan(catalog, settings, PlanOptions::default());

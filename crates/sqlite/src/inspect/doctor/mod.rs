@@ -14,7 +14,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::backup::{self, file_name};
-use crate::files::{database_file::resolved, lock};
+use crate::files::{database_file::for_catalog, lock};
 use crate::inspect::verify::{VerifyOptions, verify};
 use crate::records::{run_log::with_failures, runs::read_runs};
 use crate::sqlite::connection::with_reader;
@@ -146,7 +146,7 @@ pub struct BundledFinding {
 /// # Errors
 /// When the folder of the database does not exist.
 pub fn gather(catalog: &Catalog, settings: &Settings, observer: &dyn Observer) -> Result<Bundle> {
-    let settings = &resolved(catalog, settings)?;
+    let settings = &for_catalog(catalog, settings)?;
     let looked = database::read(catalog, settings);
     let settings = &settings.after(&looked);
     let (database, unreadable) = match looked {

@@ -132,7 +132,7 @@ pub fn lint(catalog: &Catalog) -> Result<Report> {
             None => {
                 found.extend(rules::of_schema(&linted)?);
                 schemas.push(linted.after.clone());
-                found.extend(contracts.look(&linted, &schemas)?);
+                found.extend(contracts.check(&linted, &schemas)?);
             }
         }
         allowed::sort(migration, found, &mut report);

@@ -3,6 +3,7 @@
 //! Reads only. Damage is a finding, not an error: the rest is looked at as far as it can be read.
 
 pub mod codes;
+mod copy;
 mod foreign;
 mod history;
 mod leftovers;
@@ -11,11 +12,10 @@ mod records;
 mod report;
 mod rows;
 mod schema;
-mod still;
 
 use rusqlite::Connection;
 
-use crate::files::database_file::{FileState, inspect, resolved};
+use crate::files::database_file::{FileState, for_catalog, inspect};
 use crate::files::lock;
 use crate::sqlite::connection::{self, Reader};
 use crate::sqlite::sqlite_error::{SqliteContext, is_damage};
@@ -49,7 +49,7 @@ pub fn verify(
     options: VerifyOptions,
     observer: &dyn Observer,
 ) -> Result<Vec<Finding>> {
-    let settings = &resolved(catalog, settings)?;
+    let settings = &for_catalog(catalog, settings)?;
     let mut report = Report::default();
     let state = inspect(&settings.database)?;
     leftovers::around(settings, state, &mut report)?;
@@ -59,7 +59,7 @@ pub fn verify(
     }
     let looked = connection::with_reader(&settings.database, settings.busy_timeout, |reader| {
         let mut report = report.clone();
-        look_inside(catalog, settings, options, reader, &mut report, observer)?;
+        check_inside(catalog, settings, options, reader, &mut report, observer)?;
         Ok(report)
     });
     match looked {
@@ -72,7 +72,7 @@ pub fn verify(
     }
 }
 
-fn look_inside(
+fn check_inside(
     catalog: &Catalog,
     settings: &Settings,
     options: VerifyOptions,
@@ -100,7 +100,7 @@ fn look_inside(
         .to_string_lossy()
         .into_owned();
     observer.progress(Activity::Check, &name, 0, None);
-    let looked = look_at_one_moment(
+    let looked = check_at_one_moment(
         catalog,
         settings,
         reader,
@@ -114,7 +114,7 @@ fn look_inside(
 }
 
 /// Looks at everything as of one moment: what a run writes in one transaction agrees with itself only then.
-fn look_at_one_moment(
+fn check_at_one_moment(
     catalog: &Catalog,
     settings: &Settings,
     reader: &Connection,
@@ -124,18 +124,18 @@ fn look_at_one_moment(
     report: &mut Report,
 ) -> Result<()> {
     let limit = if report.has(&codes::RUNNING) {
-        still::CHECKED_BESIDE_A_RUN
+        copy::CHECKED_BESIDE_A_RUN
     } else if options.full {
-        still::QUICKLY_CHECKED_IN_FULL
+        copy::QUICKLY_CHECKED_IN_FULL
     } else {
-        still::QUICKLY_CHECKED
+        copy::QUICKLY_CHECKED
     };
-    let still = if keeps_writers_waiting {
-        still::copy_if_large(settings, limit, observer)?
+    let copy = if keeps_writers_waiting {
+        copy::copy_if_large(settings, limit, observer)?
     } else {
         None
     };
-    let reader = still.as_ref().map_or(reader, |copy| &copy.reader);
+    let reader = copy.as_ref().map_or(reader, |copy| &copy.reader);
     let moment = connection::begin_reading(reader).while_doing("read the database")?;
     let context = Context {
         catalog,

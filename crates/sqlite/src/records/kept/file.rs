@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
-use crate::sqlite::{ask::Ask, borrowed::Borrowed, connection::open_still, quote::identifier};
+use crate::sqlite::{ask::Ask, borrowed::Borrowed, connection::open_immutable, quote::identifier};
 use bridge_migrate_core::Settings;
 
 use super::{Kept, path_of};
@@ -127,7 +127,7 @@ fn open_whole(path: &Path) -> Result<Connection, String> {
     if path.symlink_metadata().is_ok_and(|metadata| !metadata.is_file()) {
         return Err("its file is not a regular one".to_owned());
     }
-    let reader = open_still(path).map_err(|error| error.message().to_owned())?;
+    let reader = open_immutable(path).map_err(|error| error.message().to_owned())?;
     let answer: String = reader.value("PRAGMA quick_check(1)", []).map_err(damaged)?;
     match answer.as_str() {
         "ok" => Ok(reader),

@@ -172,7 +172,7 @@ impl<'a> Place<'a> {
             let own =
                 is_not_default(connection, table, column).map_err(|error| error.message().to_owned())?;
             let column = identifier(column);
-            let look = |found: &str| {
+            let select = |found: &str| {
                 format!(
                     "SELECT NOT ({own}), {rowid}, {} FROM {quoted} WHERE {used} AND {found}",
                     same(last)
@@ -184,28 +184,28 @@ impl<'a> Place<'a> {
                     mark(last)
                 )
             };
-            place.by_key = by_key.as_deref().map(|found| look(&format!("{found} LIMIT 2")));
+            place.by_key = by_key.as_deref().map(|found| select(&format!("{found} LIMIT 2")));
             if let Some(found) = &by_content {
-                place.by_row = Some(look(&format!("_rowid_ = ?1 AND {found}")));
+                place.by_row = Some(select(&format!("_rowid_ = ?1 AND {found}")));
                 // Rows that are alike take the values in turn.
                 let first = match place.may_be_there {
                     true => format!("{} DESC, {own}", same(last)),
                     false => format!("{own}, {} DESC", same(last)),
                 };
-                place.by_content = Some(look(&format!("{found} ORDER BY {first} LIMIT 1")));
+                place.by_content = Some(select(&format!("{found} ORDER BY {first} LIMIT 1")));
             }
             place.write = by_key.as_deref().map(write).unwrap_or_default();
             place.write_by_row = has_rowid.then(|| write("_rowid_ = ?1"));
         } else {
             let all: Vec<String> = (0..=last).map(same).collect();
-            let look = |found: &str| {
+            let select = |found: &str| {
                 format!(
                     "SELECT 0, {rowid}, {} FROM {quoted} WHERE {used} AND {found}",
                     all.join(", ")
                 )
             };
-            place.by_key = by_key.as_deref().map(look);
-            place.by_row = has_rowid.then(|| look("_rowid_ = ?1"));
+            place.by_key = by_key.as_deref().map(select);
+            place.by_row = has_rowid.then(|| select("_rowid_ = ?1"));
             let marks = marks.join(", ");
             place.same_rows = format!(
                 "SELECT count(*) FROM {quoted} WHERE {used} AND ({} COLLATE BINARY) IS ({marks})",
@@ -243,14 +243,14 @@ impl<'a> Place<'a> {
                 return Ok(Fate::Already);
             }
         }
-        let (look, write) = match has_key {
+        let (find, write) = match has_key {
             true => (self.by_key.as_deref(), Some(self.write.as_str())),
             false if self.by_row.is_none() && !self.column => (None, Some(self.write.as_str())),
             false => (self.by_row.as_deref(), self.write_by_row.as_deref()),
         };
-        let mut found = self.look(look, &values)?;
+        let mut found = self.rows_by(find, &values)?;
         if !has_key && self.column && !found.iter().any(|found| found.is_free) {
-            found = self.look(self.by_content.as_deref(), &values)?;
+            found = self.rows_by(self.by_content.as_deref(), &values)?;
         }
         let write = match (found.as_slice(), self.column) {
             ([found], true) if found.differs.is_empty() => return Ok(Fate::Already),
@@ -300,15 +300,15 @@ impl<'a> Place<'a> {
         released.map(|()| fate)
     }
 
-    fn look(&self, sql: Option<&str>, values: &[Borrowed<'_>]) -> rusqlite::Result<Vec<Found>> {
+    fn rows_by(&self, sql: Option<&str>, values: &[Borrowed<'_>]) -> rusqlite::Result<Vec<Found>> {
         let Some(sql) = sql else { return Ok(Vec::new()) };
         let first = if self.column {
             self.file.columns.len() - 1
         } else {
             0
         };
-        let mut look = self.connection.prepare_cached(sql)?;
-        let found = look.query_map(params_from_iter(values), |row| {
+        let mut select = self.connection.prepare_cached(sql)?;
+        let found = select.query_map(params_from_iter(values), |row| {
             let mut differs = Vec::new();
             for (index, name) in self.file.columns.iter().skip(first).enumerate() {
                 if !row.get::<_, bool>(index + 2)? {

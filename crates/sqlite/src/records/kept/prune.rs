@@ -47,7 +47,7 @@ pub struct Pruned {
 /// [`ErrorKind::ConfirmationNeeded`] when something would be lost, and nothing can be removed otherwise.
 pub fn prune(settings: &Settings, options: &PruneOptions, observer: &dyn Observer) -> Result<Pruned> {
     let settings = &in_real_place(settings)?;
-    let look = || -> Result<Pruned> {
+    let choose_now = || -> Result<Pruned> {
         connection::with_reader(&settings.database, settings.busy_timeout, |reader| {
             let kept = read(reader, settings)?;
             // One that a killed prune removed is still on record.
@@ -56,7 +56,7 @@ pub fn prune(settings: &Settings, options: &PruneOptions, observer: &dyn Observe
             Ok(choose(settings, options, kept))
         })
     };
-    let chosen = look()?;
+    let chosen = choose_now()?;
     if chosen.removed.is_empty() && !chosen.stay.is_empty() {
         return Err(needs_confirmation(options, &chosen));
     }
@@ -64,7 +64,7 @@ pub fn prune(settings: &Settings, options: &PruneOptions, observer: &dyn Observe
         return Ok(chosen);
     }
     let _lock = MigrationLock::take(settings, "kept prune", observer)?;
-    let mut chosen = look()?;
+    let mut chosen = choose_now()?;
     let writer = connection::open_writer(&settings.database, settings.busy_timeout)?;
     let at = recorded_position(&writer)?;
     let run = Run::begin(settings, "kept prune", at.version, at.version);

@@ -14,7 +14,11 @@ pub(in super::super) struct Served {
 impl Served {
     /// Runs what the servers of each release run on the schema after the migration. `schemas` are those of the
     /// versions up to it.
-    pub(in super::super) fn look(&mut self, linted: &Linted<'_>, schemas: &[Snapshot]) -> Result<Vec<Found>> {
+    pub(in super::super) fn check(
+        &mut self,
+        linted: &Linted<'_>,
+        schemas: &[Snapshot],
+    ) -> Result<Vec<Found>> {
         let (catalog, migration) = (linted.catalog, linted.migration);
         let mut found = Vec::new();
         if catalog.contracts().is_empty() {

@@ -6,7 +6,7 @@ use crate::sqlite::sqlite_error::is_damage;
 use rusqlite::Connection;
 
 use crate::files::database_file::bytes_with_sidecars;
-use crate::sqlite::connection::open_still;
+use crate::sqlite::connection::open_immutable;
 use bridge_migrate_core::{
     ErrorKind, Observer, Result, Settings, disk::place_for_copy, folder_of, whole_file::WholeFile,
 };
@@ -19,7 +19,7 @@ pub(super) const QUICKLY_CHECKED_IN_FULL: u64 = 16 << 20;
 pub(super) const CHECKED_BESIDE_A_RUN: u64 = 1 << 20;
 
 /// A copy that stands still. Dropping it removes it.
-pub(super) struct StillCopy {
+pub(super) struct CopyToCheck {
     pub(super) reader: Connection,
     // Dropped after the reader: fields are dropped in the order of their declaration.
     _file: WholeFile,
@@ -30,7 +30,7 @@ pub(super) fn copy_if_large(
     settings: &Settings,
     limit: u64,
     observer: &dyn Observer,
-) -> Result<Option<StillCopy>> {
+) -> Result<Option<CopyToCheck>> {
     let database = &settings.database;
     let bytes = bytes_with_sidecars(database);
     if bytes <= limit {
@@ -55,8 +55,8 @@ pub(super) fn copy_if_large(
         Err(error) if is_damage(&error) => return Ok(None),
         Err(error) => return Err(error),
     };
-    Ok(Some(StillCopy {
-        reader: open_still(file.path())?,
+    Ok(Some(CopyToCheck {
+        reader: open_immutable(file.path())?,
         _file: file,
     }))
 }
