@@ -1,7 +1,7 @@
 //! What making a table anew does to rows: the sequence mark, and the actions of other tables' foreign keys.
 
 use super::super::linted::details;
-use super::super::{Found, Place, Linted, scratch};
+use super::super::{Found, Linted, Place, scratch};
 use crate::schema::{ForeignKeyAction, ObjectKind, script, token::tokenize};
 use crate::sqlite::{ask::Ask, sqlite_error::SqliteContext};
 use bridge_migrate_core::Result;

@@ -1,6 +1,6 @@
 //! Whether a migration runs, and whether its way back leads where it came from.
 
-use super::super::{Found, Place, Linted, scratch};
+use super::super::{Found, Linted, Place, scratch};
 use crate::schema::{diff, expected, probe::message, render_diff, script};
 use bridge_migrate_core::Result;
 
