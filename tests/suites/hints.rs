@@ -254,6 +254,9 @@ fn tables_of_somebody_else_that_have_names_of_ours_get_another_one() {
             before,
             "{table}: something was written"
         );
+        // Adopting it would only put the refusal off.
+        assert!(matches!(try_to(&database, &["adopt"]).0, Some(1 | 6)), "{table}");
+        assert_eq!(fs::read(database.path()).unwrap(), before, "{table}: adopted");
         assert_eq!(follow(&database, &["migrate"]).len(), 1, "{table}");
         let theirs =
             database

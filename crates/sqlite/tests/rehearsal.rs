@@ -18,10 +18,11 @@ use bridge_migrate_core::{
 };
 use bridge_migrate_sqlite::checklist::{Item, ItemState, checklist};
 use bridge_migrate_sqlite::rehearse::{
-    CheckName, CheckOutcome, Rehearsal, RehearseOptions, SmokeTest, rehearse,
+    Check, CheckName, CheckOutcome, Rehearsal, RehearseOptions, SmokeTest, rehearse,
 };
 use bridge_migrate_sqlite::{MigrateOptions, PlanOptions, migrate, receipt};
 use common::{Place, catalog, data_migration, first_servers, migration, notes};
+use rusqlite::functions::FunctionFlags;
 
 const ROWS: &str = "INSERT INTO notes (id, body, reply_to) VALUES ('a', 'one', NULL), ('b', 'two', 'a'), \
      (NULL, 'three', 'a'), ('d', 'FOUR', NULL), ('e', 'no #', NULL)";
@@ -129,6 +130,30 @@ fn everything_is_tried_on_a_copy_and_the_source_stays_as_it_is() {
     assert_eq!((measures.rows_changed, measures.rows_skipped), (3, 1));
     assert_eq!(shout.left[0].key, "e");
     assert_eq!(shout.back.unwrap().rows_changed, 3);
+}
+
+#[test]
+fn views_checks_and_orders_that_only_the_application_knows_fail_no_rehearsal() {
+    let place = started();
+    let server = place.open();
+    server
+        .create_collation("ICU", |one: &str, other: &str| other.cmp(one))
+        .unwrap();
+    let flags = FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_INNOCUOUS;
+    server
+        .create_scalar_function("shout", 1, flags, |_| Ok("A"))
+        .unwrap();
+    server
+        .execute_batch(
+            "CREATE VIEW loud AS SELECT shout(body) FROM notes;
+             CREATE TABLE words (word TEXT COLLATE ICU PRIMARY KEY CHECK (shout(word) = word));
+             INSERT INTO words VALUES ('A')",
+        )
+        .unwrap();
+    drop(server);
+    let rehearsal = run(&catalog(), &place);
+    let failed = |check: &&Check| check.outcome == CheckOutcome::Failed;
+    assert_eq!(rehearsal.checks.iter().find(failed), None);
 }
 
 #[test]

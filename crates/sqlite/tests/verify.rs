@@ -21,7 +21,7 @@ use bridge_migrate_sqlite::undo::{UndoOptions, undo};
 use bridge_migrate_sqlite::verify::{VerifyOptions, is_only_newer, verify};
 use bridge_migrate_sqlite::{MigrateOptions, PlanOptions, migrate};
 use common::{Place, catalog, migration, notes};
-use rusqlite::Connection;
+use rusqlite::{Connection, functions::FunctionFlags};
 
 /// A database of 1.0.0 with rows, taken to the last release with a backup.
 fn used() -> Place {
@@ -116,6 +116,65 @@ fn an_index_that_only_the_application_can_order_is_no_damage() {
     place.open().execute_batch("DELETE FROM notes").unwrap();
     restore(settings, &made.backup, &RestoreOptions::default(), &Silent).unwrap();
     assert_ne!(place.strings("SELECT CAST(count(*) AS TEXT) FROM notes"), ["0"]);
+}
+
+/// A view, a CHECK, indexes, a generated column and a trigger that only the application's own SQLite can compute.
+#[test]
+fn functions_and_orders_that_only_the_application_has_are_no_damage() {
+    let place = Place::new();
+    let first = MigrateOptions {
+        plan: PlanOptions {
+            target: Target::Version(2),
+            ..PlanOptions::default()
+        },
+        ..MigrateOptions::default()
+    };
+    migrate(&catalog(), &place.settings, first, &Silent).unwrap();
+    let server = place.open();
+    server
+        .create_collation("ICU", |one: &str, other: &str| other.cmp(one))
+        .unwrap();
+    server
+        .create_scalar_function(
+            "shout",
+            1,
+            FunctionFlags::SQLITE_UTF8
+                | FunctionFlags::SQLITE_DETERMINISTIC
+                | FunctionFlags::SQLITE_INNOCUOUS,
+            |values| Ok(values.get::<String>(0)?.to_uppercase()),
+        )
+        .unwrap();
+    server
+        .execute_batch(
+            "CREATE VIEW loud AS SELECT shout(body) FROM notes;
+             CREATE TABLE words (word TEXT CHECK (shout(word) = word), again TEXT NOT NULL AS (shout(word)));
+             CREATE INDEX by_word ON words (shout(word)); INSERT INTO words VALUES ('A'), ('B');
+             CREATE TABLE names (name TEXT COLLATE ICU PRIMARY KEY) WITHOUT ROWID; INSERT INTO names VALUES ('x');
+             CREATE INDEX by_parent ON notes (reply_to COLLATE ICU); INSERT INTO notes (id, body) VALUES ('a', 'one');
+             CREATE TRIGGER louder AFTER INSERT ON words WHEN shout(new.word) = 'C' BEGIN SELECT 1; END;",
+        )
+        .unwrap();
+    drop(server);
+    let settings = &place.settings;
+    for full in [false, true] {
+        let found = verify(&catalog(), settings, VerifyOptions { full }, &Silent).unwrap();
+        let of_pages: Vec<&str> = codes(&found)
+            .into_iter()
+            .filter(|code| code.starts_with("BV10"))
+            .collect();
+        assert_eq!(of_pages, ["BV104"], "{}", lines(&found));
+    }
+    let made = backup::create(settings, &BackupFacts::default(), &Silent).unwrap();
+    assert_eq!(made.manifest.database.contents.tables.get("names"), Some(&1));
+    assert_eq!(backup::verify(settings, &made.backup, true, &Silent).unwrap(), []);
+    let allowed = MigrateOptions {
+        without_backup: true,
+        allow_drift: true,
+        ..MigrateOptions::default()
+    };
+    migrate(&catalog(), settings, allowed, &Silent).unwrap();
+    restore(settings, &made.backup, &RestoreOptions::default(), &Silent).unwrap();
+    assert_eq!(place.strings("SELECT id FROM notes NOT INDEXED"), ["a"]);
 }
 
 #[test]

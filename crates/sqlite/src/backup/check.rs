@@ -5,15 +5,16 @@ use std::{fs::File, path::Path};
 use super::contents::{Contents, read_contents};
 use super::names::lossy_name;
 use crate::records::recorded_position::managed_position;
-use crate::sqlite::connection::{open_immutable, stand_in_for_collations};
-use crate::sqlite::sqlite_error::{is_damage, sqlite_error};
+use crate::sqlite::connection::open_immutable;
+use crate::sqlite::page_check::{check_pages, stand_in_for_collations};
+use crate::sqlite::sqlite_error::{SqliteContext, is_damage};
 use bridge_migrate_core::digest::{FileDigest, digest_file};
 use bridge_migrate_core::{
     Activity, Error, ErrorKind, Hint, IoContext, Observer, Position, Result, beside::Beside,
 };
 
 /// Lines that a damaged database may say about its damage.
-const MAX_DAMAGE_LINES: usize = 10;
+const MAX_DAMAGE_LINES: u32 = 10;
 
 /// How thoroughly to look for damage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +53,7 @@ pub(crate) fn check_copy(
     let look = || look_for_damage(path, depth);
     let count = || {
         let copy = open_immutable(path)?;
+        stand_in_for_collations(&copy).while_doing(format_args!("read {}", path.display()))?;
         // Whether its history is sound is not asked here: a backup has what was there.
         let position = managed_position(&copy).ok().flatten();
         Ok((read_contents(&copy)?, position))
@@ -94,23 +96,14 @@ pub(crate) fn check_copy(
 }
 
 fn look_for_damage(path: &Path, depth: Depth) -> Result<Vec<String>> {
-    let pragma = match depth {
-        Depth::Quick => "quick_check",
-        Depth::Full => "integrity_check",
-    };
     let look = || -> Result<Vec<String>> {
         let copy = open_immutable(path)?;
-        let made_ready = match depth {
-            Depth::Quick => stand_in_for_collations(&copy),
-            Depth::Full => Ok(()),
-        };
-        let lines: rusqlite::Result<Vec<String>> = made_ready
-            .and_then(|()| copy.prepare(&format!("PRAGMA {pragma}({MAX_DAMAGE_LINES})")))
-            .and_then(|mut check| check.query_map([], |row| row.get(0))?.collect());
-        lines.map_err(|source| sqlite_error(format_args!("check {}", path.display()), source))
+        let checked = check_pages(&copy, depth == Depth::Full, MAX_DAMAGE_LINES);
+        Ok(checked
+            .while_doing(format_args!("check {}", path.display()))?
+            .lines)
     };
     match look() {
-        Ok(lines) if lines == ["ok"] => Ok(Vec::new()),
         Ok(lines) => match lines.iter().find_map(|line| Some((unread_page(line)?, line))) {
             Some((kind, line)) => Err(unread(path, Error::new(kind, line.as_str()))),
             None => Ok(lines),

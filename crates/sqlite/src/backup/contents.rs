@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 
-use crate::sqlite::{ask::Ask, quote::identifier, sqlite_error::SqliteContext};
+use crate::sqlite::{count::count_rows, sqlite_error::SqliteContext};
 use bridge_migrate_core::Result;
 
 /// Header and row counts of a database.
@@ -60,10 +60,6 @@ fn row_counts(connection: &Connection) -> Result<BTreeMap<String, u64>> {
         .while_doing(doing)?;
     names
         .into_iter()
-        .map(|name| {
-            let sql = format!("SELECT count(*) FROM main.{}", identifier(&name));
-            let rows: i64 = connection.value(&sql, []).while_doing(doing)?;
-            Ok((name, u64::try_from(rows).unwrap_or_default()))
-        })
+        .map(|name| count_rows(connection, &name).map(|rows| (name, rows)))
         .collect()
 }

@@ -265,7 +265,7 @@ fn run_plan(
     catalog: &Catalog,
     settings: &Settings,
     options: MigrateOptions,
-    mut writer: Option<Connection>,
+    writer: Option<Connection>,
     plan: &Plan,
     run: &mut Run,
     log: &RunLog<'_>,
@@ -279,9 +279,9 @@ fn run_plan(
         run.allowed_drift.push(difference);
     }
     preconditions::warn_of_missing_file(catalog, settings, plan, log);
-    if let (true, Some(connection)) = (options.without_backup, &mut writer) {
+    if options.without_backup && writer.is_some() {
         // A backup would have found damage; without one somebody has to look.
-        preconditions::refuse_damaged(connection, settings, log)?;
+        preconditions::refuse_damaged(settings, log)?;
     }
     let backup = match &writer {
         Some(_) if !options.without_backup && plan.start != Start::Fresh => {
@@ -544,6 +544,15 @@ pub fn adopt(
             kept,
         ));
     };
+    // What no migration could follow would only be refused later.
+    let onwards = PlanOptions {
+        adoption: options,
+        ..PlanOptions::default()
+    };
+    match plan::plan(catalog, settings, Some(&writer), onwards) {
+        Err(error) if error.kind() == ErrorKind::SchemaMismatch => return Err(error),
+        _ => {}
+    }
     let run = Run::begin(settings, "adopt", plan.from.version, plan.from.version);
     run.with_log(settings, observer, |run, log| {
         adopt::write(catalog, settings, &writer, adoption, run)?;

@@ -8,28 +8,23 @@ use crate::backup;
 use crate::catalog::data;
 use crate::plan::{Plan, Start};
 use crate::sqlite::pace::{self, let_writers_in};
-use crate::sqlite::sqlite_error::SqliteContext;
+use crate::sqlite::{connection::open_writer, page_check::check_pages, sqlite_error::SqliteContext};
 use bridge_migrate_core::{Catalog, Error, ErrorKind, Hint, Observer, Result, Settings};
 
 /// Steps of SQLite between two looks at the clock.
 const STEPS_BETWEEN_LOOKS: i32 = 1000;
 
 /// Looks for damage, but keeps servers that want to write no longer from it than a batch may.
-pub(crate) fn refuse_damaged(
-    connection: &mut Connection,
-    settings: &Settings,
-    observer: &dyn Observer,
-) -> Result<()> {
+pub(crate) fn refuse_damaged(settings: &Settings, observer: &dyn Observer) -> Result<()> {
     let doing = "check the pages of the database";
-    let (began, patience) = (Instant::now(), pace::beside_others(settings.lock_budget));
+    let patience = pace::beside_others(settings.lock_budget);
+    // A connection of its own: stand-ins stay on it.
+    let mut connection = open_writer(&settings.database, settings.busy_timeout)?;
+    let began = Instant::now();
     connection
         .progress_handler(STEPS_BETWEEN_LOOKS, Some(move || began.elapsed() > patience))
         .while_doing(doing)?;
-    let answer = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0));
-    connection
-        .progress_handler(0, None::<fn() -> bool>)
-        .while_doing(doing)?;
-    let answer = match answer {
+    let checked = match check_pages(&connection, false, 1) {
         Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::OperationInterrupted) => {
             observer.warn(format!(
                 "not all pages were checked for damage: without a backup that would keep servers waiting for \
@@ -39,12 +34,12 @@ pub(crate) fn refuse_damaged(
             let_writers_in(patience);
             return Ok(());
         }
-        answer => answer.while_doing(doing)?,
+        checked => checked.while_doing(doing)?,
     };
-    if answer == "ok" {
+    let Some(answer) = checked.lines.first() else {
         return Ok(());
-    }
-    let (kind, what) = match backup::unread_page(&answer) {
+    };
+    let (kind, what) = match backup::unread_page(answer) {
         Some(kind) => (kind, "a page of the database cannot be read"),
         None => (ErrorKind::Corrupt, "the database is damaged"),
     };

@@ -11,7 +11,11 @@ use crate::schema::{
     Hidden, ObjectKind, Snapshot, TableDefinition, TableDetail, expected, own_values::is_not_default,
 };
 use crate::sqlite::{
-    ask::Ask, connection::percent_encoded, count::count_rows, quote::identifier, sqlite_error::SqliteContext,
+    ask::Ask,
+    connection::percent_encoded,
+    count::{count_rows, count_rows_of},
+    quote::identifier,
+    sqlite_error::SqliteContext,
 };
 use bridge_migrate_core::{Catalog, Result};
 
@@ -89,7 +93,7 @@ pub(super) fn compare(
         if is_gone && TableDefinition::parse(&table.sql).is_some() {
             changes.push(TableChange {
                 table: table.name.clone(),
-                rows_before: Some(count_of_start(connection, &table.name)?),
+                rows_before: Some(count_rows_of(connection, "start", &table.name)?),
                 rows_after: None,
                 secret: catalog.is_secret_table(&table.name),
                 columns: Vec::new(),
@@ -116,7 +120,7 @@ pub(super) fn compare(
         }
         changes.push(TableChange {
             rows_before: match old {
-                Some(_) => Some(count_of_start(connection, &table.name)?),
+                Some(_) => Some(count_rows_of(connection, "start", &table.name)?),
                 None => None,
             },
             rows_after: Some(count_rows(connection, &table.name)?),
@@ -129,12 +133,6 @@ pub(super) fn compare(
         connection.execute_batch("DETACH start").while_doing(doing)?;
     }
     Ok(changes)
-}
-
-fn count_of_start(connection: &Connection, table: &str) -> Result<u64> {
-    connection
-        .value(&format!("SELECT count(*) FROM start.{}", identifier(table)), [])
-        .while_doing(format_args!("count the rows of {table}"))
 }
 
 /// A table that is there before and after.
@@ -212,7 +210,12 @@ impl<'a> Pair<'a> {
         if !common.is_empty() {
             let sums: Vec<String> = common
                 .iter()
-                .map(|column| format!("coalesce(sum(b.{0} IS NOT n.{0}), 0)", identifier(column)))
+                .map(|column| {
+                    format!(
+                        "coalesce(sum(b.{0} COLLATE BINARY IS NOT n.{0}), 0)",
+                        identifier(column)
+                    )
+                })
                 .collect();
             let select = format!("SELECT {} {}", sums.join(", "), self.joined());
             let counts: Vec<u64> = self
@@ -256,7 +259,7 @@ impl<'a> Pair<'a> {
         } else {
             shown.extend([format!("b.{name}"), format!("n.{name}")]);
             format!(
-                "{} WHERE b.{name} IS NOT n.{name} LIMIT {LOOKED_AT}",
+                "{} WHERE b.{name} COLLATE BINARY IS NOT n.{name} LIMIT {LOOKED_AT}",
                 self.joined()
             )
         };

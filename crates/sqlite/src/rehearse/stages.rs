@@ -15,7 +15,8 @@ use crate::going_back::rollback::{RollbackOptions, Strategy, rollback};
 use crate::migrate::apply::{MigrateOptions, migrate};
 use crate::plan::{Plan, PlanOptions, Start};
 use crate::schema::{Difference, diff};
-use crate::sqlite::connection::{open_writer, stand_in_for_collations};
+use crate::sqlite::connection::open_writer;
+use crate::sqlite::page_check::check_pages;
 use crate::sqlite::sqlite_error::SqliteContext;
 use bridge_migrate_core::{Catalog, Error, Event, Observer, Result, Stage};
 
@@ -255,15 +256,10 @@ impl<'a> Stages<'a> {
     fn integrity(&self) -> Result<Check> {
         let doing = "check the copy";
         let reader = self.reader()?;
-        stand_in_for_collations(&reader).while_doing(doing)?;
-        let mut check = reader.prepare("PRAGMA quick_check(10)").while_doing(doing)?;
-        let lines: Vec<String> = check
-            .query_map([], |row| row.get(0))
-            .and_then(Iterator::collect)
-            .while_doing(doing)?;
-        let findings = lines
+        let checked = check_pages(&reader, false, 10).while_doing(doing)?;
+        let findings = checked
+            .lines
             .iter()
-            .filter(|line| *line != "ok")
             .map(|line| {
                 CheckName::Integrity.finding("copy", line.as_str(), "look for what is wrong with `verify`")
             })

@@ -1,7 +1,7 @@
 //! Snapshots of real databases, ordinary and odd.
 
 use super::samples::{RELEASE_1_0_0, database, snapshot};
-use super::{Fingerprint, ObjectKind, Snapshot, TableDefinition, TableDetail, diff};
+use super::{Fingerprint, ObjectKind, Snapshot, TableDefinition, TableDetail, diff, mermaid};
 use crate::sqlite::quote;
 
 fn names(snapshot: &Snapshot) -> Vec<String> {
@@ -123,6 +123,11 @@ fn virtual_tables_are_read_without_their_module_and_so_are_views_that_do_not_wor
     let normal = schema.get(ObjectKind::Table, "f").unwrap().normal();
     assert_eq!(normal, "create virtual table f USING absent(Body, x='--')");
     assert!(TableDetail::read(&connection, "f").is_err());
+    assert!(
+        mermaid(&connection, &schema)
+            .unwrap()
+            .contains("\"f\" {\n    }\n")
+    );
     assert!(TableDetail::read(&connection, "broken").is_err());
 }
 

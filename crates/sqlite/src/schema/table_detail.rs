@@ -5,7 +5,7 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ValueRef};
 use serde::Serialize;
 
 /// The columns and foreign keys of a table or view, from `table_xinfo` and `foreign_key_list`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct TableDetail {
     /// The columns in their order, hidden and generated ones too.
     pub columns: Vec<Column>,

@@ -294,6 +294,14 @@ pub(crate) fn foreign(connection: &Connection) -> Result<Vec<Difference>> {
         .collect())
 }
 
+/// The table that lacks a column.
+pub(crate) fn lacks(difference: &Difference) -> Option<&str> {
+    match difference {
+        Difference::ColumnMissing { table, .. } => Some(table),
+        _ => None,
+    }
+}
+
 /// Refuses to write while [`foreign`] finds something.
 ///
 /// # Errors
@@ -304,13 +312,7 @@ pub(crate) fn refuse_foreign(connection: &Connection) -> Result<()> {
         return Ok(());
     }
     let database = connection.path().unwrap_or_default().as_ref();
-    let lacks: BTreeSet<&str> = foreign
-        .iter()
-        .filter_map(|difference| match difference {
-            Difference::ColumnMissing { table, .. } => Some(table.as_str()),
-            _ => None,
-        })
-        .collect();
+    let lacks: BTreeSet<&str> = foreign.iter().filter_map(lacks).collect();
     // What looks least like somebody else's is the history of a database that has the record of its steps, too.
     let is_ours = exists(connection, HISTORY)? && exists(connection, STEPS)? && !lacks.contains(STEPS);
     if !lacks.is_empty() && !is_ours {

@@ -465,15 +465,6 @@ fn open_uri(path: &Path, query: &str, busy_timeout: Duration) -> rusqlite::Resul
     Ok(connection)
 }
 
-/// Lets SQLite's quick check look at indexes that are ordered by collations of the application's own: it compares no
-/// two keys. For nothing that does, or that writes.
-///
-/// # Errors
-/// When SQLite is out of memory.
-pub(crate) fn stand_in_for_collations(connection: &Connection) -> rusqlite::Result<()> {
-    connection.collation_needed(|asked, name| asked.create_collation(name, str::cmp))
-}
-
 /// `None` when others wrote while it was copied.
 fn open_private_copy(path: &Path, busy_timeout: Duration) -> Result<Option<Reader>> {
     let sidecars = ["-wal", "-journal"];

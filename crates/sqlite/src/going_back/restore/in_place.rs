@@ -22,8 +22,8 @@ use crate::records::{failed_run::after_replacing, transaction::moved};
 use crate::sqlite::ask::Ask;
 use crate::sqlite::connection::{
     begin_reading, open_immutable, open_over_damage, open_writer, percent_encoded, see_content,
-    stand_in_for_collations,
 };
+use crate::sqlite::page_check::check_pages;
 use crate::sqlite::sqlite_error::{SqliteContext, is_damage, sqlite_error};
 use bridge_migrate_core::disk::{require_space, size};
 use bridge_migrate_core::{
@@ -347,9 +347,7 @@ impl<'a> Pages<'a> {
             return Ok(false);
         }
         let written_since = data_version(&snapshot)? != self.version_before;
-        stand_in_for_collations(&snapshot).while_doing(doing())?;
-        let damage: String = snapshot.value("PRAGMA quick_check(1)", []).while_doing(doing())?;
-        let mut wrong: Vec<String> = (damage != "ok").then_some(damage).into_iter().collect();
+        let mut wrong = check_pages(&snapshot, false, 1).while_doing(doing())?.lines;
         if !written_since {
             let wanted = match self.merges {
                 true => &read_contents(&open_immutable(self.source())?)?,

@@ -33,7 +33,7 @@ codes! {
     /// A row contradicts a constraint of its table.
     pub(crate) CONSTRAINT: "BV103" Error
         "correct the rows, then run `verify` again; a program wrote them with checks turned off";
-    /// Whether indexes agree with their tables cannot be seen where the application brings their order.
+    /// Whether indexes agree with their tables, and rows with constraints, cannot be seen where only the application knows how.
     pub(crate) UNORDERED: "BV104" Warning
         "nothing has to be done: the rest was looked at; the application's own SQLite can run integrity_check";
     /// Rows without their parent.

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use rusqlite::{Connection, types::ValueRef};
+use rusqlite::Connection;
 
 use crate::backup::unread_page;
-use crate::sqlite::{connection::stand_in_for_collations, sqlite_error::SqliteContext};
+use crate::sqlite::page_check::{check_pages, is_about_values};
+use crate::sqlite::sqlite_error::SqliteContext;
 use bridge_migrate_core::{Error, ErrorKind, IoContext, Result};
 
 use super::codes::{self, Code};
@@ -15,49 +16,32 @@ use super::report::Report;
 const MAX_LINES: u32 = 100;
 
 pub(super) fn check(connection: &Connection, full: bool, report: &mut Report) -> Result<()> {
-    let (pragma, doing) = if full {
-        ("integrity_check", "check the pages and indexes of the database")
-    } else {
-        ("quick_check", "check the pages of the database")
+    let doing = match full {
+        true => "check the pages and indexes of the database",
+        false => "check the pages of the database",
     };
-    let prepare = |pragma| connection.prepare(&format!("PRAGMA {pragma}({MAX_LINES})"));
-    let mut check = match prepare(pragma) {
-        Err(error) if lacks_collation(&error) => {
-            if full {
-                report.add(&codes::UNORDERED, "database", error.to_string());
-            }
-            stand_in_for_collations(connection).while_doing(doing)?;
-            prepare("quick_check")
-        }
-        prepared => prepared,
+    let checked = check_pages(connection, full, MAX_LINES).while_doing(doing)?;
+    if let Some(why) = checked.passed_over {
+        report.add(&codes::UNORDERED, "database", why);
     }
-    .while_doing(doing)?;
-    let mut rows = check.query([]).while_doing(doing)?;
-    while let Some(row) = rows.next().while_doing(doing)? {
-        let text = match row.get_ref(0).while_doing(doing)? {
-            ValueRef::Text(text) => String::from_utf8_lossy(text).into_owned(),
-            _ => continue,
-        };
-        for line in text.lines().filter(|line| *line != "ok" && !is_heading(line)) {
-            match unread_page(line) {
-                Some(ErrorKind::OutOfMemory) => {
-                    return Err(Error::new(
-                        ErrorKind::OutOfMemory,
-                        format!("cannot {doing}: {line}"),
-                    ));
-                }
-                Some(_) => report.add(&codes::UNREADABLE, "database", line),
-                None => report.add(code_of(line), "database", line),
+    for line in checked
+        .lines
+        .iter()
+        .flat_map(|text| text.lines())
+        .filter(|line| !is_heading(line))
+    {
+        match unread_page(line) {
+            Some(ErrorKind::OutOfMemory) => {
+                return Err(Error::new(
+                    ErrorKind::OutOfMemory,
+                    format!("cannot {doing}: {line}"),
+                ));
             }
+            Some(_) => report.add(&codes::UNREADABLE, "database", line),
+            None => report.add(code_of(line), "database", line),
         }
     }
     Ok(())
-}
-
-fn lacks_collation(error: &rusqlite::Error) -> bool {
-    error
-        .sqlite_error()
-        .is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_ERROR_MISSING_COLLSEQ)
 }
 
 /// Compares the file's length with what its header says: SQLite takes what is missing of a last page for zeros.
@@ -89,8 +73,7 @@ fn is_heading(line: &str) -> bool {
 
 /// Rows that break a constraint are whole rows: no page is damaged.
 fn code_of(line: &str) -> &'static Code {
-    let broken = ["NULL value in ", "CHECK constraint failed in "];
-    if broken.iter().any(|start| line.starts_with(start)) {
+    if is_about_values(line) {
         &codes::CONSTRAINT
     } else {
         &codes::DAMAGED
