@@ -33,8 +33,11 @@ fn blocks<'a>(page: &'a str, heading: &str) -> Vec<(&'a str, &'a str)> {
 fn migration(version: u32, sql: &str) -> Migration {
     let mut migration = Migration::new(version, format!("m{version}"), Release::new(1, 1, 0))
         .rollback("Said.")
-        .up(sql);
-    for line in sql.lines().map_while(|line| line.strip_prefix("-- ")) {
+        .up(sql.find("-- rebuild\n").map_or(sql, |start| &sql[start..]));
+    for line in sql
+        .lines()
+        .map_while(|line| line.strip_prefix("-- ").filter(|line| *line != "rebuild"))
+    {
         let (key, value) = line.split_once(": ").unwrap();
         let rows = |kind| RowChange {
             table: value.to_owned(),

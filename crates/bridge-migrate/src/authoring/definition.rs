@@ -107,13 +107,8 @@ impl Definition {
             .with_hint(Hint::CheckMigrations)
         };
         let release = Release::parse(&self.release).map_err(|source| invalid(source.to_string()))?;
-        let mut problems: Vec<_> = self
-            .up
-            .problems()
-            .iter()
-            .chain(self.down.problems())
-            .cloned()
-            .collect();
+        let mut problems = self.up.problems();
+        problems.append(&mut self.down.problems());
         let retires = self
             .retires
             .as_deref()
@@ -123,6 +118,9 @@ impl Definition {
         let (up, down) = (self.up.sql(), self.down.sql());
         if up.is_empty() != down.is_empty() {
             problems.push("it needs both an `up` and a `down`".to_owned());
+        }
+        if self.import.is_some() && (self.up.rebuilds() || self.down.rebuilds()) {
+            problems.push("it imports rows and rebuilds a table: these are two migrations".to_owned());
         }
         for table in self.import.iter().flat_map(|import| import.tables()) {
             let table = table.name;
@@ -172,6 +170,25 @@ mod tests {
         insta::assert_snapshot!(
             refusal(Definition::new("1.1.0", Phase::Expand).up(|m| m.create_table("t", |t| t.add_column("a", text())))),
             @"migration V007__try_it: it needs both an `up` and a `down`"
+        );
+        insta::assert_snapshot!(
+            refusal(Definition::new("1.1.0", Phase::Expand).up(|m| {
+                m.rebuild_table("t", |t| {
+                    t.add_column("a", text());
+                    t.add_sql_column("n", "AS (length(a))");
+                    t.fill("n", "1");
+                    t.fill("b", "1");
+                    t.fill("a", "1");
+                    t.from("A", "b");
+                });
+                m.rebuild_table("u", |t| {
+                    t.add_column("a", text());
+                    t.fill("a", "(SELECT max(a) FROM u)");
+                });
+                m.rebuild_table("v", |t| t.add_column("a", text()));
+                m.drop_table("w");
+            }).down(|m| m.drop_table("v"))),
+            @"migration V007__try_it: rebuild_table of t: column a is given two values; rebuild_table of t: it gives a value to n, which is no column of the new table that can have one; rebuild_table of t: it gives a value to b, which is no column of the new table that can have one; rebuild_table of u: the value of column a reads other rows than its own; rebuild_table of v must be alone in its direction: put other changes into a migration of their own"
         );
         insta::assert_snapshot!(
             refusal(Definition::new("1.1.0", Phase::Expand).import(TokenImport).adds_rows_to("auth_tokens")),

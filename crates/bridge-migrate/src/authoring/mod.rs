@@ -17,6 +17,7 @@
 mod definition;
 mod generator;
 mod layout;
+mod rebuilt;
 mod schema;
 mod table;
 mod trigger;
@@ -28,6 +29,7 @@ pub use bridge_migrate_core::{ChainRoots, Rewrite, Rewritten};
 
 pub use definition::Definition;
 pub use generator::Sqlite;
+pub use rebuilt::RebuiltTable;
 pub use schema::Schema;
 pub use table::{ForeignKey, NewTable, TableChanges};
 pub use trigger::Trigger;

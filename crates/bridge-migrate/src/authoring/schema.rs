@@ -4,15 +4,16 @@ use barrel::backend::SqlGenerator;
 use barrel::types::index;
 
 use super::generator::Sqlite;
-use super::layout;
+use super::rebuilt::RebuiltTable;
 use super::table::{NewTable, TableChanges};
 use super::trigger::Trigger;
-use bridge_migrate_sqlite::quote::identifier;
+use bridge_migrate_sqlite::{quote::identifier, schema::script::Rebuild};
 
 /// Collects schema changes. Each becomes exactly one statement: SQLite takes one change per ALTER TABLE.
 #[derive(Debug, Default)]
 pub struct Schema {
     statements: Vec<String>,
+    rebuilds: Vec<Rebuild>,
     problems: Vec<String>,
 }
 
@@ -22,9 +23,51 @@ impl Schema {
         let mut table = NewTable::new(name);
         build(&mut table);
         self.problems.append(&mut table.problems());
-        let mut migration = barrel::Migration::new();
-        migration.create_table(name, move |into| table.write(into));
-        self.push(layout::create_table(&made(&migration)));
+        self.push(table.sql());
+    }
+
+    /// Makes a table anew by its whole new definition, for what [`Schema::change_table`] has no word for: a type, a default,
+    /// a key, STRICT. Rows keep their row ids; indexes, triggers, views and foreign keys of other tables stay, and stop
+    /// the migration if they no longer work. It is alone in its direction of a migration; going back is mostly another.
+    ///
+    /// A column gets what the column of the same name has, unless [`RebuiltTable::fill`] or [`RebuiltTable::from`] says
+    /// otherwise. Old columns that nothing takes are dropped with their values. See `docs/authoring/rebuild_table.md`.
+    ///
+    /// ```
+    /// use bridge_migrate::authoring::{Definition, Phase, integer, text};
+    ///
+    /// # fn migration() -> Definition {
+    /// Definition::new("2.0.0", Phase::Contract)
+    ///     .retires("1.2.0")
+    ///     .up(|m| {
+    ///         m.rebuild_table("votes", |t| {
+    ///             t.add_column("id", text().primary(true));
+    ///             t.add_column("weight", integer());
+    ///             t.add_column("note", text().nullable(true));
+    ///             t.fill("weight", "CAST(weight AS INTEGER)");
+    ///             t.from("note", "comment");
+    ///         });
+    ///     })
+    ///     .down(|m| {
+    ///         m.rebuild_table("votes", |t| {
+    ///             t.add_column("id", text().primary(true).nullable(true));
+    ///             t.add_column("weight", text());
+    ///             t.add_column("comment", text().nullable(true));
+    ///             t.from("comment", "note");
+    ///         });
+    ///     })
+    /// # }
+    /// # let built = migration().build(11, "vote_weights", "Counts in whole votes.", "Back to texts.")?;
+    /// # assert!(built.up.contains(r#"SELECT "id" AS "id", CAST(weight AS INTEGER) AS "weight", "comment" AS "note""#));
+    /// # Ok::<(), bridge_migrate::Error>(())
+    /// ```
+    pub fn rebuild_table(&mut self, name: &str, build: impl FnOnce(&mut RebuiltTable)) {
+        let mut table = RebuiltTable::new(name);
+        build(&mut table);
+        match table.finish() {
+            Ok(rebuild) => self.rebuilds.push(rebuild),
+            Err(mut problems) => self.problems.append(&mut problems),
+        }
     }
 
     /// Drops a table, with its rows, indexes and triggers.
@@ -96,12 +139,28 @@ impl Schema {
         self.statements.push(statement);
     }
 
-    pub(super) fn problems(&self) -> &[String] {
-        &self.problems
+    pub(super) fn problems(&self) -> Vec<String> {
+        let mut problems = self.problems.clone();
+        if let Some(rebuild) = self.rebuilds.first()
+            && self.rebuilds.len() + self.statements.len() > 1
+        {
+            problems.push(format!(
+                "rebuild_table of {} must be alone in its direction: put other changes into a migration of their own",
+                rebuild.table()
+            ));
+        }
+        problems
     }
 
-    /// The statements, each ended by `;` and a line break.
+    pub(super) fn rebuilds(&self) -> bool {
+        !self.rebuilds.is_empty()
+    }
+
+    /// The rebuild, or the statements, each ended by `;` and a line break.
     pub(super) fn sql(&self) -> String {
+        if let Some(rebuild) = self.rebuilds.first() {
+            return rebuild.to_string();
+        }
         self.statements
             .iter()
             .map(|statement| format!("{statement};\n"))
@@ -124,7 +183,7 @@ mod tests {
     fn build(build: impl FnOnce(&mut Schema)) -> String {
         let mut schema = Schema::default();
         build(&mut schema);
-        assert_eq!(schema.problems(), &[] as &[String]);
+        assert_eq!(schema.problems(), [""; 0]);
         schema.sql()
     }
 
@@ -203,6 +262,62 @@ mod tests {
         "#);
         let connection = rusqlite::Connection::open_in_memory().unwrap();
         connection.execute_batch(&sql).unwrap();
+    }
+
+    #[test]
+    fn a_rebuild_is_the_whole_definition_and_where_each_value_comes_from() {
+        let sql = build(|m| {
+            m.rebuild_table("messages", |t| {
+                t.add_sql_column("n", "INTEGER PRIMARY KEY AUTOINCREMENT");
+                t.add_column("id", text().nullable(true));
+                t.add_column("sender \"name\"", text());
+                t.add_sql_column("lang", "TEXT NOT NULL COLLATE NOCASE DEFAULT (lower('EN'))");
+                t.add_sql_column("size", "INT AS (length(id)) STORED");
+                t.check("some", "id <> ';'");
+                t.unique(&["id", "lang"]);
+                t.foreign_key(&["id"])
+                    .references("rooms", &["id"])
+                    .on_delete(Cascade)
+                    .on_update(Cascade)
+                    .deferred();
+                t.strict();
+                t.fill("lang", "CASE WHEN id IN ('a', 'b') THEN 'it''s' ELSE 'en' END");
+                t.from("sender \"name\"", "from client");
+            });
+        });
+        insta::assert_snapshot!(sql, @r#"
+        -- rebuild
+        CREATE TABLE "messages" (
+            "n" INTEGER PRIMARY KEY AUTOINCREMENT,
+            "id" TEXT,
+            "sender ""name""" TEXT NOT NULL,
+            "lang" TEXT NOT NULL COLLATE NOCASE DEFAULT (lower('EN')),
+            "size" INT AS (length(id)) STORED,
+            CONSTRAINT "some" CHECK (id <> ';'),
+            UNIQUE ("id", "lang"),
+            FOREIGN KEY ("id") REFERENCES "rooms" ("id") ON DELETE CASCADE ON UPDATE CASCADE DEFERRABLE INITIALLY DEFERRED
+        ) STRICT;
+        INSERT INTO "messages" ("n", "id", "sender ""name""", "lang") SELECT "n" AS "n", "id" AS "id", "from client" AS "sender ""name""", CASE WHEN id IN ('a', 'b') THEN 'it''s' ELSE 'en' END AS "lang" FROM "messages";
+        "#);
+        let connection = rusqlite::Connection::open_in_memory().unwrap();
+        connection
+            .execute_batch(
+                "CREATE TABLE rooms (id PRIMARY KEY); CREATE TABLE messages (n, id, \"from client\");
+                 INSERT INTO rooms VALUES ('a'); INSERT INTO messages VALUES (7, 'a', 'x')",
+            )
+            .unwrap();
+        let (create, insert) = sql.trim_end().split_once(";\n").unwrap();
+        connection
+            .execute_batch("ALTER TABLE messages RENAME TO old")
+            .unwrap();
+        connection.execute_batch(create).unwrap();
+        connection
+            .execute_batch(&insert.replace("FROM \"messages\"", "FROM old"))
+            .unwrap();
+        let lang: String = connection
+            .query_row("SELECT lang FROM messages WHERE size = 1", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(lang, "it's");
     }
 
     #[test]

@@ -4,7 +4,8 @@ use barrel::backend::SqlGenerator;
 use barrel::types::{ReferentialAction, Type};
 use bridge_migrate_sqlite::quote::identifier;
 
-use super::generator::{Sqlite, unsupported};
+use super::generator::{Sqlite, identifiers, unsupported};
+use super::layout;
 use super::schema::made;
 
 /// A table that is being created. Columns come first, then checks, the primary key and foreign keys,
@@ -12,10 +13,18 @@ use super::schema::made;
 #[derive(Debug)]
 pub struct NewTable {
     name: String,
-    columns: Vec<(String, Type)>,
+    columns: Vec<NewColumn>,
     checks: Vec<String>,
     primary_key: Vec<String>,
+    uniques: Vec<String>,
     foreign_keys: Vec<ForeignKey>,
+    options: Vec<&'static str>,
+}
+
+#[derive(Debug)]
+enum NewColumn {
+    Typed(String, Box<Type>),
+    Sql(String),
 }
 
 impl NewTable {
@@ -25,18 +34,46 @@ impl NewTable {
             columns: Vec::new(),
             checks: Vec::new(),
             primary_key: Vec::new(),
+            uniques: Vec::new(),
             foreign_keys: Vec::new(),
+            options: Vec::new(),
         }
     }
 
     /// Adds a column after those that there are.
     pub fn add_column(&mut self, name: &str, column: Type) {
-        self.columns.push((name.to_owned(), column));
+        self.columns
+            .push(NewColumn::Typed(name.to_owned(), Box::new(column)));
+    }
+
+    /// Adds a column whose definition is SQL: `TEXT COLLATE NOCASE`, `INTEGER PRIMARY KEY AUTOINCREMENT`,
+    /// `INTEGER AS (length(body)) STORED`.
+    pub fn add_sql_column(&mut self, name: &str, definition: &str) {
+        let column = format!("{} {}", identifier(name), definition.trim());
+        self.columns.push(NewColumn::Sql(column));
     }
 
     /// Makes these columns together the primary key.
     pub fn primary_key(&mut self, columns: &[&str]) {
         self.primary_key = owned(columns);
+    }
+
+    /// Lets no two rows have the same values in these columns. A unique index does the same and can be dropped;
+    /// this can only be rebuilt.
+    pub fn unique(&mut self, columns: &[&str]) {
+        self.uniques
+            .push(format!("UNIQUE ({})", identifiers(&owned(columns))));
+    }
+
+    /// Lets no value in that its column's type does not allow. Every column then has one of the types INT, INTEGER, REAL,
+    /// TEXT, BLOB and ANY.
+    pub fn strict(&mut self) {
+        self.options.push("STRICT");
+    }
+
+    /// Keeps the rows in the order of the primary key, without row ids. Such a table is always rebuilt under one lock.
+    pub fn without_rowid(&mut self) {
+        self.options.push("WITHOUT ROWID");
     }
 
     /// Lets no row in for which the condition, an SQL expression, is false. The name is in the message that
@@ -53,15 +90,17 @@ impl NewTable {
             table: String::new(),
             related: Vec::new(),
             on_delete: ReferentialAction::Unset,
+            on_update: ReferentialAction::Unset,
+            deferred: false,
         });
         &mut self.foreign_keys[at]
     }
 
     pub(super) fn problems(&self) -> Vec<String> {
-        let columns = self
-            .columns
-            .iter()
-            .filter_map(|(column, definition)| column_problem(&self.name, column, definition));
+        let columns = self.columns.iter().filter_map(|column| match column {
+            NewColumn::Typed(column, definition) => column_problem(&self.name, column, definition),
+            NewColumn::Sql(_) => None,
+        });
         let foreign_keys = self
             .foreign_keys
             .iter()
@@ -76,9 +115,25 @@ impl NewTable {
         columns.chain(foreign_keys).collect()
     }
 
-    pub(super) fn write(&self, into: &mut barrel::Table) {
-        for (name, column) in &self.columns {
-            into.add_column(name.as_str(), column.clone());
+    /// The statement that makes the table, without its `;`.
+    pub(super) fn sql(self) -> String {
+        let (name, options) = (self.name.clone(), self.options.join(", "));
+        let mut migration = barrel::Migration::new();
+        migration.create_table(name, move |into| self.write(into));
+        let sql = layout::create_table(&made(&migration));
+        format!("{sql} {options}").trim_end().to_owned()
+    }
+
+    fn write(&self, into: &mut barrel::Table) {
+        for column in &self.columns {
+            match column {
+                NewColumn::Typed(name, column) => {
+                    into.add_column(name.as_str(), Type::clone(column));
+                }
+                NewColumn::Sql(sql) => {
+                    into.inject_custom(sql.as_str());
+                }
+            }
         }
         // Constraints go in as lines: barrel knows neither CHECK nor ON DELETE, and would put its own primary
         // key after every line.
@@ -87,6 +142,9 @@ impl NewTable {
         }
         if !self.primary_key.is_empty() {
             into.inject_custom(Sqlite::add_primary_key(&self.primary_key));
+        }
+        for unique in &self.uniques {
+            into.inject_custom(unique.as_str());
         }
         for key in &self.foreign_keys {
             into.inject_custom(key.sql());
@@ -101,6 +159,8 @@ pub struct ForeignKey {
     table: String,
     related: Vec<String>,
     on_delete: ReferentialAction,
+    on_update: ReferentialAction,
+    deferred: bool,
 }
 
 impl ForeignKey {
@@ -118,12 +178,31 @@ impl ForeignKey {
         self
     }
 
+    /// Says what becomes of a row when the key of the row that it refers to changes; likewise.
+    pub fn on_update(&mut self, action: ReferentialAction) -> &mut Self {
+        self.on_update = action;
+        self
+    }
+
+    /// Looks at the key at the end of a transaction only.
+    pub fn deferred(&mut self) -> &mut Self {
+        self.deferred = true;
+        self
+    }
+
     fn sql(&self) -> String {
         let mut sql = Sqlite::add_foreign_key(&self.columns, &self.table, &self.related, None);
         // barrel panics when asked to print what was not set.
         if self.on_delete != ReferentialAction::Unset {
             sql.push(' ');
             sql.push_str(&self.on_delete.on_delete());
+        }
+        if self.on_update != ReferentialAction::Unset {
+            sql.push(' ');
+            sql.push_str(&self.on_update.on_update());
+        }
+        if self.deferred {
+            sql.push_str(" DEFERRABLE INITIALLY DEFERRED");
         }
         sql
     }

@@ -37,6 +37,27 @@ pub struct Taken {
     pub value: String,
 }
 
+impl Taken {
+    /// The old column whose value it is, unchanged.
+    #[must_use]
+    pub(crate) fn old(&self) -> Option<String> {
+        match tokenize(&self.value).as_slice() {
+            [name] if matches!(name.kind, TokenKind::Word | TokenKind::Quoted) => {
+                name.name().map(std::borrow::Cow::into_owned)
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether the value is made of an old column, among others.
+    pub(crate) fn reads(&self, column: &str) -> bool {
+        tokenize(&self.value).iter().any(|token| {
+            matches!(token.kind, TokenKind::Word | TokenKind::Quoted)
+                && token.name().is_some_and(|name| name.eq_ignore_ascii_case(column))
+        })
+    }
+}
+
 impl Rebuild {
     /// A rebuild of `table` into what `definition`, a CREATE TABLE statement, says.
     ///

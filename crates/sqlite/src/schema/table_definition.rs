@@ -72,6 +72,13 @@ impl TableDefinition {
 }
 
 impl ColumnDefinition {
+    /// Whether its values are computed, and cannot be given.
+    #[must_use]
+    pub fn is_generated(&self) -> bool {
+        let generates = |text: &String| text.starts_with("as ") || text.starts_with("generated ");
+        self.constraints.iter().any(generates)
+    }
+
     fn from_tokens(normal: &str, tokens: &[Token<'_>]) -> Option<Self> {
         let name = tokens.first()?.name()?.into_owned();
         let starts = constraint_starts(tokens);

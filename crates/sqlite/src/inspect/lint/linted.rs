@@ -6,7 +6,11 @@ use rusqlite::Connection;
 
 use super::{Place, scratch, statement::Statement};
 use crate::schema::{
-    Object, ObjectKind, Snapshot, TableDefinition, TableDetail, effects::Effects, expected, probe::message,
+    Object, ObjectKind, Snapshot, TableDefinition, TableDetail,
+    effects::Effects,
+    expected,
+    probe::message,
+    script::{Rebuild, Taken},
 };
 use crate::sqlite::sqlite_error::SqliteContext;
 use bridge_migrate_core::{Catalog, Migration, Result};
@@ -21,6 +25,8 @@ pub(super) struct Linted<'a> {
     pub(super) up: Vec<Statement<'a>>,
     pub(super) down: Vec<Statement<'a>>,
     pub(super) effects: Effects,
+    /// What `up` is when it is no list of statements.
+    pub(super) rebuild: Option<Rebuild>,
 }
 
 impl<'a> Linted<'a> {
@@ -44,6 +50,7 @@ impl<'a> Linted<'a> {
             up: Statement::all(&migration.up),
             down: Statement::all(&migration.down),
             effects,
+            rebuild: Rebuild::parse(&migration.up).ok().flatten(),
         };
         Ok((linted, failure))
     }
@@ -82,6 +89,13 @@ impl<'a> Linted<'a> {
             .filter(|table| touched.contains(&table.name.to_ascii_lowercase()))
             .filter(|table| self.after.get(ObjectKind::Table, &table.name).is_some())
             .collect()
+    }
+
+    /// What a column of the rebuilt table was called before.
+    pub(super) fn name_before(&self, column: String) -> String {
+        let mut taken = self.rebuild.iter().flat_map(Rebuild::taken);
+        let taken = taken.find(|taken| taken.column.eq_ignore_ascii_case(&column));
+        taken.and_then(Taken::old).unwrap_or(column)
     }
 
     /// Every table of the schema after, taken apart, with itself before.

@@ -1,7 +1,7 @@
 //! New columns: what old rows and old servers get in them.
 
 use super::super::{Found, Linted};
-use crate::schema::token::tokenize;
+use crate::schema::{script::Rebuild, token::tokenize};
 use bridge_migrate_core::Result;
 
 pub(super) fn not_null_without_default(linted: &Linted<'_>) -> Result<Vec<Found>> {
@@ -9,12 +9,16 @@ pub(super) fn not_null_without_default(linted: &Linted<'_>) -> Result<Vec<Found>
     for (table, after, before) in linted.tables() {
         let Some(before) = before else { continue };
         for column in &after.columns {
-            let generated = column
-                .constraints
-                .iter()
-                .any(|constraint| constraint.starts_with("as ") || constraint.starts_with("generated "));
+            // The contract statements tell what becomes of servers.
+            let mut taken = linted.rebuild.iter().flat_map(Rebuild::taken);
+            let is_filled = taken.any(|taken| taken.column.eq_ignore_ascii_case(&column.name));
             let has_default = column.default.as_deref().is_some_and(|default| default != "null");
-            if before.column(&column.name).is_some() || !column.not_null || has_default || generated {
+            if before.column(&column.name).is_some()
+                || !column.not_null
+                || has_default
+                || column.is_generated()
+                || is_filled
+            {
                 continue;
             }
             found.push(Found::error(

@@ -48,6 +48,8 @@ pub const RULES: &[Rule] = &[
     rule("BM216", "the tool's own tables, and temporary objects"),
     rule("BM217", "a schema that an older SQLite cannot read"),
     rule("BM218", "a view or trigger that no longer works"),
+    rule("BM219", "a rebuild that loses values"),
+    rule("BM220", "a rebuild with a new key"),
     rule("BM301", "a server's statement no longer compiles"),
     rule("BM302", "a constraint refuses what a server writes"),
     rule("BM303", "a trigger refuses what a server writes"),
@@ -84,7 +86,7 @@ pub(super) fn of_text(linted: &Linted<'_>) -> Vec<Found> {
 
 /// What the schema before and after shows, in the order of the codes.
 pub(super) fn of_schema(linted: &Linted<'_>) -> Result<Vec<Found>> {
-    let rules: [SchemaRule; 16] = [
+    let rules: [SchemaRule; 18] = [
         run::does_not_undo,
         row_counts::undeclared,
         columns::not_null_without_default,
@@ -101,6 +103,8 @@ pub(super) fn of_schema(linted: &Linted<'_>) -> Result<Vec<Found>> {
         quoting::strings_in_double_quotes,
         old_sqlite::too_new,
         working::broken,
+        rebuild::lost_values,
+        rebuild::new_keys,
     ];
     let mut found = Vec::new();
     for rule in rules {

@@ -1,7 +1,13 @@
 //! Tables that are made anew: whether that is needed, and what gets lost.
 
-use super::super::{Found, Linted};
-use crate::schema::{ColumnDefinition, ObjectKind, TableDefinition};
+use std::collections::BTreeSet;
+
+use rusqlite::Connection;
+
+use super::super::{Found, Linted, scratch};
+use crate::schema::script::{Rebuild, Taken};
+use crate::schema::{ColumnDefinition, ObjectKind, TableDefinition, TableDetail};
+use crate::sqlite::sqlite_error::SqliteContext;
 use bridge_migrate_core::Result;
 
 fn is_check(constraint: &str) -> bool {
@@ -14,14 +20,35 @@ fn definitions(linted: &Linted<'_>) -> Vec<(String, TableDefinition, TableDefini
         .tables()
         .into_iter()
         .filter(|(table, ..)| rebuilt.iter().any(|object| object.is_named(table)))
-        .filter_map(|(table, after, before)| Some((table, before?, after)))
+        .filter_map(|(table, after, before)| Some((table, renamed(before?, linted.rebuild.as_ref()), after)))
         .collect()
+}
+
+/// The table before a rebuild, with the columns that it takes under another name called as they are afterwards.
+fn renamed(mut before: TableDefinition, rebuild: Option<&Rebuild>) -> TableDefinition {
+    let taken = rebuild.map_or(&[] as &[Taken], Rebuild::taken);
+    for column in &mut before.columns {
+        let is_old = |taken: &&Taken| {
+            taken
+                .old()
+                .is_some_and(|old| old.eq_ignore_ascii_case(&column.name))
+        };
+        let mut new = taken.iter().filter(is_old);
+        if let (Some(new), None) = (new.next(), new.next()) {
+            column.name.clone_from(&new.column);
+        }
+    }
+    before
 }
 
 pub(super) fn unneeded(linted: &Linted<'_>) -> Result<Vec<Found>> {
     Ok(definitions(linted)
         .iter()
         .filter(|(_, before, after)| alter_can_do(before, after))
+        .filter(|_| {
+            let mut taken = linted.rebuild.iter().flat_map(Rebuild::taken);
+            taken.all(|taken| taken.old().is_some())
+        })
         .map(|(table, ..)| {
             Found::warning(
                 "BM202",
@@ -37,7 +64,7 @@ pub(super) fn unneeded(linted: &Linted<'_>) -> Result<Vec<Found>> {
 }
 
 /// Whether ALTER TABLE leads from one definition to the other: it adds columns at the end, drops columns, and
-/// sets and drops NOT NULL and checks.
+/// sets and drops NOT NULL and checks, those that have a name.
 fn alter_can_do(before: &TableDefinition, after: &TableDefinition) -> bool {
     let kept: Vec<&ColumnDefinition> = before
         .columns
@@ -77,7 +104,17 @@ fn alter_can_do(before: &TableDefinition, after: &TableDefinition) -> bool {
         .iter()
         .filter(|column| after.column(&column.name).is_none())
         .all(|column| without_checks(&column.constraints).is_empty());
+    let checks = |definition: &TableDefinition| -> Vec<String> {
+        let of_columns = definition.columns.iter().flat_map(|column| &column.constraints);
+        let all = of_columns.chain(&definition.constraints);
+        all.filter(|constraint| is_check(constraint)).cloned().collect()
+    };
+    let left = checks(after);
+    let checks_go_by_name = checks(before)
+        .iter()
+        .all(|check| left.contains(check) || check.starts_with("constraint "));
     same_order
+        && checks_go_by_name
         && same_columns
         && added_plainly
         && dropped_plainly
@@ -119,7 +156,10 @@ pub(super) fn lost_objects(linted: &Linted<'_>) -> Result<Vec<Found>> {
                     "making the table anew loses {} {} on {}",
                     object.kind, object.name, object.table
                 ),
-                format!("create the {} again after the table", object.kind),
+                format!(
+                    "create the {} again after the table, or use rebuild_table, which keeps it",
+                    object.kind
+                ),
             )
         })
         .collect())
@@ -161,9 +201,131 @@ pub(super) fn lost_constraints(linted: &Linted<'_>) -> Result<Vec<Found>> {
                 "BM204",
                 linted.place_of(&[&table]),
                 format!("making {table} anew loses: {}", lost.join("; ")),
-                "write them into the new table, or drop them by name with drop_constraint, drop_not_null",
+                "write them into the new table; drop what has a name by drop_constraint, a NOT NULL by drop_not_null",
             ));
         }
     }
     Ok(found)
+}
+
+pub(super) fn lost_values(linted: &Linted<'_>) -> Result<Vec<Found>> {
+    let Some(rebuild) = &linted.rebuild else {
+        return Ok(Vec::new());
+    };
+    let table = rebuild.table();
+    let mut found = Vec::new();
+    for (_, before, after) in definitions(linted) {
+        for column in before.columns.iter().filter(|column| !column.is_generated()) {
+            let name = &column.name;
+            let taken = rebuild.taken();
+            let Some(now) = after.column(name) else {
+                if !taken.iter().any(|taken| taken.reads(name)) {
+                    found.push(Found::error(
+                        "BM219",
+                        linted.place_of(&[table]),
+                        format!("nothing takes the values of {table}.{name}: they are gone afterwards"),
+                        "take them with `from` or `fill`; or allow this and say why nobody needs them",
+                    ));
+                }
+                continue;
+            };
+            let is_copied = taken
+                .iter()
+                .any(|taken| taken.column.eq_ignore_ascii_case(name) && taken.old().is_some());
+            let (was, is) = (&column.declared_type, &now.declared_type);
+            let is_strict = |definition: &TableDefinition| definition.options.contains("strict");
+            let gets_strict = is_strict(&after) && !is_strict(&before) && is != "any";
+            if is_copied && (gets_strict || is_narrower(was, is)) {
+                found.push(Found::warning(
+                    "BM219",
+                    linted.place_of(&[table]),
+                    format!(
+                        "the type of {table}.{name} holds less than before ({was:?} → {is:?}): a value that is not \
+                         the same in both stops the migration"
+                    ),
+                    "say with `fill` what becomes of such values; or allow this and say why there are none",
+                ));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Whether values under one declared type may have no equal under another, by the rules of affinity:
+/// <https://sqlite.org/datatype3.html#determination_of_column_affinity>.
+fn is_narrower(was: &str, is: &str) -> bool {
+    let holds = |declared: &str| {
+        let has = |words: &[&str]| words.iter().any(|word| declared.contains(word));
+        match () {
+            () if has(&["int"]) => 1,
+            () if has(&["char", "clob", "text"]) => 4,
+            () if has(&["blob"]) || declared.is_empty() || declared == "any" => 5,
+            () if has(&["real", "floa", "doub"]) => 2,
+            () => 3,
+        }
+    };
+    holds(is) < holds(was)
+}
+
+pub(super) fn new_keys(linted: &Linted<'_>) -> Result<Vec<Found>> {
+    let rebuilt = linted.rebuilt();
+    if rebuilt.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (before, after) = (scratch(linted.before)?, scratch(&linted.after)?);
+    let mut found = Vec::new();
+    for table in rebuilt {
+        let doing = format!("read the keys of {}", table.name);
+        let old = keys(&before, &table.name, |column| column).while_doing(&doing)?;
+        let new = keys(&after, &table.name, |column| linted.name_before(column)).while_doing(&doing)?;
+        for key in new.difference(&old) {
+            let columns: Vec<&str> = key.iter().map(String::as_str).collect();
+            found.push(Found::error(
+                "BM220",
+                linted.place_of(&[&table.name]),
+                format!(
+                    "{} gets a key on {}: rows that are the same there stop the migration, and a server's INSERT OR \
+                     REPLACE replaces other rows than before",
+                    table.name,
+                    columns.join(", ")
+                ),
+                "look at what servers of all releases write; then allow this and say why it harms none",
+            ));
+        }
+    }
+    Ok(found)
+}
+
+/// The columns of each key that the definition of a table declares, in lower case and as `called` has them.
+fn keys(
+    connection: &Connection,
+    table: &str,
+    called: impl Fn(String) -> String,
+) -> rusqlite::Result<BTreeSet<BTreeSet<String>>> {
+    let mut indexes: Vec<String> = Vec::new();
+    connection.pragma(Some("main"), "index_list", table, |row| {
+        if row.get::<_, String>("origin")? != "c" {
+            indexes.push(row.get("name")?);
+        }
+        Ok(())
+    })?;
+    let mut keys = vec![TableDetail::read(connection, table)?.into_key_columns()];
+    for index in indexes {
+        let mut key = Vec::new();
+        connection.pragma(Some("main"), "index_info", &index, |row| {
+            key.extend(row.get::<_, Option<String>>("name")?);
+            Ok(())
+        })?;
+        keys.push(key);
+    }
+    let named = |key: Vec<String>| {
+        key.into_iter()
+            .map(|name| called(name).to_ascii_lowercase())
+            .collect()
+    };
+    Ok(keys
+        .into_iter()
+        .filter(|key| !key.is_empty())
+        .map(named)
+        .collect())
 }
