@@ -16,7 +16,7 @@ use crate::sqlite::sqlite_error::SqliteContext;
 use bridge_migrate_core::{Error, ErrorKind, Result};
 
 /// The set, and the triggers that fill it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct DirtyRows {
     /// Its table, quoted, with the schema.
     set: String,
@@ -50,7 +50,7 @@ impl DirtyRows {
         connection
             .execute_batch("SAVEPOINT migration_install")
             .while_doing(doing)?;
-        let made = script.install(connection);
+        let made = script.install(connection).while_doing(doing);
         let undo = if made.is_err() {
             "ROLLBACK TO migration_install; "
         } else {
@@ -61,7 +61,7 @@ impl DirtyRows {
             .while_doing(doing)?;
         match made {
             Ok(()) => Ok(Ok(script.installed())),
-            Err(source) => Ok(Err(refused(source, doing)?)),
+            Err(error) => Ok(Err(refused(error)?)),
         }
     }
 
@@ -152,7 +152,7 @@ impl DirtyRows {
     ///
     /// # Errors
     /// When SQLite cannot drop something.
-    pub(crate) fn remove(self, connection: &Connection) -> Result<()> {
+    pub(crate) fn remove(&self, connection: &Connection) -> Result<()> {
         let triggers = self
             .triggers
             .iter()

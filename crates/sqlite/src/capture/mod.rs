@@ -4,6 +4,9 @@ pub(crate) mod batches;
 pub(crate) mod dirty_rows;
 #[cfg(test)]
 mod dirty_rows_tests;
+pub(crate) mod index;
+#[cfg(test)]
+mod index_tests;
 
 use rusqlite::Connection;
 
@@ -60,16 +63,18 @@ pub(crate) fn rowid_of(connection: &Connection, table: &str) -> Result<Option<St
 /// What is to be used, or why it cannot be, as a part of a sentence.
 pub(crate) type Eligible<T> = std::result::Result<T, String>;
 
-/// What SQLite lacks to run the database's own functions and collations, or refuses to compile. Other failures stay ones.
-fn refused(source: rusqlite::Error, doing: &str) -> Result<String> {
-    match &source {
-        rusqlite::Error::SqliteFailure(failure, Some(message))
-            if failure.code == rusqlite::ErrorCode::Unknown =>
+/// Why SQLite refuses to compile something, as where it lacks a function or a collation of the application's. Other failures
+/// stay what they are.
+fn refused(error: Error) -> Result<String> {
+    use rusqlite::Error::{SqlInputError, SqliteFailure};
+    let source = std::error::Error::source(&error).and_then(|source| source.downcast_ref());
+    match source {
+        Some(SqlInputError { msg, .. } | SqliteFailure(_, Some(msg)))
+            if error.kind() == ErrorKind::Sqlite =>
         {
-            Ok(message.clone())
+            Ok(msg.clone())
         }
-        rusqlite::Error::SqlInputError { msg, .. } => Ok(msg.clone()),
-        _ => Err(source).while_doing(doing),
+        _ => Err(error),
     }
 }
 
