@@ -74,12 +74,31 @@ impl Bench<'_> {
         there
     }
 
-    /// Notes a contestant's times beside those of its floors.
-    pub(crate) fn compare(&mut self, subject: &Times, floors: &[(&Times, Option<f64>)]) {
-        for (floor, target) in floors {
-            let row = Row::new(self.messages, subject, floor, *target);
-            self.outcome.rows.push(row);
+    /// Races ours against its floors, each with the most that the ratio to it should be, and notes the times. What ours
+    /// and the bare statements left in these columns has to be the same.
+    pub(crate) fn against<'b>(
+        &mut self,
+        rounds: usize,
+        ours: Contestant<'b>,
+        floors: Vec<(Contestant<'b>, Option<f64>)>,
+        columns: &[&str],
+    ) -> Result<Vec<Times>, Error> {
+        let (floors, targets): (Vec<_>, Vec<_>) = floors.into_iter().unzip();
+        let contestants: Vec<_> = std::iter::once(ours).chain(floors).collect();
+        let times = race(&contestants, rounds)?;
+        self.same_answer("ours", "bare", columns)?;
+        if let [ours, floors @ ..] = times.as_slice() {
+            for (floor, target) in floors.iter().zip(targets) {
+                self.note(ours, floor, target);
+            }
         }
+        Ok(times)
+    }
+
+    fn note(&mut self, subject: &Times, floor: &Times, target: Option<f64>) {
+        self.outcome
+            .rows
+            .push(Row::new(self.messages, subject, floor, target));
     }
 
     /// `status`, and `migrate` with nothing to do.
@@ -126,21 +145,14 @@ impl Bench<'_> {
         let lab = self.lab;
         let (each, together) = (floor::up(&lab.steps, 0), floor::up_together(&lab.steps));
         let shell = |script| measure::run(&mut lab.sqlite3(&lab.empty("fresh-floor")?, script)?);
-        let times = race(
-            &[
-                Contestant::new("migrate, fresh database", || {
-                    measure::run(&mut lab.ours(&lab.empty("fresh")?, &["migrate"]))
-                }),
-                Contestant::new("same SQL, sqlite3 shell", || shell(&each)),
-                Contestant::new("same SQL, shell, one transaction", || shell(&together)),
-            ],
-            self.rounds * 3,
-        )?;
-        if let [ours, each, together] = times.as_slice() {
-            self.messages = 0;
-            self.compare(ours, &[(each, Some(1.5)), (together, None)]);
-        }
-        Ok(())
+        self.messages = 0;
+        let ours = Contestant::new("migrate, fresh database", || {
+            measure::run(&mut lab.ours(&lab.empty("fresh")?, &["migrate"]))
+        });
+        let each = Contestant::new("same SQL, sqlite3 shell", || shell(&each));
+        let together = Contestant::new("same SQL, shell, one transaction", || shell(&together));
+        let floors = vec![(each, Some(1.5)), (together, None)];
+        self.against(self.rounds * 3, ours, floors, &[]).map(drop)
     }
 
     /// From 1.0.0 to the newest release.
@@ -165,8 +177,8 @@ impl Bench<'_> {
         )?;
         self.same_answer("alone", "bare", &["timestamp", "thread_id"])?;
         if let [ours, alone, bare] = times.as_slice() {
-            self.compare(ours, &[(bare, Some(2.0))]);
-            self.compare(alone, &[(bare, Some(2.0))]);
+            self.note(ours, bare, Some(2.0));
+            self.note(alone, bare, Some(2.0));
         }
         Ok(())
     }
@@ -176,31 +188,26 @@ impl Bench<'_> {
         let lab = self.lab;
         let before = lab.migrated(self.messages, "V004")?;
         let script = floor::transaction(floor::NORMALIZE_TIMESTAMPS);
-        let mut contestants = vec![
-            Contestant::new(TIMESTAMPS, || {
-                let folder = lab.copy_of(&before, "ours")?;
-                measure::run(&mut lab.ours(&folder, &["migrate", "--no-backup", "--to", "V005"]))
-            }),
-            Contestant::new("one bare UPDATE", || {
-                measure::run(&mut lab.bare(&lab.copy_of(&before, "bare")?, &script)?)
-            }),
-        ];
+        let ours = Contestant::new(TIMESTAMPS, || {
+            let folder = lab.copy_of(&before, "ours")?;
+            measure::run(&mut lab.ours(&folder, &["migrate", "--no-backup", "--to", "V005"]))
+        });
+        let bare = Contestant::new("one bare UPDATE", || {
+            measure::run(&mut lab.bare(&lab.copy_of(&before, "bare")?, &script)?)
+        });
+        let mut floors = vec![(bare, Some(1.5))];
         if lab.tools.python3.is_some() {
-            contestants.push(Contestant::new("the strategy's script", || {
+            let python = Contestant::new("the strategy's script", || {
                 let folder = lab.copy_of(&before, "python")?;
                 measure::run(system(&folder, "python3", &["-c", PYTHON, DATABASE]).env("TZ", "UTC"))
-            }));
+            });
+            floors.push((python, None));
         } else {
             self.leave_out("the strategy's script: there is no python3");
         }
-        let times = race(&contestants, self.rounds)?;
-        self.same_answer("ours", "bare", &["timestamp"])?;
-        if let [ours, bare, python @ ..] = times.as_slice() {
-            self.compare(ours, &[(bare, Some(1.5))]);
-            if let [python] = python {
-                self.compare(ours, &[(python, None)]);
-                self.compare(python, &[(bare, None)]);
-            }
+        let times = self.against(self.rounds, ours, floors, &["timestamp"])?;
+        if let [_, bare, python] = times.as_slice() {
+            self.note(python, bare, None);
         }
         Ok(())
     }
@@ -210,23 +217,15 @@ impl Bench<'_> {
         let lab = self.lab;
         let before = lab.migrated(self.messages, "1.1.0")?;
         let script = floor::up(&lab.steps, 5);
-        let times = race(
-            &[
-                Contestant::new(THREADS, || {
-                    let folder = lab.copy_of(&before, "ours")?;
-                    measure::run(&mut lab.ours(&folder, &["migrate", "--no-backup"]))
-                }),
-                Contestant::new("bare statements", || {
-                    measure::run(&mut lab.bare(&lab.copy_of(&before, "bare")?, &script)?)
-                }),
-            ],
-            self.rounds,
-        )?;
-        self.same_answer("ours", "bare", &["thread_id"])?;
-        if let [ours, bare] = times.as_slice() {
-            self.compare(ours, &[(bare, Some(1.3))]);
-        }
-        Ok(())
+        let ours = Contestant::new(THREADS, || {
+            let folder = lab.copy_of(&before, "ours")?;
+            measure::run(&mut lab.ours(&folder, &["migrate", "--no-backup"]))
+        });
+        let bare = Contestant::new("bare statements", || {
+            measure::run(&mut lab.bare(&lab.copy_of(&before, "bare")?, &script)?)
+        });
+        self.against(self.rounds, ours, vec![(bare, Some(1.3))], &["thread_id"])
+            .map(drop)
     }
 
     /// A backup: copied, synced, checked, digested.
@@ -234,26 +233,26 @@ impl Bench<'_> {
         let lab = self.lab;
         let original = lab.migrated(self.messages, "latest")?;
         let folder = |name| lab.copy_of(&original, name);
-        let mut contestants = vec![
-            Contestant::new(BACKUP, || {
-                measure::run(&mut lab.ours(&folder("ours")?, &["backup", "create"]))
-            }),
+        let ours = Contestant::new(BACKUP, || {
+            measure::run(&mut lab.ours(&folder("ours")?, &["backup", "create"]))
+        });
+        let mut floors = vec![(
             Contestant::new("cp and sync", || {
                 copy(&folder("copy")?, Path::new(DATABASE), "copy.db")
             }),
-        ];
+            None,
+        )];
         if self.has_sqlite3("`.backup`") {
-            contestants.push(Contestant::new("sqlite3 shell's .backup, unchecked", || {
+            let shell = Contestant::new("sqlite3 shell's .backup, unchecked", || {
                 measure::run(&mut system(
                     &folder("shell")?,
                     "sqlite3",
                     &[DATABASE, ".backup copy.db"],
                 ))
-            }));
+            });
+            floors.insert(0, (shell, Some(1.0)));
         }
-        let times = race(&contestants, self.rounds)?;
-        self.against_copies(&times, Some(1.0));
-        Ok(())
+        self.against(self.rounds, ours, floors, &[]).map(drop)
     }
 
     /// A restore, which secures the present state first.
@@ -267,59 +266,41 @@ impl Bench<'_> {
         measure::time(&mut lab.ours(&kept, &["backup", "create", "--backup-dir", "backups"]))?;
         let backups = kept.join("backups");
         let plain = original.join(DATABASE);
-        let mut contestants = vec![
-            Contestant::new("restore", || {
-                let folder = lab.copy_of(&now, "ours")?;
-                let mut command = lab.ours(&folder, &["restore", "latest", "--backup-dir"]);
-                measure::run(command.arg(&backups))
-            }),
+        let ours = Contestant::new("restore", || {
+            let folder = lab.copy_of(&now, "ours")?;
+            let mut command = lab.ours(&folder, &["restore", "latest", "--backup-dir"]);
+            measure::run(command.arg(&backups))
+        });
+        let mut floors = vec![(
             Contestant::new("cp and sync", || {
                 copy(&lab.copy_of(&now, "copy")?, &plain, DATABASE)
             }),
-        ];
+            None,
+        )];
         if self.has_sqlite3("`.restore`") {
-            contestants.push(Contestant::new("sqlite3 shell's .restore, unchecked", || {
+            let shell = Contestant::new("sqlite3 shell's .restore, unchecked", || {
                 let folder = lab.copy_of(&now, "shell")?;
                 let script = format!(".restore '{}'\n", plain.display());
                 measure::run(&mut lab.sqlite3(&folder, &script)?)
-            }));
+            });
+            floors.insert(0, (shell, None));
         }
-        let times = race(&contestants, self.rounds)?;
-        self.against_copies(&times, None);
-        Ok(())
-    }
-
-    fn against_copies(&mut self, times: &[Times], target: Option<f64>) {
-        if let [ours, copy, shell @ ..] = times {
-            for shell in shell {
-                self.compare(ours, &[(shell, target)]);
-            }
-            self.compare(ours, &[(copy, None)]);
-        }
+        self.against(self.rounds, ours, floors, &[]).map(drop)
     }
 
     /// Taking a database into management.
     pub(crate) fn adopt(&mut self) -> Result<(), Error> {
         let lab = self.lab;
         let original = lab.original(self.messages)?;
-        let times = race(
-            &[
-                Contestant::new("adopt", || {
-                    measure::run(&mut lab.ours(&lab.copy_of(&original, "ours")?, &["adopt"]))
-                }),
-                Contestant::new("one committed row", || {
-                    let script = "CREATE TABLE v (version TEXT); INSERT INTO v VALUES ('1.0.0');";
-                    measure::run(
-                        &mut lab.bare(&lab.copy_of(&original, "bare")?, &floor::transaction(script))?,
-                    )
-                }),
-            ],
-            self.rounds * 3,
-        )?;
-        if let [ours, bare] = times.as_slice() {
-            self.compare(ours, &[(bare, None)]);
-        }
-        Ok(())
+        let ours = Contestant::new("adopt", || {
+            measure::run(&mut lab.ours(&lab.copy_of(&original, "ours")?, &["adopt"]))
+        });
+        let bare = Contestant::new("one committed row", || {
+            let script = floor::transaction("CREATE TABLE v (version TEXT); INSERT INTO v VALUES ('1.0.0');");
+            measure::run(&mut lab.bare(&lab.copy_of(&original, "bare")?, &script)?)
+        });
+        self.against(self.rounds * 3, ours, vec![(bare, None)], &[])
+            .map(drop)
     }
 
     /// From the newest release back to 1.0.0.
@@ -344,26 +325,21 @@ impl Bench<'_> {
     fn back(&mut self, name: &str, arguments: &[&str], script: &str) -> Result<(), Error> {
         let lab = self.lab;
         let now = lab.migrated(self.messages, "latest")?;
-        let times = race(
-            &[
-                Contestant::new(name, || {
-                    measure::run(&mut lab.ours(&lab.copy_of(&now, "ours")?, arguments))
-                }),
-                Contestant::new("bare statements", || {
-                    measure::run(&mut lab.bare(&lab.copy_of(&now, "bare")?, script)?)
-                }),
-            ],
-            self.rounds,
-        )?;
-        self.same_answer("ours", "bare", &["timestamp"])?;
-        if let [ours, bare] = times.as_slice() {
-            self.compare(ours, &[(bare, None)]);
-        }
-        Ok(())
+        let ours = Contestant::new(name, || {
+            measure::run(&mut lab.ours(&lab.copy_of(&now, "ours")?, arguments))
+        });
+        let bare = Contestant::new("bare statements", || {
+            measure::run(&mut lab.bare(&lab.copy_of(&now, "bare")?, script)?)
+        });
+        self.against(self.rounds, ours, vec![(bare, None)], &["timestamp"])
+            .map(drop)
     }
 
     /// A floor that came to another answer did other work.
     fn same_answer(&self, ours: &str, floor: &str, columns: &[&str]) -> Result<(), Error> {
+        if columns.is_empty() {
+            return Ok(());
+        }
         let folder = |name: &str| -> PathBuf { self.lab.folder().join(format!("work-{name}")) };
         let differs: Vec<String> = columns
             .iter()

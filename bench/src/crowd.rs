@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::cases::Bench;
 use crate::lab::{DATABASE, system};
 use crate::outcome::Latency;
-use crate::race::{Contestant, race};
+use crate::race::Contestant;
 use crate::{floor, measure};
 use xtask::{cargo, error::Error};
 
@@ -50,29 +50,21 @@ impl Bench<'_> {
         xtask::project::create(&script_file, &script)?;
         for (number, target) in [(32, Some(1.5)), (64, None)] {
             let name = format!("{number} × migrate, fresh database");
-            let times = race(
-                &[
-                    Contestant::new(&name, || {
-                        let folder = lab.empty("crowd")?;
-                        let commands = (0..number).map(|_| lab.ours(&folder, &["migrate"]));
-                        measure::crowd(&mut commands.collect::<Vec<_>>())
-                    }),
-                    Contestant::new("flock and sqlite3 shell", || {
-                        let folder = lab.empty("crowd-floor")?;
-                        let commands = (0..number).map(|_| {
-                            let mut command =
-                                system(&folder, "flock", &["lock", "sh", "-c", LOCKED, "sh", DATABASE]);
-                            command.arg(&script_file);
-                            command
-                        });
-                        measure::crowd(&mut commands.collect::<Vec<_>>())
-                    }),
-                ],
-                self.rounds,
-            )?;
-            if let [ours, floor] = times.as_slice() {
-                self.compare(ours, &[(floor, target)]);
-            }
+            let ours = Contestant::new(&name, || {
+                let folder = lab.empty("crowd")?;
+                let commands = (0..number).map(|_| lab.ours(&folder, &["migrate"]));
+                measure::crowd(&mut commands.collect::<Vec<_>>())
+            });
+            let floor = Contestant::new("flock and sqlite3 shell", || {
+                let folder = lab.empty("crowd-floor")?;
+                let commands = (0..number).map(|_| {
+                    let mut command = system(&folder, "flock", &["lock", "sh", "-c", LOCKED, "sh", DATABASE]);
+                    command.arg(&script_file);
+                    command
+                });
+                measure::crowd(&mut commands.collect::<Vec<_>>())
+            });
+            self.against(self.rounds, ours, vec![(floor, target)], &[])?;
         }
         Ok(())
     }

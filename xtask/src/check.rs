@@ -162,7 +162,7 @@ mod tests {
 
     use super::*;
     use crate::new_migration::{Request, new_migration};
-    use crate::test_project::TestProject;
+    use crate::tests::TestProject;
 
     fn codes(project: &Project) -> Vec<String> {
         let report = check(project, Extent::Text).unwrap();

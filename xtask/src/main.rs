@@ -16,7 +16,7 @@ mod seals;
 mod source;
 mod template;
 #[cfg(test)]
-mod test_project;
+mod tests;
 mod tool_checks;
 
 use std::{ffi::OsString, path::PathBuf, process::ExitCode};
@@ -166,24 +166,4 @@ fn bench(project: &Project, arguments: &[OsString]) -> Result<ExitCode, Error> {
 
 fn main() -> ExitCode {
     run(Cli::parse().command).unwrap_or_else(|error| error.print())
-}
-
-#[cfg(test)]
-mod tests {
-    use clap::CommandFactory;
-
-    use super::*;
-
-    #[test]
-    fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn unseal_takes_a_migration_and_nothing_else() {
-        assert_eq!(parse_migration("V003"), Ok(3));
-        for text in ["0", "latest", "1.1.0", "-1", "all"] {
-            assert!(parse_migration(text).is_err(), "{text}");
-        }
-    }
 }

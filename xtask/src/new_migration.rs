@@ -195,7 +195,7 @@ fn remove_all<'a>(paths: impl Iterator<Item = &'a PathBuf>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::test_project::TestProject;
+    use crate::tests::TestProject;
 
     fn request(name: &str) -> Request {
         Request {

@@ -214,7 +214,7 @@ fn sentence(found: &Difference) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::test_project::TestProject;
+    use crate::tests::TestProject;
 
     fn lines(report: Report) -> String {
         report.lines.join("\n")

@@ -300,7 +300,6 @@ fn write_holder(file: &mut File, holder: Option<&Holder>) -> std::io::Result<()>
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 mod tests {
     use super::*;
     use bridge_migrate_core::Silent;

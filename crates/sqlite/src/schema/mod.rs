@@ -38,14 +38,6 @@ pub use table_definition::{ColumnDefinition, TableDefinition};
 pub use table_detail::{Column, ForeignKey, ForeignKeyAction, Hidden, TableDetail};
 
 #[cfg(test)]
-mod diff_tests;
-#[cfg(test)]
-mod normalise_properties;
-#[cfg(test)]
-mod normalise_tests;
-#[cfg(test)]
-mod samples;
-#[cfg(test)]
 mod script_tests;
 #[cfg(test)]
-mod snapshot_tests;
+mod tests;

@@ -5,7 +5,8 @@ use proptest::sample::select;
 use rusqlite::Connection;
 use rusqlite::types::Value;
 
-use super::{TableDetail, normalise, samples::database, token::tokenize};
+use super::samples::database;
+use crate::schema::{TableDetail, normalise, token::tokenize};
 use crate::sqlite::quote;
 
 /// One token of a statement, before it has a spelling.

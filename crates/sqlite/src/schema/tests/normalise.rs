@@ -1,6 +1,6 @@
 //! What the normal form forgets and what it keeps, by example.
 
-use super::normalise;
+use crate::schema::normalise;
 
 fn same(first: &str, second: &str) {
     assert_eq!(normalise(first), normalise(second));

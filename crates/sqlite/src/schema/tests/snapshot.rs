@@ -1,7 +1,7 @@
 //! Snapshots of real databases, ordinary and odd.
 
 use super::samples::{RELEASE_1_0_0, database, snapshot};
-use super::{Fingerprint, ObjectKind, Snapshot, TableDefinition, TableDetail, diff, mermaid};
+use crate::schema::{Fingerprint, ObjectKind, Snapshot, TableDefinition, TableDetail, diff, mermaid};
 use crate::sqlite::quote;
 
 fn names(snapshot: &Snapshot) -> Vec<String> {

@@ -2,10 +2,10 @@
 
 use rusqlite::Connection;
 
-use super::Snapshot;
+use crate::schema::Snapshot;
 
 /// The statements of release 1.0.0, as the Bridge's Python server writes them.
-pub(super) const RELEASE_1_0_0: &str = include_str!("../../../../tests/server_1_0_0.sql");
+pub(super) const RELEASE_1_0_0: &str = include_str!("../../../../../tests/server_1_0_0.sql");
 
 /// A database in memory with the schema that `sql` makes.
 pub(super) fn database(sql: &str) -> Connection {

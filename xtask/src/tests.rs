@@ -1,9 +1,11 @@
-//! A project in a temporary folder, for the tests of the commands.
+//! Tests of the command line, and a project in a temporary folder for those of the commands.
 
 use std::{collections::BTreeMap, fs, ops::Deref, path::Path};
 
+use clap::CommandFactory;
 use tempfile::TempDir;
 
+use super::{Cli, parse_migration};
 use xtask::project::Project;
 
 /// A temporary project, removed when dropped.
@@ -92,5 +94,18 @@ impl Deref for TestProject {
 
     fn deref(&self) -> &Project {
         &self.project
+    }
+}
+
+#[test]
+fn the_command_line_is_consistent() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn unseal_takes_a_migration_and_nothing_else() {
+    assert_eq!(parse_migration("V003"), Ok(3));
+    for text in ["0", "latest", "1.1.0", "-1", "all"] {
+        assert!(parse_migration(text).is_err(), "{text}");
     }
 }

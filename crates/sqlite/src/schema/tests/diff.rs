@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use proptest::sample::subsequence;
 
 use super::samples::{RELEASE_1_0_0, snapshot};
-use super::{Difference, Object, ObjectKind, Snapshot, diff, render_diff};
+use crate::schema::{Difference, Object, ObjectKind, Snapshot, diff, render_diff};
 
 /// The differences that an operator's database would show after `replace` in the statements and `more` of them.
 fn found(replace: &[(&str, &str)], more: &str) -> Vec<Difference> {
