@@ -7,6 +7,8 @@
 )]
 
 mod common;
+#[path = "migrate/row_ids.rs"]
+mod row_ids;
 
 use std::cell::RefCell;
 

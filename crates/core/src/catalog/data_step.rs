@@ -22,7 +22,7 @@ pub struct Rewrite {
     pub key: &'static str,
     /// The column that changes.
     pub column: &'static str,
-    /// What becomes of a value.
+    /// What becomes of a value. One that it made stays as it is: rows may be met again.
     pub rewrite: fn(&str, &TimeZone) -> Rewritten,
 }
 

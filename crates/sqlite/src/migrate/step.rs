@@ -2,7 +2,7 @@
 //!
 //! On a fresh database, all steps of the run between one begin and one commit.
 
-mod batches;
+pub(crate) mod batches;
 pub(crate) mod checks;
 
 use std::time::{Duration, Instant};

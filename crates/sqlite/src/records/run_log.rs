@@ -104,6 +104,8 @@ impl Observer for RunLog<'_> {
         if let Event::RowSkipped(row) = event
             && let Ok(mut skipped) = self.skipped.try_borrow_mut()
             && skipped.len() < NAMED_ROWS
+            // One that begins again meets rows again.
+            && !skipped.contains(row)
         {
             skipped.push(row.clone());
         }

@@ -37,7 +37,7 @@ pub struct Progress {
     pub way_back: String,
     /// Whether the step was going back.
     pub down: bool,
-    /// Where the next batch begins.
+    /// Where the next batch begins, after the schema cookie of which that is true.
     #[serde(skip)]
     pub cursor: String,
     /// Rows read so far.
@@ -135,6 +135,18 @@ impl Progress {
                     .optional()
             })
             .map_err(|source| runs::unreadable("read where an interrupted step stopped", source))
+    }
+
+    /// Where the next batch begins, if that is still true. It says so by row ids, and VACUUM may give rows others: as each
+    /// change of the schema, it makes the cookie another.
+    pub(crate) fn cursor_on(&self, cookie: i64) -> Option<&str> {
+        let (of, cursor) = self.cursor.split_once(':')?;
+        (of.parse() == Ok(cookie)).then_some(cursor)
+    }
+
+    /// A cursor as it is stored.
+    pub(crate) fn cursor_with(cookie: i64, cursor: &str) -> String {
+        format!("{cookie}:{cursor}")
     }
 
     pub(crate) fn write(&self, connection: &Connection, now: &str) -> Result<()> {

@@ -34,7 +34,10 @@ pub(super) fn forward(step: &Rewrite, batch: &mut Batch<'_>) -> Result<BatchOutc
             last = Some(rowid);
             match judge(step, row.get_ref(1).while_doing(&doing)?, batch.time_zone)? {
                 Rewritten::Keep => {}
-                Rewritten::Change(value) => changes.push((rowid, value)),
+                Rewritten::Change(value) => {
+                    require_final(step, &value, batch.time_zone)?;
+                    changes.push((rowid, value));
+                }
                 Rewritten::Skip(why) => skipped.push((rowid, why)),
             }
         }
@@ -92,10 +95,27 @@ pub(super) fn unconvertible(
     Ok(())
 }
 
+/// A pass that begins again meets what it wrote, which must stay then.
+fn require_final(step: &Rewrite, value: &str, time_zone: &Zone) -> Result<()> {
+    match judge(step, ValueRef::Text(value.as_bytes()), time_zone)? {
+        Rewritten::Keep | Rewritten::Skip(_) => Ok(()),
+        Rewritten::Change(_) => Err(Error::new(
+            ErrorKind::CatalogInvalid,
+            format!(
+                "the rewrite of {}.{} would change what it wrote, once more",
+                step.table, step.column
+            ),
+        )),
+    }
+}
+
 fn judge(step: &Rewrite, value: ValueRef<'_>, time_zone: &Zone) -> Result<Rewritten> {
     Ok(match value {
         ValueRef::Text(bytes) => match std::str::from_utf8(bytes) {
-            Ok(text) => (step.rewrite)(text, time_zone.get()?),
+            Ok(text) => match (step.rewrite)(text, time_zone.get()?) {
+                Rewritten::Change(same) if same == text => Rewritten::Keep,
+                rewritten => rewritten,
+            },
             Err(_) => Rewritten::Skip("not valid UTF-8"),
         },
         ValueRef::Null => Rewritten::Skip("NULL"),

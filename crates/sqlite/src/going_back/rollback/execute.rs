@@ -5,8 +5,10 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, params};
 
+use crate::capture::schema_cookie;
 use crate::going_back::undo::Conflict;
 use crate::going_back::undo::records::{self, Fate, JournalReader, Selection};
+use crate::migrate::step::batches::Passes;
 use crate::migrate::step::checks::{Before, Change};
 use crate::migrate::step::millis;
 use crate::records::runs::{Run, StepOutcome};
@@ -206,6 +208,7 @@ impl Back<'_> {
         let version = step.recorded.version;
         let mut pace = Pace::new(self.settings);
         let mut longest = Duration::ZERO;
+        let mut passes = Passes::new(&step.stem, self.observer);
         loop {
             // The guard borrows the connection, not `self`, so that a batch may note conflicts.
             let connection = self.connection;
@@ -215,29 +218,38 @@ impl Back<'_> {
             let progress =
                 Progress::read(connection)?.filter(|progress| progress.version == version && progress.down);
             let before = Before::read(connection, &self.schemas, step.forecast())?;
+            let cookie = schema_cookie(connection)?;
             let portion = Portion {
-                cursor: progress.as_ref().map(|progress| progress.cursor.clone()),
+                cursor: progress
+                    .as_ref()
+                    .and_then(|progress| progress.cursor_on(cookie).map(str::to_owned)),
                 rows: pace.rows(),
             };
+            // The journal is read by its own numbers, which stay.
+            let again = matches!(step.way_back, WayBack::Clear { .. })
+                && progress.is_some()
+                && portion.cursor.is_none();
+            let of_pass = progress.as_ref().filter(|_| !again);
             let done = batch(self, portion)?;
-            let next = Progress {
+            let mut next = Progress {
                 version,
                 name: step.recorded.name.clone(),
                 release: step.recorded.release.clone(),
                 way_back: step.recorded.way_back.clone(),
                 down: true,
-                cursor: done.cursor.clone().unwrap_or_default(),
-                visited: done.visited + progress.as_ref().map_or(0, |progress| progress.visited),
+                cursor: String::new(),
+                visited: done.visited + of_pass.map_or(0, |progress| progress.visited),
                 changed: done.changed + progress.as_ref().map_or(0, |progress| progress.changed),
                 skipped: 0,
                 max_lock_us: 0,
             };
             let is_last = done.cursor.is_none();
-            if is_last {
-                self.remove_records(step)?;
-            } else {
-                next.write(connection, &timestamp(self.settings.clock.now()))?;
+            if let Some(cursor) = &done.cursor {
                 self.run.record(connection, self.settings, step.at())?;
+                next.cursor = Progress::cursor_with(schema_cookie(connection)?, cursor);
+                next.write(connection, &timestamp(self.settings.clock.now()))?;
+            } else {
+                self.remove_records(step)?;
             }
             self.check(&before, step)?;
             let held = transaction.commit()?;
@@ -252,6 +264,9 @@ impl Back<'_> {
             if is_last {
                 self.observer.finished(Activity::Rows, &step.stem);
                 return Ok(outcome(step, started, longest, next.changed));
+            }
+            if again {
+                passes.begun_again()?;
             }
             pace.after_batch(connection, held)?;
         }

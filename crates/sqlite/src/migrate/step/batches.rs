@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::capture::schema_cookie;
 use crate::catalog::data::{self, Batch, BatchOutcome};
 use crate::catalog::journal::Journal;
 use crate::plan::Step;
@@ -11,14 +12,61 @@ use crate::records::way_back::WayBack;
 use crate::schema::tool_tables;
 use crate::sqlite::pace::{LARGEST_BATCH, Pace};
 use bridge_migrate_core::{
-    Activity, DataStep, Error, ErrorKind, Event, Hint, Migration, Result, SkippedRow, clock::timestamp,
+    Activity, DataStep, Error, ErrorKind, Event, Hint, Migration, Observer, Result, SkippedRow,
+    clock::timestamp,
 };
 
 use super::checks::Before;
 use super::{StepContext, StepFailure, millis};
 
+/// How often a step begins again in one run, because the schema changed between two batches.
+const AT_MOST_AGAIN: u32 = 16;
+
+/// Passes over a table that begin again when the schema changed: rows may have other ids then.
+pub(crate) struct Passes<'a> {
+    stem: &'a str,
+    observer: &'a dyn Observer,
+    again: u32,
+}
+
+impl<'a> Passes<'a> {
+    pub(crate) fn new(stem: &'a str, observer: &'a dyn Observer) -> Self {
+        Self {
+            stem,
+            observer,
+            again: 0,
+        }
+    }
+
+    /// Tells that a committed batch was the first of another pass.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Busy`] when that happened too often: it would never end beside whoever does it.
+    pub(crate) fn begun_again(&mut self) -> Result<()> {
+        self.again += 1;
+        if self.again > AT_MOST_AGAIN {
+            return Err(Error::new(
+                ErrorKind::Busy,
+                format!(
+                    "the schema changed {} times while {} went through its rows, which begins again each time",
+                    self.again, self.stem
+                ),
+            )
+            .with_hint(Hint::Again));
+        }
+        self.observer.warn(format!(
+            "the schema changed, perhaps by VACUUM, which gives rows other ids: {} goes through its rows from the first \
+             again, and what is done stays",
+            self.stem
+        ));
+        Ok(())
+    }
+}
+
 /// What a batch did, when it is not committed yet.
 pub(super) struct BatchDone {
+    /// Whether it was the first of a pass that begins again.
+    again: bool,
     /// Where the step stands after it.
     progress: Progress,
     outcome: BatchOutcome,
@@ -56,6 +104,7 @@ impl StepContext<'_> {
         let mut committed_batches = self.progress(step)?.is_some();
         let mut longest_lock_us = 0;
         let mut pace = Pace::new(self.settings);
+        let mut passes = Passes::new(&step.stem, self.observer);
         loop {
             let failed = |error| StepFailure {
                 error,
@@ -69,6 +118,12 @@ impl StepContext<'_> {
                 return Ok(done.step_outcome(started));
             }
             committed_batches = true;
+            if done.again {
+                passes.begun_again().map_err(|error| StepFailure {
+                    error,
+                    committed_batches,
+                })?;
+            }
             self.observer.progress(
                 Activity::Rows,
                 &step.stem,
@@ -139,11 +194,16 @@ impl StepContext<'_> {
         // Read under the write lock, like the history: if the lock file was removed, two processes may take turns.
         let progress = self.progress(step)?;
         let progress = progress.as_ref();
+        let cookie = schema_cookie(self.connection)?;
+        let cursor = progress.and_then(|progress| progress.cursor_on(cookie));
+        let again = progress.is_some() && cursor.is_none();
+        // A pass that begins again meets what it met before.
+        let of_pass = progress.filter(|_| !again);
         let before = Before::read(self.connection, &self.schemas, step.forecast(migration))?;
         let changes_before = self.connection.total_changes();
         let mut batch = Batch {
             connection: self.connection,
-            cursor: progress.map(|progress| progress.cursor.as_str()),
+            cursor,
             limit,
             time_zone: &self.settings.time_zone,
             journal: Journal::new(
@@ -167,16 +227,17 @@ impl StepContext<'_> {
             release: step.release.to_string(),
             way_back: WayBack::of(migration).to_string(),
             down: false,
-            cursor: outcome.cursor.clone().unwrap_or_default(),
-            visited: outcome.visited + progress.map_or(0, |progress| progress.visited),
+            cursor: String::new(),
+            visited: outcome.visited + of_pass.map_or(0, |progress| progress.visited),
             changed: outcome.changed + progress.map_or(0, |progress| progress.changed),
-            skipped: skipped.len() as u64 + progress.map_or(0, |progress| progress.skipped),
+            skipped: skipped.len() as u64 + of_pass.map_or(0, |progress| progress.skipped),
             max_lock_us: progress
                 .map_or(0, |progress| progress.max_lock_us)
                 .max(longest_lock_us)
                 .max(micros(batch_started.elapsed())),
         };
-        let done = BatchDone {
+        let mut done = BatchDone {
+            again,
             progress: next,
             outcome,
             skipped,
@@ -184,12 +245,14 @@ impl StepContext<'_> {
         if done.is_last() {
             Progress::clear(self.connection, step.version)?;
             self.apply_by_refinery(step)?;
-        } else {
-            done.progress
-                .write(self.connection, &timestamp(self.settings.clock.now()))?;
+        }
+        if let Some(cursor) = &done.outcome.cursor {
             // A run that is killed in its first step has a restore point, too.
             self.run
                 .record(self.connection, self.settings, step.version - 1)?;
+            done.progress.cursor = Progress::cursor_with(schema_cookie(self.connection)?, cursor);
+            done.progress
+                .write(self.connection, &timestamp(self.settings.clock.now()))?;
         }
         if done.is_last() {
             self.record(step, migration, &done.step_outcome(started))?;
