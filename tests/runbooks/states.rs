@@ -103,7 +103,7 @@ impl State {
         let lock = database.folder().join("collab.db.migrate.lock");
         let deadline = Instant::now() + Duration::from_secs(20);
         // It has the lock and waits for the database.
-        while bridge_migrate_sqlite::lock::current_holder(&database.path())
+        while bridge_migrate_sqlite::current_holder(&database.path())
             .is_none_or(|holder| holder.pid != running.id())
         {
             assert!(Instant::now() < deadline, "nobody holds {}", lock.display());

@@ -169,7 +169,7 @@ impl TestDatabase {
 
     /// The rows of a table.
     pub fn count(&self, table: &str) -> u64 {
-        let name = bridge_migrate_sqlite::quote::identifier(table);
+        let name = bridge_migrate_sqlite::identifier(table);
         self.query_string(&format!("SELECT count(*) FROM {name}"))
             .parse()
             .unwrap()

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use bridge_migrate_sqlite::quote::identifier;
+use bridge_migrate_sqlite::identifier;
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 use sha2::{Digest as _, Sha256};

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use bridge_migrate_core::{Settings, folder_of, regular_file};
-use bridge_migrate_sqlite::database_file::{FileState, inspect};
+use bridge_migrate_sqlite::{FileState, inspect};
 use bridge_migrate_sqlite::{SqliteContext, connection::with_reader};
 
 /// How many files are looked at in a folder.

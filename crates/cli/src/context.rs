@@ -9,7 +9,7 @@ use bridge_migrate_core::{
 };
 use bridge_migrate_sqlite::History;
 use bridge_migrate_sqlite::connection::{self, Reader};
-use bridge_migrate_sqlite::database_file::for_catalog;
+use bridge_migrate_sqlite::for_catalog;
 
 use crate::options::{Config, GlobalOptions};
 use crate::output::Output;

@@ -18,10 +18,10 @@ use std::{os::unix::fs::PermissionsExt, path::Path};
 use bridge_migrate_core::{ErrorKind, Event, Keep, Observer, Result, Silent};
 use bridge_migrate_sqlite::backup::{Backup, Completeness, find, list, verify};
 use bridge_migrate_sqlite::connection::{create_writer, open_immutable, open_writer, with_reader};
-use bridge_migrate_sqlite::database_file::with_suffix;
 use bridge_migrate_sqlite::restore::{
     CompanionChange, Placement, RestoreOptions, RestoreOutcome, Secured, TableRows, restore,
 };
+use bridge_migrate_sqlite::with_suffix;
 use other_process::other_process;
 use rusqlite::Connection;
 use support::{SERVER_TIMEOUT, Server, Site, StopOnDrop, counts, counts_of};

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use bridge_migrate_core::{Catalog, Phase};
-use bridge_migrate_sqlite::expected;
+use bridge_migrate_sqlite::schema::expected;
+use bridge_migrate_sqlite::schema::tool_tables;
 use bridge_migrate_sqlite::schema::{Difference, Snapshot, diff, render_diff};
-use bridge_migrate_sqlite::tool_tables;
 use rusqlite::{Connection, OptionalExtension as _};
 use support::{dump, schema_1_0_0};
 

@@ -109,7 +109,7 @@ impl Place {
 
     /// A file beside the database, named after it.
     pub fn beside(&self, suffix: &str) -> PathBuf {
-        bridge_migrate_sqlite::database_file::with_suffix(&self.settings.database, suffix)
+        bridge_migrate_sqlite::with_suffix(&self.settings.database, suffix)
     }
 }
 

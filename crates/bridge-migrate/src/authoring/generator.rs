@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 use barrel::backend::SqlGenerator;
 use barrel::types::{BaseType, Type, WrappedDefault};
-use bridge_migrate_sqlite::quote::{identifier, literal};
+use bridge_migrate_sqlite::{identifier, literal};
 
 /// Generates SQL for SQLite 3.37 and later; what it writes into a schema, those versions can read.
 #[derive(Debug, Clone, Copy)]

@@ -2,7 +2,7 @@
 
 use std::ops::{Deref, DerefMut};
 
-use bridge_migrate_sqlite::quote::identifier;
+use bridge_migrate_sqlite::identifier;
 use bridge_migrate_sqlite::schema::TableDefinition;
 use bridge_migrate_sqlite::schema::script::{Rebuild, Taken};
 

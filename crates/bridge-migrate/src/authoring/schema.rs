@@ -7,7 +7,7 @@ use super::generator::Sqlite;
 use super::rebuilt::RebuiltTable;
 use super::table::{NewTable, TableChanges};
 use super::trigger::Trigger;
-use bridge_migrate_sqlite::{quote::identifier, schema::script::Rebuild};
+use bridge_migrate_sqlite::{identifier, schema::script::Rebuild};
 
 /// Collects schema changes. Each becomes exactly one statement: SQLite takes one change per ALTER TABLE.
 #[derive(Debug, Default)]

@@ -2,7 +2,7 @@
 
 use barrel::backend::SqlGenerator;
 use barrel::types::{ReferentialAction, Type};
-use bridge_migrate_sqlite::quote::identifier;
+use bridge_migrate_sqlite::identifier;
 
 use super::generator::{Sqlite, identifiers, unsupported};
 use super::layout;

@@ -1,6 +1,6 @@
 //! Triggers, which barrel does not know.
 
-use bridge_migrate_sqlite::quote::identifier;
+use bridge_migrate_sqlite::identifier;
 
 use super::generator::identifiers;
 

@@ -4,7 +4,7 @@ use bridge_migrate_core::{
     Companion, EntryCounts, Error, ErrorKind, Import, Keep, Result, Settings, Side, TableRows, TimeZone,
     Value, Zone, clock::Clock,
 };
-use bridge_migrate_sqlite::{backup::COMPANION_LIMIT, companion_rows};
+use bridge_migrate_sqlite::{backup::COMPANION_LIMIT, read_companion_rows};
 use chrono::{DateTime, Utc};
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -144,7 +144,7 @@ fn what_only_the_database_has_is_told_by_client_and_time() {
              INSERT INTO revoked_tokens VALUES ('{ALPHA}', '2'), ('{BETA}', '2026-03-02'), ('gone', '2026-03-03')"
         ))
         .unwrap();
-    let rows = companion_rows::read(&connection, TokenImport.tables()).unwrap();
+    let rows = read_companion_rows(&connection, TokenImport.tables()).unwrap();
     let only = TokenImport
         .only_in_database(&rows, bridge.settings.inputs())
         .unwrap();
@@ -276,7 +276,7 @@ fn insert(connection: &Connection, rows: &[TableRows]) {
 }
 
 fn compare(connection: &Connection, bridge: &Bridge) -> Result<Comparison> {
-    let rows = companion_rows::read(connection, TokenFile.tables())?;
+    let rows = read_companion_rows(connection, TokenFile.tables())?;
     super::compare(&rows, bridge.settings.inputs())
 }
 

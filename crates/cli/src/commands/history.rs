@@ -1,6 +1,6 @@
 //! `history`: what was applied, when, by whom, how long, with which tool.
 
-use bridge_migrate_sqlite::run_log::with_failures;
+use bridge_migrate_sqlite::with_failures;
 use bridge_migrate_sqlite::{read_runs, read_steps};
 
 use crate::context::Context;

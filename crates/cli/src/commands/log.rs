@@ -1,7 +1,7 @@
 //! `log`: what a run wrote down; `log prune` gives old values up.
 
 use bridge_migrate_core::{IoContext, regular_file};
-use bridge_migrate_sqlite::run_log;
+use bridge_migrate_sqlite::find_log;
 use bridge_migrate_sqlite::undo::prune;
 
 use super::undo::parse_migration;
@@ -43,7 +43,7 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failur
         // What is given up is said to the quiet, too.
         return super::done(context, &PruneReport { dry_run, pruned }, true, changed);
     }
-    let file = run_log::find(&context.settings, arguments.run.as_deref())?;
+    let file = find_log(&context.settings, arguments.run.as_deref())?;
     let bytes = regular_file::read(&file, MAX_BYTES).on_file("read", &file)?;
     let report = LogReport::parse(file, &String::from_utf8_lossy(&bytes));
     context.output.report(&report)

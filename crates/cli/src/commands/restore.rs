@@ -2,8 +2,8 @@
 
 use std::ffi::OsString;
 
+use bridge_migrate_sqlite::MigrationLock;
 use bridge_migrate_sqlite::backup::{self, BackupFacts};
-use bridge_migrate_sqlite::lock::MigrationLock;
 use bridge_migrate_sqlite::restore::{RestoreOptions, refuse_foreign, restore};
 
 use crate::commands::arguments::TokenChoice;

@@ -6,7 +6,7 @@ use std::path::Path;
 use bridge_migrate_core::{Catalog, Error, ErrorKind, Hint, Position, Result, Target};
 use bridge_migrate_sqlite::connection::Reader;
 use bridge_migrate_sqlite::schema::{Snapshot, diff, mermaid};
-use bridge_migrate_sqlite::{SqliteContext, State, connection, expected};
+use bridge_migrate_sqlite::{SqliteContext, State, connection, schema::expected};
 
 use crate::context::Context;
 use crate::output::Failure;

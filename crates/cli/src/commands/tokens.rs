@@ -2,7 +2,7 @@
 
 use bridge_migrate::tokens::{TokenFile, compare};
 use bridge_migrate_core::{Companion, Error, ErrorKind, Hint};
-use bridge_migrate_sqlite::{companion_rows, import_again};
+use bridge_migrate_sqlite::{import_again, read_companion_rows};
 
 use crate::context::Context;
 use crate::output::Failure;
@@ -39,7 +39,7 @@ pub(crate) fn run(context: &Context, action: &Action) -> Result<u8, Failure> {
         Action::Verify => {
             let tables = TokenFile.tables();
             let comparison = context
-                .read(|reader| compare(&companion_rows::read(reader, tables)?, context.settings.inputs()))?;
+                .read(|reader| compare(&read_companion_rows(reader, tables)?, context.settings.inputs()))?;
             let report = ComparedReport {
                 equal: comparison.is_equal(),
                 comparison,

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::mem::ManuallyDrop;
 
 use bridge_migrate_core::{Error, ErrorKind, Hint};
-use bridge_migrate_sqlite::lock::with_who_locks;
+use bridge_migrate_sqlite::with_who_locks;
 use clap::error::ErrorKind as ClapErrorKind;
 use clap::{CommandFactory, FromArgMatches};
 

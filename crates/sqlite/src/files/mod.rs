@@ -1,8 +1,8 @@
 //! Files beside the database, and the database as a file.
 
-pub mod database_file;
+pub(crate) mod database_file;
 pub(crate) mod json_file;
 pub(crate) mod kernel_locks;
-pub mod lock;
+pub(crate) mod lock;
 pub(crate) mod private_folder;
 pub(crate) mod raw_file;

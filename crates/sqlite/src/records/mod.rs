@@ -5,7 +5,7 @@ pub(crate) mod failed_run;
 pub(crate) mod history;
 pub mod kept;
 pub(crate) mod recorded_position;
-pub mod run_log;
+pub(crate) mod run_log;
 pub(crate) mod runs;
 pub(crate) mod schema_reader;
 pub(crate) mod schema_version;

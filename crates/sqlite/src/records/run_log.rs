@@ -117,7 +117,7 @@ impl Observer for RunLog<'_> {
 ///
 /// # Errors
 /// When the directory cannot be read; one that does not exist is empty.
-pub fn list(settings: &Settings) -> Result<Vec<PathBuf>> {
+pub(crate) fn list(settings: &Settings) -> Result<Vec<PathBuf>> {
     let folder = &settings.log_dir;
     let Some(entries) = if_there(std::fs::read_dir(folder)).on_file("read", folder)? else {
         return Ok(Vec::new());

@@ -9,6 +9,6 @@ pub(crate) mod foreign_keys;
 pub(crate) mod open_watch;
 pub(crate) mod pace;
 pub(crate) mod page_check;
-pub mod quote;
+pub(crate) mod quote;
 pub(crate) mod rollback_journal;
 pub(crate) mod sqlite_error;

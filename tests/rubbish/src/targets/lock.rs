@@ -6,7 +6,7 @@ use std::fs::{self, File};
 use std::path::Path;
 
 use bridge_migrate_core::{ErrorKind, Holder, Result, Settings, Silent};
-use bridge_migrate_sqlite::lock::{MigrationLock, current_holder, lock_path};
+use bridge_migrate_sqlite::{MigrationLock, current_holder, lock_path};
 
 use super::one_line::assert_one_line;
 use crate::ground::Place;

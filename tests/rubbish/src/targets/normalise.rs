@@ -1,7 +1,7 @@
 //! The normal form of a schema: stable, read by SQLite as the original is, and never the same for two schemas that
 //! SQLite tells apart.
 
-use bridge_migrate_sqlite::quote::identifier;
+use bridge_migrate_sqlite::identifier;
 use bridge_migrate_sqlite::schema::token::{TokenKind, tokenize};
 use bridge_migrate_sqlite::schema::{
     Fingerprint, ObjectKind, Snapshot, TableDefinition, diff, normalise as normal_form,

@@ -1,7 +1,7 @@
 //! Names and texts in SQL: any name and any text comes back from SQLite as it went in.
 
-use bridge_migrate_sqlite::quote::{identifier, literal};
 use bridge_migrate_sqlite::schema::{ObjectKind, Snapshot, TableDefinition};
+use bridge_migrate_sqlite::{identifier, literal};
 use rusqlite::Connection;
 
 /// How names and texts are written into SQL.

@@ -2,11 +2,11 @@
 
 use bridge_migrate_core::{Error, ErrorKind, Result, Settings, Severity, Silent, Target};
 use bridge_migrate_sqlite::MigrateOptions;
+use bridge_migrate_sqlite::MigrationLock;
 use bridge_migrate_sqlite::PlanOptions;
 use bridge_migrate_sqlite::SqliteContext;
 use bridge_migrate_sqlite::backup::{self, BackupFacts};
 use bridge_migrate_sqlite::checklist::checklist;
-use bridge_migrate_sqlite::lock::MigrationLock;
 use bridge_migrate_sqlite::rehearse::{RehearseOptions, rehearse};
 use bridge_migrate_sqlite::rollback::{self, RollbackOptions, Strategy};
 use bridge_migrate_sqlite::schema::mermaid;
@@ -15,7 +15,7 @@ use bridge_migrate_sqlite::undo::{UndoOptions, undo};
 use bridge_migrate_sqlite::verify::{VerifyOptions, verify};
 use bridge_migrate_sqlite::wait;
 use bridge_migrate_sqlite::{AdoptionOptions, adopt, migrate, plan, read_runs, read_steps};
-use bridge_migrate_sqlite::{connection, doctor, expected};
+use bridge_migrate_sqlite::{connection, doctor, schema::expected};
 use rubbish::ground::CATALOG;
 use support::engine::without_backup;
 

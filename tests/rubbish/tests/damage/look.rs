@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use bridge_migrate_sqlite::quote::identifier;
+use bridge_migrate_sqlite::identifier;
 use rusqlite::{Connection, OpenFlags};
 use support::{dump, schema_1_0_0};
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use bridge_migrate_core::{Error, ErrorKind, Holder};
-use bridge_migrate_sqlite::lock::lock_path;
+use bridge_migrate_sqlite::lock_path;
 use rubbish::targets::lock::{Lock, OURS, check};
 
 use super::assert_noticed;

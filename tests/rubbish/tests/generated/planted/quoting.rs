@@ -1,6 +1,6 @@
 //! Names and texts that are not quoted as SQLite reads them.
 
-use bridge_migrate_sqlite::quote::literal;
+use bridge_migrate_sqlite::literal;
 use rubbish::targets::quoting::{OURS, Quoting, check};
 use support::dump::hex;
 

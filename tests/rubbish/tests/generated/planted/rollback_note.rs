@@ -3,7 +3,7 @@
 use std::fs;
 
 use bridge_migrate_core::{Result, Settings};
-use bridge_migrate_sqlite::database_file::with_suffix;
+use bridge_migrate_sqlite::with_suffix;
 use rubbish::targets::rollback_note::{Commands, OURS, check};
 use serde_json::Value;
 
