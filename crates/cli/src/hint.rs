@@ -11,24 +11,41 @@ pub(crate) const PROGRAM: &str = "bridge-migrate";
 /// The hint as a line of a POSIX shell; `global` are the options that the user gave this time and needs to
 /// give again.
 pub(crate) fn command_line(hint: &Hint, global: &[OsString]) -> String {
-    system_command(hint).unwrap_or_else(|| {
-        let global: String = global
-            .iter()
-            .map(|word| format!(" {}", shell_quote(word)))
-            .collect();
-        format!("{PROGRAM}{global} {}", arguments(hint))
-    })
+    match command(hint) {
+        Command::Ours(arguments) => {
+            let global: String = global
+                .iter()
+                .map(|word| format!(" {}", shell_quote(word)))
+                .collect();
+            format!("{PROGRAM}{global} {arguments}")
+        }
+        Command::Other(line) => line,
+    }
 }
 
 /// The hint in the middle of a text, where the program and its options are understood.
 pub(crate) fn in_text(hint: &Hint) -> String {
-    format!("`{}`", system_command(hint).unwrap_or_else(|| arguments(hint)))
+    let (Command::Ours(line) | Command::Other(line)) = command(hint);
+    format!("`{line}`")
 }
 
-/// What the program itself is to be asked for.
-fn arguments(hint: &Hint) -> String {
+/// What to type.
+enum Command {
+    /// The program's own, on the same database: what follows its name and its options.
+    Ours(String),
+    /// Anything else.
+    Other(String),
+}
+
+fn command(hint: &Hint) -> Command {
+    use Command::Other;
     let either = |is: bool, words: &str| if is { words.to_owned() } else { String::new() };
-    match hint {
+    let on = |command: &str, path: &PathBuf| format!("{command} {}", shell_quote(path));
+    let both = |command: &str, one: &Path, other: &Path| {
+        format!("{command} {} {}", shell_quote(one), shell_quote(other))
+    };
+    Command::Ours(match hint {
+        Hint::Status => "status".to_owned(),
         Hint::Plan => "plan".to_owned(),
         Hint::PlanSql => "plan --sql".to_owned(),
         Hint::NameTimeZone => "plan --timezone UTC".to_owned(),
@@ -108,51 +125,47 @@ fn arguments(hint: &Hint) -> String {
             let command: String = command.iter().map(|word| shell_quote(word) + " ").collect();
             format!("{command}--help")
         }
-        _ => "status".to_owned(),
-    }
+        Hint::StatusOf(database) => return Other(format!("{PROGRAM} --db {} status", shell_quote(database))),
+        Hint::Again => {
+            return Other(
+                std::env::args_os()
+                    .skip(1)
+                    .fold(PROGRAM.to_owned(), |line, word| {
+                        format!("{line} {}", shell_quote(word))
+                    }),
+            );
+        }
+        Hint::ProgramVersion => return Other(format!("{PROGRAM} --version")),
+        Hint::CheckMigrations => return Other("cargo xtask check".to_owned()),
+        Hint::CompanionText(path) => {
+            return Other(format!("python3 -m json.tool {} /dev/null", shell_quote(path)));
+        }
+        Hint::Sql { database, statements } => {
+            return Other(both("sqlite3", database, Path::new(&statements.join(" "))));
+        }
+        Hint::LookAtFile(path) => return Other(on("ls -l", path)),
+        Hint::LookAtEntry(path) => return Other(on("ls -ld", path)),
+        Hint::LookAtPlace(path) => return Other(both("ls -ld", &folder_of(path), path)),
+        Hint::FileType(path) => return Other(on("file", path)),
+        Hint::ReadFile(path) => return Other(on("cat", path)),
+        Hint::MakeFolder(path) => return Other(on("mkdir -p", path)),
+        Hint::SetAside(path) => return Other(format!("mv {0} {0}.aside", shell_quote(path))),
+        Hint::SetForeignAside(path) => {
+            let mut aside = path.as_os_str().to_owned();
+            aside.push(".foreign");
+            return Other(both("mv -n", path, Path::new(&aside)));
+        }
+        Hint::FreeSpace(Some(folder)) => return Other(on("df -h", folder)),
+        Hint::FreeSpace(None) => return Other("df -h".to_owned()),
+        Hint::FileSizeLimit => return Other("ulimit -f".to_owned()),
+        Hint::MemoryLimit => return Other("ulimit -a".to_owned()),
+        Hint::Process(pid) => return Other(format!("ps -fp {pid}")),
+        Hint::MachineTime => return Other("date -u".to_owned()),
+    })
 }
 
 fn option(name: &str, value: Option<&impl ToString>) -> String {
     value.map_or_else(String::new, |value| format!("{name} {}", value.to_string()))
-}
-
-/// The command, where it is none of the program on the same database.
-fn system_command(hint: &Hint) -> Option<String> {
-    let on = |command: &str, path: &PathBuf| format!("{command} {}", shell_quote(path));
-    let both = |command: &str, one: &Path, other: &Path| {
-        format!("{command} {} {}", shell_quote(one), shell_quote(other))
-    };
-    Some(match hint {
-        Hint::StatusOf(database) => format!("{PROGRAM} --db {} status", shell_quote(database)),
-        Hint::Again => std::env::args_os()
-            .skip(1)
-            .fold(PROGRAM.to_owned(), |line, word| {
-                format!("{line} {}", shell_quote(word))
-            }),
-        Hint::ProgramVersion => format!("{PROGRAM} --version"),
-        Hint::CheckMigrations => "cargo xtask check".to_owned(),
-        Hint::CompanionText(path) => format!("python3 -m json.tool {} /dev/null", shell_quote(path)),
-        Hint::Sql { database, statements } => both("sqlite3", database, Path::new(&statements.join(" "))),
-        Hint::LookAtFile(path) => on("ls -l", path),
-        Hint::LookAtEntry(path) => on("ls -ld", path),
-        Hint::LookAtPlace(path) => both("ls -ld", &folder_of(path), path),
-        Hint::FileType(path) => on("file", path),
-        Hint::ReadFile(path) => on("cat", path),
-        Hint::MakeFolder(path) => on("mkdir -p", path),
-        Hint::SetAside(path) => format!("mv {0} {0}.aside", shell_quote(path)),
-        Hint::SetForeignAside(path) => {
-            let mut aside = path.as_os_str().to_owned();
-            aside.push(".foreign");
-            both("mv -n", path, Path::new(&aside))
-        }
-        Hint::FreeSpace(Some(folder)) => on("df -h", folder),
-        Hint::FreeSpace(None) => "df -h".to_owned(),
-        Hint::FileSizeLimit => "ulimit -f".to_owned(),
-        Hint::MemoryLimit => "ulimit -a".to_owned(),
-        Hint::Process(pid) => format!("ps -fp {pid}"),
-        Hint::MachineTime => "date -u".to_owned(),
-        _ => return None,
-    })
 }
 
 /// `word` as a word of a POSIX shell. What a terminal could not carry is written with `$'…'`, byte by byte.

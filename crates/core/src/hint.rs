@@ -9,7 +9,6 @@ use crate::going_back::{Keep, Strategy};
 
 /// What to do next.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-#[non_exhaustive]
 pub enum Hint {
     /// See where the database stands.
     #[default]
