@@ -37,8 +37,8 @@ pub mod timestamps;
 pub mod tokens;
 
 pub use bridge_migrate_core::{
-    Error, ErrorKind, Event, Hint, Keep, Observer, Phase, Position, Reached, Release, Result, Strategy, Target,
-    TimeZone,
+    Error, ErrorKind, Event, Hint, Keep, Observer, Phase, Position, Reached, Release, Result, Strategy,
+    Target, TimeZone,
 };
 pub use bridge_migrate_sqlite::status::{Presence, Status};
 pub use bridge_migrate_sqlite::{MigrateOutcome, Plan, Step, StepOutcome};

@@ -3,8 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use bridge_migrate_core::{Settings, folder_of, regular_file};
-use bridge_migrate_sqlite::{FileState, inspect};
-use bridge_migrate_sqlite::{SqliteContext, connection::with_reader};
+use bridge_migrate_sqlite::{FileState, SqliteContext, connection::with_reader, inspect};
 
 /// How many files are looked at in a folder.
 const MOST_FILES: usize = 1000;

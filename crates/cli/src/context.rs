@@ -1,15 +1,13 @@
 //! What every command works with: settings for the engine, and streams.
 
-use std::path::PathBuf;
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use bridge_migrate_core::{
     Catalog, Error, ErrorKind, Hint, Position, Result, Settings, TimeZone, Zone, folder_of,
     regular_file::make_folder,
 };
-use bridge_migrate_sqlite::History;
 use bridge_migrate_sqlite::connection::{self, Reader};
-use bridge_migrate_sqlite::for_catalog;
+use bridge_migrate_sqlite::{History, for_catalog};
 
 use crate::options::{Config, GlobalOptions};
 use crate::output::Output;

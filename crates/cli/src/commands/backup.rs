@@ -1,7 +1,6 @@
 //! `backup create`, `list`, `verify` and `prune`.
 
-use std::ffi::OsString;
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf};
 
 use bridge_migrate_core::{Error, ErrorKind, Hint, Result};
 use bridge_migrate_sqlite::backup::{self, BackupFacts, PruneOptions};

@@ -1,7 +1,6 @@
 //! `history`: what was applied, when, by whom, how long, with which tool.
 
-use bridge_migrate_sqlite::with_failures;
-use bridge_migrate_sqlite::{read_runs, read_steps};
+use bridge_migrate_sqlite::{read_runs, read_steps, with_failures};
 
 use crate::context::Context;
 use crate::output::Failure;

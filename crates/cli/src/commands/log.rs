@@ -1,14 +1,12 @@
 //! `log`: what a run wrote down; `log prune` gives old values up.
 
 use bridge_migrate_core::{IoContext, regular_file};
-use bridge_migrate_sqlite::find_log;
-use bridge_migrate_sqlite::undo::prune;
+use bridge_migrate_sqlite::{find_log, undo::prune};
 
 use super::undo::parse_migration;
 use crate::context::Context;
 use crate::output::Failure;
-use crate::render::log::LogReport;
-use crate::render::undo::PruneReport;
+use crate::render::{log::LogReport, undo::PruneReport};
 
 /// A log has a line of some hundred bytes for each batch; more than this is none.
 const MAX_BYTES: u64 = 256 * 1024 * 1024;

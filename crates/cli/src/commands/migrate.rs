@@ -5,9 +5,8 @@ use bridge_migrate_sqlite::{MigrateOptions, MigrateOutcome, migrate};
 use super::plan::Way;
 use crate::context::Context;
 use crate::output::Failure;
-use crate::render::backup::BackupFiles;
 use crate::render::kept::{KeptWaiting, ReclaimedReport};
-use crate::render::migrate::MigrateReport;
+use crate::render::{backup::BackupFiles, migrate::MigrateReport};
 
 /// Takes the database to the target: locks, adopts if needed, backs up, applies, verifies, records
 ///

@@ -5,8 +5,7 @@ use bridge_migrate_sqlite::{AdoptionOptions, Plan, PlanOptions, Start, plan, pla
 
 use crate::context::Context;
 use crate::output::Failure;
-use crate::render::kept::KeptWaiting;
-use crate::render::plan::PlanReport;
+use crate::render::{kept::KeptWaiting, plan::PlanReport};
 
 /// Shows the steps that `migrate` would take, what each locks and copies, and the disk it needs
 ///

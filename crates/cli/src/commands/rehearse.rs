@@ -1,10 +1,8 @@
 //! `rehearse`: the whole plan, and back, on a copy; leaves a receipt.
 
-use std::ffi::OsString;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::{ffi::OsString, io::Write as _, time::Instant};
 
 use bridge_migrate_core::{
     Error, ErrorKind, Hint, IoContext, Result, Target, folder_of, regular_file::refuse_to_replace,

@@ -1,7 +1,6 @@
 //! `schema show` and `schema diff`: the schema as SQL, and how it differs from another.
 
-use std::ffi::OsString;
-use std::path::Path;
+use std::{ffi::OsString, path::Path};
 
 use bridge_migrate_core::{Catalog, Error, ErrorKind, Hint, Position, Result, Target};
 use bridge_migrate_sqlite::connection::Reader;

@@ -5,9 +5,8 @@ use bridge_migrate_sqlite::status::{self, Presence as Found, Status};
 use crate::context::Context;
 use crate::exit_code;
 use crate::output::Failure;
-use crate::render::backup::BackupEntry;
-use crate::render::kept::KeptWaiting;
 use crate::render::status::{Presence, StatusReport, Unseen};
+use crate::render::{backup::BackupEntry, kept::KeptWaiting};
 
 /// Shows release, version, what is pending, drift, the lock, the last run and the last backup
 ///

@@ -3,13 +3,11 @@
 pub(crate) mod error;
 pub(crate) mod json;
 
-use std::ffi::OsString;
 use std::io::{self, ErrorKind as IoKind, IsTerminal, Write};
-use std::path::Path;
+use std::{ffi::OsString, path::Path};
 
-use anstream::adapter::strip_str;
 use anstream::stream::{AsLockedWrite, RawStream};
-use anstream::{AutoStream, ColorChoice};
+use anstream::{AutoStream, ColorChoice, adapter::strip_str};
 use bridge_migrate_core::{Error, ErrorKind, Hint, visible};
 use serde::Serialize;
 

@@ -2,13 +2,11 @@
 
 mod raw_arguments;
 
-use std::ffi::OsString;
-use std::mem::ManuallyDrop;
+use std::{ffi::OsString, mem::ManuallyDrop};
 
 use bridge_migrate_core::{Error, ErrorKind, Hint};
 use bridge_migrate_sqlite::with_who_locks;
-use clap::error::ErrorKind as ClapErrorKind;
-use clap::{CommandFactory, FromArgMatches};
+use clap::{CommandFactory, FromArgMatches, error::ErrorKind as ClapErrorKind};
 
 use crate::commands::arguments::{Arguments, with_choice_of_tokens};
 use crate::context::Context;

@@ -2,8 +2,7 @@
 
 mod events;
 
-use std::cell::RefCell;
-use std::fmt::Write;
+use std::{cell::RefCell, fmt::Write};
 
 use bridge_migrate_core::{Activity, Event, Observer};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};

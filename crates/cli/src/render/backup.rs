@@ -7,10 +7,8 @@ use bridge_migrate_core::serial::{optional_path, path};
 use bridge_migrate_sqlite::backup::{Backup, Completeness, Created, Manifest, Problem};
 use serde::Serialize;
 
-use crate::output::Report;
-use crate::output::json::DatabaseKey;
-use crate::text::table::table;
-use crate::text::{CAUTION, counted, duration, line, safe, shown, styled, time, version};
+use crate::output::{Report, json::DatabaseKey};
+use crate::text::{CAUTION, counted, duration, line, safe, shown, styled, table::table, time, version};
 
 /// The files of a backup.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]

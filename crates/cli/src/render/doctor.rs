@@ -2,8 +2,7 @@
 
 use std::path::PathBuf;
 
-use bridge_migrate_core::disk::size;
-use bridge_migrate_core::serial::optional_path;
+use bridge_migrate_core::{disk::size, serial::optional_path};
 use bridge_migrate_sqlite::doctor::Bundle;
 use serde::Serialize;
 

@@ -4,8 +4,7 @@ use bridge_migrate_sqlite::{RecordedRun, RecordedStep};
 use serde::Serialize;
 
 use crate::output::Report;
-use crate::text::table::table;
-use crate::text::{STRONG, count, duration, line, safe, styled, time, version};
+use crate::text::{STRONG, count, duration, line, safe, styled, table::table, time, version};
 
 /// The answer of `history`.
 #[derive(Debug, Clone, Serialize)]

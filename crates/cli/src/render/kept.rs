@@ -2,8 +2,7 @@
 
 use std::path::PathBuf;
 
-use bridge_migrate_core::Hint;
-use bridge_migrate_core::serial::path;
+use bridge_migrate_core::{Hint, serial::path};
 use bridge_migrate_sqlite::kept::{Kept, KeptList, Pruned, Reclaimed};
 use serde::Serialize;
 

@@ -2,8 +2,7 @@
 
 use std::path::PathBuf;
 
-use bridge_migrate_core::serial::optional_path;
-use bridge_migrate_core::{Position, SkippedRow};
+use bridge_migrate_core::{Position, SkippedRow, serial::optional_path};
 use bridge_migrate_sqlite::{Adoption, StepOutcome};
 use serde::Serialize;
 

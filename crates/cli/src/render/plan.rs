@@ -2,18 +2,15 @@
 
 use std::path::PathBuf;
 
-use bridge_migrate_core::Position;
-use bridge_migrate_core::disk::size;
-use bridge_migrate_sqlite::schema::Difference;
-use bridge_migrate_sqlite::{Adoption, Step};
+use bridge_migrate_core::{Position, disk::size};
+use bridge_migrate_sqlite::{Adoption, Step, schema::Difference};
 use serde::Serialize;
 
-use super::kept::KeptWaiting;
-use super::status::drift;
+use super::{kept::KeptWaiting, status::drift};
 use crate::output::Report;
-use crate::text::table::table;
 use crate::text::{
-    CAUTION, STRONG, count, counted, duration, field, line, safe, safe_lines, shown, styled, version,
+    CAUTION, STRONG, count, counted, duration, field, line, safe, safe_lines, shown, styled, table::table,
+    version,
 };
 
 /// The answer of `plan`.

@@ -2,8 +2,7 @@
 
 use std::path::PathBuf;
 
-use bridge_migrate_core::serial::optional_path;
-use bridge_migrate_core::{Finding, Position, disk::size};
+use bridge_migrate_core::{Finding, Position, disk::size, serial::optional_path};
 use bridge_migrate_sqlite::Adoption;
 use bridge_migrate_sqlite::rehearse::{
     Check, CheckOutcome, Measures, Rehearsal, RehearsedStep, SmokeTest, TableChange,
@@ -11,10 +10,9 @@ use bridge_migrate_sqlite::rehearse::{
 use serde::Serialize;
 
 use crate::output::Report;
-use crate::text::table::table;
 use crate::text::{
     CAUTION, LABEL, STRONG, WRONG, count, counted, duration, field, line, safe, safe_lines, shown, styled,
-    version,
+    table::table, version,
 };
 
 /// The lines of a smoke test's output that people see.

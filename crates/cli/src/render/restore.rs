@@ -2,16 +2,14 @@
 
 use std::path::PathBuf;
 
-use bridge_migrate_core::EntryCounts;
-use bridge_migrate_core::serial::optional_path;
+use bridge_migrate_core::{EntryCounts, serial::optional_path};
 use bridge_migrate_sqlite::backup::Backup;
 use bridge_migrate_sqlite::restore::{CompanionChange, Placement, RestoreOutcome, Secured, TableRows};
 use serde::Serialize;
 
 use super::backup::BackupFiles;
 use crate::output::Report;
-use crate::text::table::table;
-use crate::text::{count, field, line, safe, shown};
+use crate::text::{count, field, line, safe, shown, table::table};
 
 /// The answer of `restore`.
 #[derive(Debug, Clone, Serialize)]

@@ -2,11 +2,9 @@
 
 use std::path::PathBuf;
 
-use bridge_migrate_core::serial::optional_path;
-use bridge_migrate_core::{EntryCounts, Loss, Position};
-use bridge_migrate_sqlite::StepOutcome;
+use bridge_migrate_core::{EntryCounts, Loss, Position, serial::optional_path};
 use bridge_migrate_sqlite::rollback::{RollbackOutcome, RollbackPlan, Strategy};
-use bridge_migrate_sqlite::undo::Conflict;
+use bridge_migrate_sqlite::{StepOutcome, undo::Conflict};
 use serde::Serialize;
 
 use super::restore::token_counts;

@@ -3,18 +3,15 @@
 use std::path::PathBuf;
 
 use bridge_migrate_core::{Holder, Position};
-use bridge_migrate_sqlite::schema::Difference;
-use bridge_migrate_sqlite::status::Pending;
-use bridge_migrate_sqlite::{Adoption, Progress, RecordedRun};
+use bridge_migrate_sqlite::{Adoption, Progress, RecordedRun, schema::Difference, status::Pending};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-use super::backup::BackupEntry;
-use super::kept::KeptWaiting;
+use super::{backup::BackupEntry, kept::KeptWaiting};
 use crate::output::Report;
-use crate::text::table::table;
 use crate::text::{
-    CAUTION, COMMAND, STRONG, counted, field, line, safe, safe_lines, shown, styled, time, version,
+    CAUTION, COMMAND, STRONG, counted, field, line, safe, safe_lines, shown, styled, table::table, time,
+    version,
 };
 
 /// The answer of `status`.

@@ -5,8 +5,7 @@ use bridge_migrate_sqlite::ImportedAgain;
 use serde::Serialize;
 
 use crate::output::Report;
-use crate::text::table::table;
-use crate::text::{count, counted};
+use crate::text::{count, counted, table::table};
 
 /// The answer of `tokens import`.
 #[derive(Debug, Clone, Serialize)]

@@ -5,8 +5,7 @@ use serde::Serialize;
 
 use super::rollback::conflicts;
 use crate::output::Report;
-use crate::text::table::table;
-use crate::text::{CAUTION, count, counted, line, safe, styled, version};
+use crate::text::{CAUTION, count, counted, line, safe, styled, table::table, version};
 
 /// How many records people see.
 const SHOWN: usize = 20;

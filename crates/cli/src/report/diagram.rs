@@ -2,8 +2,7 @@
 
 use std::fmt::Write as _;
 
-use bridge_migrate_sqlite::rehearse::Rehearsal;
-use bridge_migrate_sqlite::schema::Difference;
+use bridge_migrate_sqlite::{rehearse::Rehearsal, schema::Difference};
 
 use super::html::{self, escape};
 use super::layout::{HEAD, LINE, Layout, Place, WIDTH, height, layout};

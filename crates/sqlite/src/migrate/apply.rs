@@ -1,7 +1,6 @@
 //! `migrate`: plan → lock → back up → adopt → apply → record.
 
-use std::path::PathBuf;
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use rusqlite::Connection;
 
@@ -11,22 +10,15 @@ use crate::files::lock::{MigrationLock, Taken};
 use crate::migrate::step::{StepContext, StepFailure};
 use crate::migrate::{adopt, first_start, preconditions};
 use crate::plan::adoption::{Adoption, AdoptionOptions};
-use crate::plan::drift;
-use crate::plan::receipt;
-use crate::plan::{self, Plan, PlanOptions, Start};
-use crate::records::history::History;
-use crate::records::kept;
-use crate::records::kept::{Kept, ReclaimOptions, Reclaimed};
-use crate::records::run_log::RunLog;
-use crate::records::runs::StepOutcome;
-use crate::records::runs::{self, Run};
-use crate::records::schema_reader::SchemaReader;
-use crate::records::state::Progress;
-use crate::records::unfinished::Unfinished;
-use crate::sqlite::connection;
-use crate::sqlite::disk_space::DiskSpace;
-use crate::sqlite::rollback_journal::RollbackJournal;
-use crate::sqlite::sqlite_error::SqliteContext;
+use crate::plan::{self, Plan, PlanOptions, Start, drift, receipt};
+use crate::records::kept::{self, Kept, ReclaimOptions, Reclaimed};
+use crate::records::runs::{self, Run, StepOutcome};
+use crate::records::{
+    history::History, run_log::RunLog, schema_reader::SchemaReader, state::Progress, unfinished::Unfinished,
+};
+use crate::sqlite::{
+    connection, disk_space::DiskSpace, rollback_journal::RollbackJournal, sqlite_error::SqliteContext,
+};
 use bridge_migrate_core::{
     Catalog, Error, ErrorKind, Event, Hint, Migration, Observer, Position, Result, Settings, SkippedRow,
 };

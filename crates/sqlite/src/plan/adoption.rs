@@ -3,13 +3,10 @@
 use std::path::Path;
 
 use naming::Release;
-use serde::ser::SerializeStruct;
-use serde::{Serialize, Serializer};
+use serde::{Serialize, Serializer, ser::SerializeStruct};
 
 use crate::records::state::State;
-use crate::schema::refusal::refusal;
-use crate::schema::{Difference, diff, render_diff};
-use crate::schema::{Object, ObjectKind, Snapshot};
+use crate::schema::{Difference, Object, ObjectKind, Snapshot, diff, refusal::refusal, render_diff};
 use bridge_migrate_core::{Catalog, Error, ErrorKind, Hint, Position, Result};
 
 /// What a caller allows and claims.

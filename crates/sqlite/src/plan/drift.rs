@@ -1,20 +1,16 @@
 //! Drift: what of the schema differs from what the history implies and adoption accepted.
 
-use std::collections::HashSet;
-use std::path::Path;
+use std::{collections::HashSet, path::Path};
 
 use rusqlite::Connection;
 
 use crate::plan::Plan;
-use crate::records::runs::last_fingerprint;
-use crate::records::state::State;
-use crate::schema::effects::Effects;
-use crate::schema::expected;
-use crate::schema::refusal::refusal;
-use crate::schema::tool_tables;
-use crate::schema::{Difference, Fingerprint, ObjectKind, Snapshot, diff};
-use crate::sqlite::ask::Ask;
-use crate::sqlite::sqlite_error::SqliteContext;
+use crate::records::{runs::last_fingerprint, state::State};
+use crate::schema::{
+    Difference, Fingerprint, ObjectKind, Snapshot, diff, effects::Effects, expected, refusal::refusal,
+    tool_tables,
+};
+use crate::sqlite::{ask::Ask, sqlite_error::SqliteContext};
 use bridge_migrate_core::{Catalog, Result};
 
 /// The differences; none for a database that is not managed.

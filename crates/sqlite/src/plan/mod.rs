@@ -11,20 +11,13 @@ use rusqlite::Connection;
 
 use crate::plan::adoption::{Adoption, AdoptionOptions};
 use crate::plan::drift::refuse_written_records;
-use crate::records::kept;
-use crate::records::kept::Kept;
-use crate::records::runs;
-use crate::records::state::State;
-use crate::schema::dropped;
+use crate::records::kept::{self, Kept};
+use crate::records::{runs, state::State};
 use crate::schema::effects::{Effects, Forecast, Writes};
 use crate::schema::refusal::{refusal, rename_away};
-use crate::schema::{Difference, Object, ObjectKind, Snapshot};
-use crate::schema::{expected, tool_tables};
-use crate::sqlite::ask::Ask;
-use crate::sqlite::count::count_rows;
+use crate::schema::{Difference, Object, ObjectKind, Snapshot, dropped, expected, tool_tables};
 use crate::sqlite::disk_space::{DiskSpace, Load, Sizes};
-use crate::sqlite::quote::identifier;
-use crate::sqlite::sqlite_error::SqliteContext;
+use crate::sqlite::{ask::Ask, count::count_rows, quote::identifier, sqlite_error::SqliteContext};
 use bridge_migrate_core::{Catalog, DataStep, Error, ErrorKind, Hint, Migration, Position, Result, Settings};
 
 /// How fast a step that holds the lock reads the rows of a table, in rows per millisecond. Measured at 10,000

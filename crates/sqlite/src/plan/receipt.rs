@@ -14,10 +14,8 @@ use crate::backup::file_name;
 use crate::files::json_file;
 use crate::plan::{Plan, Start, Step};
 use crate::records::way_back::WayBack;
-use crate::schema::expected;
-use crate::schema::{Fingerprint, ObjectKind, TableDefinition};
-use crate::sqlite::connection::with_reader;
-use crate::sqlite::count::count_rows;
+use crate::schema::{Fingerprint, ObjectKind, TableDefinition, expected};
+use crate::sqlite::{connection::with_reader, count::count_rows};
 use bridge_migrate_core::{
     Catalog, Error, ErrorKind, Hint, Result, Settings, Target, clock::for_people, digest::hex,
 };

@@ -10,13 +10,8 @@ use crate::catalog::data::key_text;
 use crate::schema::{
     Hidden, ObjectKind, Snapshot, TableDefinition, TableDetail, expected, own_values::is_not_default,
 };
-use crate::sqlite::{
-    ask::Ask,
-    connection::percent_encoded,
-    count::{count_rows, count_rows_of},
-    quote::identifier,
-    sqlite_error::SqliteContext,
-};
+use crate::sqlite::count::{count_rows, count_rows_of};
+use crate::sqlite::{ask::Ask, connection::percent_encoded, quote::identifier, sqlite_error::SqliteContext};
 use bridge_migrate_core::{Catalog, Result};
 
 /// Samples of a column.

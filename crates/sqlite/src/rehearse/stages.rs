@@ -15,9 +15,7 @@ use crate::going_back::rollback::{RollbackOptions, Strategy, rollback};
 use crate::migrate::apply::{MigrateOptions, migrate};
 use crate::plan::{Plan, PlanOptions, Start};
 use crate::schema::{Difference, diff};
-use crate::sqlite::connection::open_writer;
-use crate::sqlite::page_check::check_pages;
-use crate::sqlite::sqlite_error::SqliteContext;
+use crate::sqlite::{connection::open_writer, page_check::check_pages, sqlite_error::SqliteContext};
 use bridge_migrate_core::{Catalog, Error, Event, Observer, Result, Stage};
 
 /// What the stages saw.

@@ -1,9 +1,7 @@
 //! A CREATE INDEX statement taken apart, each part as it is written.
 
-use super::head::Head;
-use super::object::ObjectKind;
 use super::table_definition::{closing, items, slice};
-use super::token::tokenize;
+use super::{head::Head, object::ObjectKind, token::tokenize};
 
 /// What a CREATE INDEX statement says; slices of its text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

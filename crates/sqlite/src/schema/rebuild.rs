@@ -1,15 +1,12 @@
 //! A rebuild in one go: the steps of <https://sqlite.org/lang_altertable.html#otheralter>.
 
-use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension, config::DbConfig};
 
 use super::object::{Object, ObjectKind};
 use super::probe::{complaint, message};
-use super::row_number::RowNumber;
 use super::script::{Rebuild, Taken, refused};
-use super::token::tokenize;
-use crate::sqlite::ask::Ask;
-use crate::sqlite::quote::identifier;
+use super::{row_number::RowNumber, token::tokenize};
+use crate::sqlite::{ask::Ask, quote::identifier};
 
 impl Rebuild {
     /// Runs it in the present transaction. When it fails, that has to be rolled back.

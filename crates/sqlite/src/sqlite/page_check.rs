@@ -2,9 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use rusqlite::functions::FunctionFlags;
-use rusqlite::types::Null;
-use rusqlite::{Connection, ffi};
+use rusqlite::{Connection, ffi, functions::FunctionFlags, types::Null};
 
 /// What a check says.
 #[derive(Debug, Default)]

@@ -1,7 +1,6 @@
 //! Row ids that change between two batches: VACUUM numbers the rows of a table without a key or an index anew.
 
-use std::cell::Cell;
-use std::time::Duration;
+use std::{cell::Cell, time::Duration};
 
 use bridge_migrate_core::{Activity, Catalog, ErrorKind, Event, Observer, Silent, Target};
 use bridge_migrate_sqlite::rollback::{RollbackOptions, Strategy, rollback};

@@ -19,12 +19,11 @@ use crate::backup::{
 };
 use crate::files::raw_file::{file_at, read_at};
 use crate::records::{failed_run::after_replacing, transaction::moved};
-use crate::sqlite::ask::Ask;
 use crate::sqlite::connection::{
     begin_reading, open_immutable, open_over_damage, open_writer, percent_encoded, see_content,
 };
-use crate::sqlite::page_check::check_pages;
 use crate::sqlite::sqlite_error::{SqliteContext, is_damage, sqlite_error};
+use crate::sqlite::{ask::Ask, page_check::check_pages};
 use bridge_migrate_core::disk::{require_space, size};
 use bridge_migrate_core::{
     Activity, Error, ErrorKind, Hint, IoContext, Observer, Result, Settings, Silent, beside::Beside,

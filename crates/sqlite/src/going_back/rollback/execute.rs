@@ -8,9 +8,8 @@ use rusqlite::{Connection, params};
 use crate::capture::schema_cookie;
 use crate::going_back::undo::Conflict;
 use crate::going_back::undo::records::{self, Fate, JournalReader, Selection};
-use crate::migrate::step::batches::Passes;
 use crate::migrate::step::checks::{Before, Change};
-use crate::migrate::step::millis;
+use crate::migrate::{step::batches::Passes, step::millis};
 use crate::records::runs::{Run, StepOutcome};
 use crate::records::{
     history::History, schema_reader::SchemaReader, schema_version, state::Progress,
@@ -24,8 +23,7 @@ use bridge_migrate_core::{
 
 use super::plan::{RollbackPlan, position};
 use super::{kept, steps::StepBack};
-use crate::schema::dropped::Dropped;
-use crate::schema::script;
+use crate::schema::{dropped::Dropped, script};
 
 /// Conflicts that an outcome lists.
 const LISTED: usize = 1000;

@@ -8,8 +8,7 @@ use crate::backup::{self, Backup, Manifest};
 use crate::records::runs;
 use bridge_migrate_core::{Error, ErrorKind, Keep, Loss, Position, Result, Settings, Silent};
 
-use super::plan::reason;
-use super::{Strategy, since, steps::Imported};
+use super::{Strategy, plan::reason, since, steps::Imported};
 
 /// The restore point, and what going back to it would lose.
 ///

@@ -5,12 +5,9 @@ use std::collections::BTreeSet;
 use rusqlite::Connection;
 
 use super::{Place, scratch, statement::Statement};
+use crate::schema::script::{Rebuild, Taken};
 use crate::schema::{
-    Object, ObjectKind, Snapshot, TableDefinition, TableDetail,
-    effects::Effects,
-    expected,
-    probe::message,
-    script::{Rebuild, Taken},
+    Object, ObjectKind, Snapshot, TableDefinition, TableDetail, effects::Effects, expected, probe::message,
 };
 use crate::sqlite::sqlite_error::SqliteContext;
 use bridge_migrate_core::{Catalog, Migration, Result};

@@ -2,10 +2,9 @@
 
 use super::super::statement::Statement;
 use super::super::{Found, Linted, Place, scratch};
-use crate::schema::expected;
 use crate::schema::probe::{complaint, message, without_quoted_strings};
-use crate::schema::script;
 use crate::schema::token::{Token, TokenKind};
+use crate::schema::{expected, script};
 use crate::sqlite::sqlite_error::SqliteContext;
 use bridge_migrate_core::Result;
 
