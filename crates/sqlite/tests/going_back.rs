@@ -9,6 +9,8 @@
 mod common;
 #[path = "going_back/kept.rs"]
 mod kept_rows;
+#[path = "going_back/rebuilt.rs"]
+mod rebuilt;
 
 use std::cell::Cell;
 

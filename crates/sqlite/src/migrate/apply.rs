@@ -108,7 +108,10 @@ pub fn plan(catalog: &Catalog, settings: &Settings, options: PlanOptions) -> Res
         FileState::Database { .. } => {
             connection::with_reader(&settings.database, settings.busy_timeout, |reader| {
                 let moment = connection::begin_reading(reader).while_doing("read the database")?;
-                plan::plan(catalog, &settings, Some(&moment), options)
+                let plan = plan::plan(catalog, &settings, Some(&moment), options)?;
+                drop(moment);
+                preconditions::refuse_unfit(catalog, reader, &plan)?;
+                Ok(plan)
             })
         }
     }
@@ -203,6 +206,9 @@ fn plan_locked(
         && let Some(connection) = &writer
     {
         preconditions::refuse_unconvertible(catalog, settings, connection, &plan)?;
+    }
+    if let Some(connection) = &writer {
+        preconditions::refuse_unfit(catalog, connection, &plan)?;
     }
     if options.require_receipt {
         receipt::require(catalog, settings, &plan)?;

@@ -2,11 +2,12 @@
 
 use std::time::Instant;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 
 use crate::backup;
 use crate::catalog::data;
 use crate::plan::{Plan, Start};
+use crate::schema::{ObjectKind, script::Rebuild, trial};
 use crate::sqlite::pace::{self, let_writers_in};
 use crate::sqlite::{connection::open_writer, page_check::check_pages, sqlite_error::SqliteContext};
 use bridge_migrate_core::{Catalog, Error, ErrorKind, Hint, Observer, Result, Settings};
@@ -90,6 +91,26 @@ pub(crate) fn refuse_unconvertible(
                 ),
             )
             .with_hint(Hint::Migrate));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses a plan with a rebuild that rows do not fit. A table that earlier steps change first is tried when it is as the
+/// rebuild finds it.
+pub(crate) fn refuse_unfit(catalog: &Catalog, connection: &Connection, plan: &Plan) -> Result<()> {
+    for step in &plan.steps {
+        let Some(rebuild) = catalog.get(step.version).and_then(Rebuild::of) else {
+            continue;
+        };
+        let sql = "SELECT sql FROM main.sqlite_schema WHERE type = 'table' AND name = ?1 COLLATE NOCASE";
+        let live: Option<String> = connection
+            .query_row(sql, [rebuild.table()], |row| row.get(0))
+            .optional()
+            .while_doing("read the schema")?;
+        let found = step.found.get(ObjectKind::Table, rebuild.table());
+        if live.is_some() && live.as_ref() == found.map(|table| &table.sql) {
+            trial::refuse_unfit(connection, &step.stem, &rebuild)?;
         }
     }
     Ok(())

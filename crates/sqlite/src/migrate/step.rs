@@ -18,7 +18,7 @@ use crate::records::runs::{self, Run, StepOutcome};
 use crate::records::schema_reader::SchemaReader;
 use crate::records::transaction::WriteTransaction;
 use crate::records::{kept, schema_version};
-use crate::schema::tool_tables;
+use crate::schema::{script::Rebuild, tool_tables, trial::refuse_unfit};
 use crate::sqlite::pace::let_writers_in;
 use bridge_migrate_core::{
     Catalog, Error, ErrorKind, Event, Migration, Observer, Result, RowChange, RowChangeKind, Settings,
@@ -58,6 +58,14 @@ impl StepContext<'_> {
     /// Applies one migration, in a transaction of its own or in one for each batch.
     pub(crate) fn apply(&self, step: &Step) -> std::result::Result<StepOutcome, StepFailure> {
         let migration = self.migration(step)?;
+        let is_first = self
+            .plan
+            .steps
+            .first()
+            .is_some_and(|first| first.version == step.version);
+        if let (false, Some(rebuild)) = (is_first, Rebuild::of(migration)) {
+            refuse_unfit(self.connection, &step.stem, &rebuild)?;
+        }
         self.report_start(step);
         let outcome = match &migration.data {
             Some(data) => self.apply_in_batches(step, migration, data)?,

@@ -24,6 +24,10 @@ use bridge_migrate_core::{Catalog, DataStep, Error, ErrorKind, Hint, Migration, 
 /// for messages of 400 bytes that the page cache holds; a disk that has to be asked is slower.
 const SCANNED_ROWS_PER_MS: u64 = 3_000;
 
+/// How fast a table is rebuilt with its indexes, in rows per millisecond. Measured at 43 to 53 for a million messages of 400
+/// bytes with three indexes.
+pub(crate) const REBUILT_ROWS_PER_MS: u64 = 50;
+
 /// What a plan is asked for.
 #[derive(Debug, Clone, Copy)]
 pub struct PlanOptions {
@@ -397,12 +401,14 @@ fn step(
 ) -> Step {
     let batched = migration.data.is_some();
     let budget = u64::try_from(settings.lock_budget.as_millis()).unwrap_or(u64::MAX);
+    let rebuilds = effects.rebuilt(&found, &schema_after);
     let lock_ms = if batched {
         budget.min(rows / SCANNED_ROWS_PER_MS + 1)
-    } else {
+    } else if rebuilds.is_empty() {
         rows / SCANNED_ROWS_PER_MS + 1
+    } else {
+        rows / REBUILT_ROWS_PER_MS + 1
     };
-    let rebuilds = effects.rebuilt(&found, &schema_after);
     let over_budget = (lock_ms > budget).then(|| {
         if rebuilds.is_empty() {
             let tables: Vec<&str> = effects.indexed.iter().map(String::as_str).collect();

@@ -45,7 +45,8 @@ pub(crate) fn find(before: &Snapshot, after: &Snapshot) -> Vec<Dropped> {
         ) else {
             continue;
         };
-        for column in &then.columns {
+        // A generated column has no values of its own.
+        for column in then.columns.iter().filter(|column| !column.is_generated()) {
             if now.column(&column.name).is_none() {
                 dropped.push(Dropped::Column {
                     table: table.name.clone(),

@@ -1,5 +1,6 @@
 //! The schema of a database as a value: read, normalised, fingerprinted and compared.
 
+pub(crate) mod affinity;
 mod diagram;
 mod diff;
 mod difference;
@@ -21,10 +22,12 @@ pub(crate) mod row_number;
 pub mod script;
 pub(crate) mod since;
 mod snapshot;
+mod switched;
 mod table_definition;
 mod table_detail;
 pub mod token;
 pub mod tool_tables;
+pub(crate) mod trial;
 
 pub use diagram::mermaid;
 pub use diff::diff;
@@ -37,7 +40,5 @@ pub use snapshot::Snapshot;
 pub use table_definition::{ColumnDefinition, TableDefinition};
 pub use table_detail::{Column, ForeignKey, ForeignKeyAction, Hidden, TableDetail};
 
-#[cfg(test)]
-mod script_tests;
 #[cfg(test)]
 mod tests;

@@ -2,10 +2,11 @@
 
 use rusqlite::{Connection, OptionalExtension, config::DbConfig};
 
+use super::affinity::{Affinity, is_another};
 use super::object::{Object, ObjectKind};
 use super::probe::{complaint, message};
 use super::script::{Rebuild, Taken, refused};
-use super::{row_number::RowNumber, token::tokenize};
+use super::{row_number::RowNumber, switched::Switched, table_definition::TableDefinition, token::tokenize};
 use crate::sqlite::{ask::Ask, quote::identifier};
 
 impl Rebuild {
@@ -19,7 +20,7 @@ impl Rebuild {
             .collect();
         let new = free_name(connection, &self.table)?;
         connection
-            .execute(&self.definition_for(&new), [])
+            .execute(&self.definition_for(&format!("main.{}", identifier(&new))), [])
             .map_err(|error| self.explained(&error, &new, "the new definition is refused"))?;
         self.copy(connection, &old, &new)?;
         let marks = self.marks(connection)?;
@@ -78,7 +79,7 @@ impl Rebuild {
     }
 
     /// The table's name as stored.
-    fn find(&self, connection: &Connection) -> rusqlite::Result<String> {
+    pub(super) fn find(&self, connection: &Connection) -> rusqlite::Result<String> {
         let mut found = None;
         connection.pragma(Some("main"), "table_list", &self.table, |row| {
             if row.get::<_, String>("schema")? == "main" {
@@ -134,7 +135,62 @@ impl Rebuild {
                 "a value of the new {old} is not made of one row alone"
             )));
         }
+        match (from, to) {
+            (Some(from), Some(to)) => self.refuse_converted(connection, old, new, [&from, &to]),
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses values that the type of their new column makes into others.
+    fn refuse_converted(
+        &self,
+        connection: &Connection,
+        old: &str,
+        new: &str,
+        rowids: [&str; 2],
+    ) -> rusqlite::Result<()> {
+        let [from, to] = rowids;
+        let (source, target) = (identifier(old), identifier(new));
+        for (was, column) in self.conversions(connection, old)? {
+            let another = is_another(
+                &format!("o.{}", identifier(&was)),
+                &format!("n.{}", identifier(&column)),
+            );
+            let find = format!(
+                "SELECT EXISTS (SELECT 1 FROM main.{source} AS o JOIN main.{target} AS n ON n.{to} = o.{from} WHERE {another})"
+            );
+            if connection.value(&find, [])? {
+                return Err(refused(format!(
+                    "values of {was} in {old} would become others: say with fill what they become"
+                )));
+            }
+        }
         Ok(())
+    }
+
+    /// Columns that keep what they have in another type, by their old name and their new one.
+    pub(super) fn conversions(
+        &self,
+        connection: &Connection,
+        old: &str,
+    ) -> rusqlite::Result<Vec<(String, String)>> {
+        let sql: String = connection.value(
+            "SELECT sql FROM main.sqlite_schema WHERE type = 'table' AND name = ?1",
+            [old],
+        )?;
+        let Some(before) = TableDefinition::parse(&sql) else {
+            return Ok(Vec::new());
+        };
+        let converted = self.taken.iter().filter_map(|taken| {
+            let was = taken.old()?;
+            let (old, new) = (Affinity::of(&before, &was)?, self.affinity(&taken.column)?);
+            (old != new && new != Affinity::Blob).then(|| (was, taken.column.clone()))
+        });
+        Ok(converted.collect())
+    }
+
+    pub(super) fn affinity(&self, column: &str) -> Option<Affinity> {
+        Affinity::of(&TableDefinition::parse(&self.definition)?, column)
     }
 
     /// SQLite's own tables that name the table in a column: its sequence mark, if the new one counts on, and what
@@ -222,30 +278,4 @@ fn without_foreign_keys(connection: &Connection) -> rusqlite::Result<Option<Swit
         return Err(refused("a table cannot be rebuilt while foreign keys are on"));
     }
     Switched::to(connection, config, false).map(Some)
-}
-
-/// A setting of a connection that goes back to what it was.
-struct Switched<'a> {
-    connection: &'a Connection,
-    config: DbConfig,
-    before: bool,
-}
-
-impl<'a> Switched<'a> {
-    fn to(connection: &'a Connection, config: DbConfig, value: bool) -> rusqlite::Result<Self> {
-        let before = connection.db_config(config)?;
-        connection.set_db_config(config, value)?;
-        Ok(Self {
-            connection,
-            config,
-            before,
-        })
-    }
-}
-
-impl Drop for Switched<'_> {
-    fn drop(&mut self) {
-        // It was set just now: SQLite has no reason to refuse.
-        let _ = self.connection.set_db_config(self.config, self.before);
-    }
 }

@@ -7,6 +7,7 @@ use rusqlite::Connection;
 use super::head::Head;
 use super::token::{Token, TokenKind, tokenize};
 use crate::sqlite::quote::identifier;
+use bridge_migrate_core::Migration;
 
 /// The line that makes a rebuild of what follows it.
 const MARK: &str = "-- rebuild\n";
@@ -145,6 +146,11 @@ impl Rebuild {
         }
     }
 
+    /// What applies a migration, if that is a rebuild.
+    pub(crate) fn of(migration: &Migration) -> Option<Self> {
+        Self::parse(&migration.up).ok().flatten()
+    }
+
     /// The table, without quotes.
     #[must_use]
     pub fn table(&self) -> &str {
@@ -163,13 +169,13 @@ impl Rebuild {
         &self.taken
     }
 
-    /// The definition for a table of another name.
+    /// The definition for another table, whose name is SQL.
     #[must_use]
-    pub(crate) fn definition_for(&self, name: &str) -> String {
+    pub(crate) fn definition_for(&self, table: &str) -> String {
         let rest = self
             .definition
             .strip_prefix(&format!("CREATE TABLE {}", identifier(&self.table)));
-        format!("CREATE TABLE {}{}", identifier(name), rest.unwrap_or_default())
+        format!("CREATE TABLE {table}{}", rest.unwrap_or_default())
     }
 
     /// The columns of [`Rebuild::taken`] as SQL, behind `first` if that is there.

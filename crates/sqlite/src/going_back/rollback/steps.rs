@@ -5,11 +5,13 @@ use rusqlite::Connection;
 
 use crate::catalog::companion_rows;
 use crate::going_back::undo::records::journaled;
+use crate::plan::REBUILT_ROWS_PER_MS;
 use crate::plan::drift::refuse_written_records;
 use crate::records::state::{Progress, State};
 use crate::records::{runs::RecordedStep, way_back::WayBack};
 use crate::schema::effects::{Effects, Forecast, Writes};
-use crate::schema::{ObjectKind, Snapshot, expected, tool_tables};
+use crate::schema::script::{Rebuild, Taken};
+use crate::schema::{ObjectKind, Snapshot, expected, tool_tables, trial::refuse_unfit};
 use crate::sqlite::count::count_rows;
 use crate::sqlite::disk_space::{Load, Sizes};
 use bridge_migrate_core::{Catalog, Error, ErrorKind, Hint, Loss, Result, Settings};
@@ -143,10 +145,25 @@ pub(super) fn plan(
         if matches!(way_back, WayBack::Journal { .. }) {
             require_journal(connection, state, recorded, &stem)?;
         }
+        let rebuild = Rebuild::parse(&recorded.down_sql).ok().flatten();
+        if let Some(rebuild) = rebuild.as_ref().filter(|_| way_back == WayBack::Statements) {
+            let table = |schema: &Snapshot| schema.get(ObjectKind::Table, rebuild.table()).cloned();
+            // Later ones find another table than the one that is there.
+            if table(&state.schema).is_some_and(|now| Some(now) == table(&schema_before)) {
+                refuse_unfit(connection, &stem, rebuild)?;
+            }
+        }
         let effects = Effects::of(&mut scratch, writes).map_err(|source| changed(&stem, source))?;
         refuse_written_records(&effects, &schema_before, &settings.database)?;
         let schema_after = expected::read(&scratch)?;
-        let dropped = dropped::find(&schema_before, &schema_after);
+        let mut dropped = dropped::find(&schema_before, &schema_after);
+        // What it takes under another name stays.
+        dropped.retain(|dropped| {
+            let taken = rebuild.iter().flat_map(Rebuild::taken).filter_map(Taken::old);
+            let mut olds = taken.map(|old| old.to_ascii_lowercase());
+            let column = dropped.column().map(str::to_ascii_lowercase);
+            column.is_none_or(|column| !olds.any(|old| old == column))
+        });
         let kept = dropped
             .iter()
             .filter(|dropped| !is_derived(dropped, &derived))
@@ -194,6 +211,11 @@ fn load_of(connection: &Connection, state: &State, step: &StepBack) -> Result<Lo
             }
         }
         WayBack::Statements | WayBack::Unknown(_) => {
+            for table in step.effects.rebuilt(&step.schema_before, &step.schema_after) {
+                let size = sizes.table(&table) + sizes.indexes(&table);
+                load.changed += size;
+                load.grown += size;
+            }
             for dropped in &step.dropped {
                 let (table, size) = (dropped.table(), sizes.table(dropped.table()));
                 match dropped {
@@ -246,6 +268,11 @@ fn estimate(settings: &Settings, connection: &Connection, state: &State, step: &
                 }
             }
             step.lock_ms = step.rows / REWRITTEN_ROWS_PER_MS + 1;
+            for table in step.effects.rebuilt(&step.schema_before, &step.schema_after) {
+                step.rows = rows_of(&table)?;
+                step.lock_ms = step.rows / REBUILT_ROWS_PER_MS + 1;
+                rewritten = vec![format!("it rebuilds {table} with {} rows", step.rows)];
+            }
             step.over_budget = (step.lock_ms > budget).then(|| {
                 if rewritten.is_empty() {
                     format!("{} rows are copied to a file and dropped", step.rows)

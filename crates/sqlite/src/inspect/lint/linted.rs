@@ -47,7 +47,7 @@ impl<'a> Linted<'a> {
             up: Statement::all(&migration.up),
             down: Statement::all(&migration.down),
             effects,
-            rebuild: Rebuild::parse(&migration.up).ok().flatten(),
+            rebuild: Rebuild::of(migration),
         };
         Ok((linted, failure))
     }

@@ -4,4 +4,5 @@ mod diff;
 mod normalise;
 mod normalise_properties;
 mod samples;
+mod script;
 mod snapshot;

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use rusqlite::Connection;
 
 use super::super::{Found, Linted, scratch};
+use crate::schema::affinity::{Affinity, is_strict};
 use crate::schema::script::{Rebuild, Taken};
 use crate::schema::{ColumnDefinition, ObjectKind, TableDefinition, TableDetail};
 use crate::sqlite::sqlite_error::SqliteContext;
@@ -233,9 +234,8 @@ pub(super) fn lost_values(linted: &Linted<'_>) -> Result<Vec<Found>> {
                 .iter()
                 .any(|taken| taken.column.eq_ignore_ascii_case(name) && taken.old().is_some());
             let (was, is) = (&column.declared_type, &now.declared_type);
-            let is_strict = |definition: &TableDefinition| definition.options.contains("strict");
             let gets_strict = is_strict(&after) && !is_strict(&before) && is != "any";
-            if is_copied && (gets_strict || is_narrower(was, is)) {
+            if is_copied && (gets_strict || Affinity::of(&after, name) < Affinity::of(&before, name)) {
                 found.push(Found::warning(
                     "BM219",
                     linted.place_of(&[table]),
@@ -249,22 +249,6 @@ pub(super) fn lost_values(linted: &Linted<'_>) -> Result<Vec<Found>> {
         }
     }
     Ok(found)
-}
-
-/// Whether values under one declared type may have no equal under another, by the rules of affinity:
-/// <https://sqlite.org/datatype3.html#determination_of_column_affinity>.
-fn is_narrower(was: &str, is: &str) -> bool {
-    let holds = |declared: &str| {
-        let has = |words: &[&str]| words.iter().any(|word| declared.contains(word));
-        match () {
-            () if has(&["int"]) => 1,
-            () if has(&["char", "clob", "text"]) => 4,
-            () if has(&["blob"]) || declared.is_empty() || declared == "any" => 5,
-            () if has(&["real", "floa", "doub"]) => 2,
-            () => 3,
-        }
-    };
-    holds(is) < holds(was)
 }
 
 pub(super) fn new_keys(linted: &Linted<'_>) -> Result<Vec<Found>> {

@@ -1,8 +1,10 @@
+//! Rebuilds: what stays, what is refused, and which rows do not fit.
+
 use proptest::prelude::*;
 use rusqlite::Connection;
 
-use super::Snapshot;
-use super::script::{Rebuild, Taken, run};
+use crate::schema::script::{Rebuild, Taken, run};
+use crate::schema::{ObjectKind, Snapshot, trial::Trial};
 use crate::sqlite::connection::open_scratch;
 
 fn rebuild(table: &str, definition: &str, taken: &[(&str, &str)]) -> String {
@@ -152,10 +154,10 @@ fn what_would_no_longer_work_is_named_and_nothing_is_changed() {
     insta::assert_snapshot!(said.join("\n"));
     assert_eq!(rows(&connection, "SELECT count(*) FROM notes"), ["Integer(3)"]);
     assert_eq!(
-        schema.get(super::ObjectKind::Table, "notes"),
+        schema.get(ObjectKind::Table, "notes"),
         Snapshot::read(&connection)
             .unwrap()
-            .get(super::ObjectKind::Table, "notes")
+            .get(ObjectKind::Table, "notes")
     );
     assert_eq!(rows(&connection, "PRAGMA legacy_alter_table"), ["Integer(0)"]);
     // SQLite reads "text" as a text again.
@@ -271,6 +273,74 @@ fn a_text_that_is_no_rebuild_in_its_form_says_so() {
     let connection = database("CREATE TABLE t (x)");
     let many = rebuild("t", "CREATE TABLE \"t\" (x)", &[("x", "count(*)")]);
     insta::assert_snapshot!(attempt(&connection, &many).unwrap_err(), @"a value of the new t is not made of one row alone");
+}
+
+/// What a trial in ranges of two rows finds, and nothing of it stays.
+fn tried(connection: &Connection, sql: &str) -> String {
+    let rebuild = Rebuild::parse(sql).unwrap().unwrap();
+    let mut trial = Trial::new(connection, &rebuild).unwrap();
+    while trial.range(2).unwrap() {}
+    let unfit = trial.finish().unwrap();
+    assert_eq!(rows(connection, "SELECT name FROM sqlite_temp_schema"), [""; 0]);
+    let first: Vec<_> = unfit
+        .first
+        .iter()
+        .map(|(key, why)| format!("{key}: {why}"))
+        .collect();
+    format!("{}\n{}", unfit.count, first.join("\n"))
+}
+
+#[test]
+fn rows_that_do_not_fit_are_found_beforehand_with_their_keys() {
+    let connection = database(
+        "CREATE TABLE votes (id TEXT PRIMARY KEY, weight TEXT, room TEXT, note COLLATE NOCASE UNIQUE);
+         INSERT INTO votes (rowid, id, weight, room, note) VALUES (-9, 'a', '7', 'r', 'one'), (0, 'b', '007', 'R', NULL),
+             (1, NULL, '1.5', 'r', NULL), (2, 'c', 'many', 'q', 'two'), (9223372036854775807, 'd', NULL, 'q', x'00')",
+    );
+    let mut said = Vec::new();
+    let kept = [
+        ("id", "id"),
+        ("weight", "weight"),
+        ("room", "room"),
+        ("note", "note"),
+    ];
+    for (definition, taken) in [
+        (
+            "(id TEXT PRIMARY KEY, weight INTEGER, room, note COLLATE NOCASE UNIQUE)",
+            kept,
+        ),
+        ("(id TEXT, weight INT NOT NULL, room, note) STRICT", kept),
+        (
+            "(id TEXT NOT NULL, weight, room COLLATE NOCASE UNIQUE, note, CHECK (note <> 'two'))",
+            kept,
+        ),
+        ("(id TEXT, weight, room UNIQUE ON CONFLICT REPLACE, note)", kept),
+        (
+            "(id INTEGER PRIMARY KEY, weight, room, note)",
+            [("id", "length(weight)"), kept[1], kept[2], kept[3]],
+        ),
+        ("(id PRIMARY KEY, weight, room, note TEXT) WITHOUT ROWID", kept),
+    ] {
+        let definition = format!(
+            "CREATE TABLE \"votes\" {}",
+            definition
+                .replace(" room,", " room TEXT,")
+                .replace(" note)", " note TEXT)")
+        );
+        let sql = rebuild("votes", &definition, &taken);
+        let found = tried(&connection, &sql);
+        let all = rows(&connection, "SELECT rowid, * FROM votes");
+        let ran = attempt(&connection, &sql);
+        // What fits beforehand is what the rebuild itself takes.
+        assert_eq!(
+            ran.is_ok(),
+            found.starts_with("0\n"),
+            "{definition}: {ran:?} {found}"
+        );
+        assert_eq!(rows(&connection, "SELECT rowid, * FROM votes"), all);
+        said.push(format!("{definition}\n{found}"));
+    }
+    insta::assert_snapshot!(said.join("\n\n"));
 }
 
 proptest! {
