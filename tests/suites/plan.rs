@@ -279,6 +279,30 @@ fn a_step_that_began_in_one_zone_does_not_go_on_in_another() {
     run(&database, &["verify"]);
 }
 
+/// A rule has no name that `--timezone` takes; the hint can be typed all the same.
+#[test]
+fn a_step_that_began_under_a_rule_goes_on_as_the_hint_says() {
+    let database = TestDatabase::populated(81);
+    run(&database, &["migrate", "--to", "V004"]);
+    database.execute(&interrupted(RULE));
+    let hint = refused(&database, &["migrate"], 2)["hint"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let program = support::command::binary();
+    let typed = hint.replace(" bridge-migrate ", &format!(" '{}' ", program.display()));
+    assert!(typed.ends_with(" migrate --timezone local"), "{hint}");
+    let done = std::process::Command::new("sh")
+        .args(["-c", &typed])
+        .current_dir(database.root())
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{hint}: {done:?}");
+    let zones = "SELECT DISTINCT time_zone FROM migration_runs WHERE to_version = 9";
+    assert_eq!(database.query_strings(zones), [RULE]);
+    run(&database, &["verify"]);
+}
+
 #[test]
 fn the_disk_that_it_needs_grows_with_the_database() {
     let small = json(&TestDatabase::fresh_1_0_0(), &["plan"]);

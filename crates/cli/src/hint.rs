@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-use bridge_migrate_core::{Hint, Keep, Strategy, Target, folder_of, is_hidden};
+use bridge_migrate_core::{Hint, Keep, Strategy, Target, TimeZone, folder_of, is_hidden};
 
 /// The program's name, as people type it.
 pub(crate) const PROGRAM: &str = "bridge-migrate";
@@ -11,7 +11,7 @@ pub(crate) const PROGRAM: &str = "bridge-migrate";
 /// The hint as a line of a POSIX shell; `global` are the options that the user gave this time and needs to
 /// give again.
 pub(crate) fn command_line(hint: &Hint, global: &[OsString]) -> String {
-    match command(hint) {
+    let line = match command(hint) {
         Command::Ours(arguments) => {
             let global: String = global
                 .iter()
@@ -20,13 +20,30 @@ pub(crate) fn command_line(hint: &Hint, global: &[OsString]) -> String {
             format!("{PROGRAM}{global} {arguments}")
         }
         Command::Other(line) => line,
-    }
+    };
+    variable(hint) + &line
 }
 
 /// The hint in the middle of a text, where the program and its options are understood.
 pub(crate) fn in_text(hint: &Hint) -> String {
     let (Command::Ours(line) | Command::Other(line)) = command(hint);
-    format!("`{line}`")
+    format!("`{}{line}`", variable(hint))
+}
+
+/// Before a command in a time zone that has no name: a rule, or a file with its digest, which only `TZ` can say.
+fn variable(hint: &Hint) -> String {
+    match hint {
+        Hint::MigrateIn(Some(zone)) if TimeZone::parse(zone).is_err() => {
+            let of_file = zone
+                .rsplit_once(' ')
+                .filter(|(file, _)| Path::new(file).is_absolute());
+            format!(
+                "TZ={} ",
+                shell_quote(of_file.map_or(zone.as_str(), |(file, _)| file))
+            )
+        }
+        _ => String::new(),
+    }
 }
 
 /// What to type.
@@ -50,12 +67,12 @@ fn command(hint: &Hint) -> Command {
         Hint::PlanSql => "plan --sql".to_owned(),
         Hint::NameTimeZone => "plan --timezone UTC".to_owned(),
         Hint::Migrate => "migrate".to_owned(),
+        Hint::AllowDrift => "--allow-drift".to_owned(),
         Hint::MigrateTo(target) => format!("migrate --to {}", shell_quote(target.to_string())),
         Hint::MigrateIn(zone) => {
-            format!(
-                "migrate --timezone {}",
-                shell_quote(zone.as_deref().unwrap_or("ZONE"))
-            )
+            let zone = zone.as_deref().unwrap_or("ZONE");
+            let zone = if variable(hint).is_empty() { zone } else { "local" };
+            format!("migrate --timezone {}", shell_quote(zone))
         }
         Hint::Rehearse(Some(Target::Version(to))) => format!("rehearse --to {to}"),
         Hint::Rehearse(to) => format!("rehearse{}", option(" --to", to.as_ref())),

@@ -105,6 +105,7 @@ struct Parts {
     message: String,
     truth: Option<String>,
     hint: Hint,
+    other_way: Option<(Hint, &'static str)>,
     reached: Option<Reached>,
     place: Option<Place>,
     source: Option<Box<dyn std::error::Error + Send + Sync + 'static>>,
@@ -118,6 +119,7 @@ impl Error {
             message: message.into(),
             truth: None,
             hint: Hint::default(),
+            other_way: None,
             reached: None,
             place: None,
             source: None,
@@ -140,6 +142,13 @@ impl Error {
     #[must_use]
     pub fn with_hint(mut self, hint: Hint) -> Self {
         self.0.hint = hint;
+        self
+    }
+
+    /// Adds what could be done instead, and what that does, as the end of a sentence: `goes back without it.`
+    #[must_use]
+    pub fn with_other_way(mut self, way: Hint, does: &'static str) -> Self {
+        self.0.other_way = Some((way, does));
         self
     }
 
@@ -185,6 +194,11 @@ impl Error {
     /// What to do next.
     pub fn hint(&self) -> &Hint {
         &self.0.hint
+    }
+
+    /// What could be done instead, and what that does.
+    pub fn other_way(&self) -> Option<&(Hint, &'static str)> {
+        self.0.other_way.as_ref()
     }
 
     /// Where the database stands, if steps had been committed before the failure.

@@ -25,6 +25,8 @@ pub enum Hint {
     NameTimeZone,
     /// Migrate to the newest release.
     Migrate,
+    /// Allow drift, with the same command.
+    AllowDrift,
     /// Migrate as far as this.
     MigrateTo(Target),
     /// Go on in the time zone that it began in; `None` when that is not on record.

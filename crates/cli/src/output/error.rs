@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use bridge_migrate_core::Error;
 
 use super::json::causes;
+use crate::hint::in_text;
 use crate::text::{COMMAND, LABEL, WRONG, safe_lines};
 
 /// The lines of a failure; `hint` is the command that helps.
@@ -15,8 +16,8 @@ pub(crate) fn render_error(error: &Error, hint: &str) -> String {
     for cause in causes(error) {
         let _ = writeln!(page, "  {LABEL}caused by:{LABEL:#} {}", safe_lines(&cause));
     }
-    if let Some(truth) = error.truth() {
-        let _ = writeln!(page, "  {}", safe_lines(truth));
+    if let Some(truth) = truth(error) {
+        let _ = writeln!(page, "  {}", safe_lines(&truth));
     }
     let _ = writeln!(
         page,
@@ -24,6 +25,15 @@ pub(crate) fn render_error(error: &Error, hint: &str) -> String {
         safe_lines(hint)
     );
     page
+}
+
+/// What is true now, and what could be done instead.
+pub(super) fn truth(error: &Error) -> Option<String> {
+    let way = error
+        .other_way()
+        .map(|(way, does)| format!("{} {does}", in_text(way)));
+    let sentences: Vec<&str> = error.truth().into_iter().chain(way.as_deref()).collect();
+    (!sentences.is_empty()).then(|| sentences.join(" "))
 }
 
 #[cfg(test)]

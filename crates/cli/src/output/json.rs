@@ -43,7 +43,7 @@ struct ErrorObject<'a> {
     message: &'a str,
     hint: &'a str,
     exit_code: u8,
-    truth: Option<&'a str>,
+    truth: Option<String>,
     causes: Vec<String>,
     reached: Option<&'a Reached>,
 }
@@ -98,7 +98,7 @@ pub(crate) fn failure(
             message: error.message(),
             hint,
             exit_code: exit_code::of(error),
-            truth: error.truth(),
+            truth: super::error::truth(error),
             causes: causes(error),
             reached: error.reached(),
         },

@@ -58,11 +58,12 @@ impl Report for LogReport {
     }
 }
 
-/// `15:30:45.123456  step_finished  version=5 name=…`
+/// `15:30:45  step_finished  version=5 name=…`
 fn event_line(event: &Map<String, Value>) -> String {
     let text = |key: &str| event.get(key).map(plain).unwrap_or_default();
     let time = text("time");
     let clock = time.split_once('T').map_or(time.as_str(), |(_, clock)| clock);
+    let seconds = clock.split(['.', 'Z']).next().unwrap_or_default();
     let details: Vec<String> = event
         .iter()
         .filter(|(key, value)| !matches!(key.as_str(), "time" | "run" | "event") && !value.is_null())
@@ -70,7 +71,7 @@ fn event_line(event: &Map<String, Value>) -> String {
         .collect();
     let line = format!(
         "{}  {:<16} {}",
-        safe(clock.trim_end_matches('Z')),
+        safe(seconds),
         safe(&text("event")),
         details.join(" ")
     );
@@ -102,8 +103,8 @@ mod tests {
         let report = LogReport::parse("logs/migration_20260222_153045_5f2c01aa.log".into(), text);
         insta::assert_snapshot!(strip_str(&report.render()), @r"
         logs/migration_20260222_153045_5f2c01aa.log
-        15:30:45.123456  run_started      command=migrate from=1 to=9
-        15:30:45.223456  row_skipped      key=m-\u{1b}
+        15:30:45  run_started      command=migrate from=1 to=9
+        15:30:45  row_skipped      key=m-\u{1b}
         1 line cannot be read: the run was probably killed
         ");
     }

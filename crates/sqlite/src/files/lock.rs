@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 
 use rusqlite::ErrorCode;
 
+use crate::files::database_file::with_suffix;
 use crate::files::kernel_locks;
+use crate::files::raw_file::Standing;
 use bridge_migrate_core::{
     Error, ErrorKind, Event, Hint, Holder, IoContext, Observer, Result, Settings,
     clock::{self, for_people, timestamp},
@@ -36,6 +38,8 @@ const HOLDER_BEGINS: &[u8] = b"{\"pid\":";
 pub struct MigrationLock {
     file: File,
     waited: Duration,
+    /// The file's name, and the database as it was, where this process made the file.
+    made: Option<(PathBuf, Standing)>,
 }
 
 /// How a wait for the lock ended.
@@ -73,6 +77,10 @@ impl MigrationLock {
     ) -> Result<Taken<T>> {
         clock::checked(&*settings.clock)?;
         let path = lock_path(&settings.database);
+        let made = (!path.exists()).then(|| {
+            let with = |suffix| with_suffix(&settings.database, suffix);
+            (path.clone(), Standing::of(["", "-wal", "-journal"].map(with)))
+        });
         let mut file = open_ours(&path, 0o644)?;
         let started = Instant::now();
         let mut last_asked: Option<(Option<Holder>, Instant)> = None;
@@ -131,6 +139,7 @@ impl MigrationLock {
         Ok(Taken::Lock(Self {
             file,
             waited: started.elapsed(),
+            made,
         }))
     }
 
@@ -142,9 +151,16 @@ impl MigrationLock {
 
 impl Drop for MigrationLock {
     fn drop(&mut self) {
-        // The file stays: removing it would let two processes lock two files of the same name. A failure
-        // here leaves stale text in a file that nobody holds, which readers ignore.
+        // A failure here leaves stale text in a file that nobody holds, which readers ignore.
         let _ = write_holder(&mut self.file, None);
+        // Who did nothing leaves nothing. Whoever waits for this file finds that it lost its name.
+        if let Some((path, database)) = &self.made
+            && cfg!(unix)
+            && database.is_unchanged()
+            && has_name(&self.file, path)
+        {
+            let _ = std::fs::remove_file(path);
+        }
         let _ = self.file.unlock();
     }
 }

@@ -348,6 +348,7 @@ fn reclaim_after(
                 "The database is whole, at {}; the rest stays kept.",
                 plan.to
             ))
+            .with_other_way(Hint::KeptReclaim(false), "takes it back.")
             .with_reached(plan.to.into())
     })
 }

@@ -11,7 +11,7 @@ use crate::schema::{
     tool_tables,
 };
 use crate::sqlite::{ask::Ask, sqlite_error::SqliteContext};
-use bridge_migrate_core::{Catalog, Result};
+use bridge_migrate_core::{Catalog, Hint, Result};
 
 /// The differences; none for a database that is not managed.
 ///
@@ -95,7 +95,9 @@ pub(crate) fn refuse(plan: &Plan) -> Result<()> {
     }
     let what = format!("the schema was changed by hand since {}", plan.from);
     let error = refusal(&what, &plan.drift, &plan.database);
-    Err(error.with_truth("Nothing was changed. Drift can be allowed, which puts it on record."))
+    Err(error
+        .with_truth("Nothing was changed.")
+        .with_other_way(Hint::AllowDrift, "passes over it and puts it on record."))
 }
 
 /// The tool's records are written by the tool alone.

@@ -173,7 +173,8 @@ pub(super) fn plan(
     }
     let restore = match restore {
         Way::Unreadable(error) if needs_restore(options.strategy, &down) => {
-            return Err(point::unread(error, options.strategy, down.loses().is_ok(), from));
+            let is_down_open = options.strategy == Strategy::Auto && down.loses().is_ok();
+            return Err(point::unread(error, from, is_down_open.then_some(to.version)));
         }
         restore => restore,
     };
@@ -302,13 +303,9 @@ fn closed(plan: &RollbackPlan, why: &str, down: &Way<Vec<StepBack>>, restore: &W
         truth = format!("{more} {truth}");
     }
     let hint = match (restore, source) {
-        (Way::Open(..), _) => Hint::RollbackBy {
-            to: plan.to.version,
-            strategy: Strategy::Restore,
-            companion: Keep::Merge,
-            confirmed: false,
-        },
+        (Way::Open(..), _) => point::by(plan.to.version, Strategy::Restore, Keep::Merge),
         (_, Some(source)) => source.hint().clone(),
+        (Way::Closed(source), None) if *source.hint() != Hint::default() => source.hint().clone(),
         (_, None) => Hint::BackupList,
     };
     let kind = source.map_or(ErrorKind::NotReversible, Error::kind);

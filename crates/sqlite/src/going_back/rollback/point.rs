@@ -6,7 +6,7 @@ use rusqlite::Connection;
 
 use crate::backup::{self, Backup, Manifest};
 use crate::records::runs;
-use bridge_migrate_core::{Error, ErrorKind, Keep, Loss, Position, Result, Settings, Silent};
+use bridge_migrate_core::{Error, ErrorKind, Hint, Keep, Loss, Position, Result, Settings, Silent};
 
 use super::{Strategy, plan::reason, since, steps::Imported};
 
@@ -27,9 +27,10 @@ pub(super) fn find(
         since::of_restoring(settings, connection, &point, written, imported, keep).map_err(|error| {
             match error.kind() {
                 ErrorKind::CompanionInvalid => none(format!(
-                    "{}; the one of the backup does without it",
+                    "{}; the one of the `backup` does without it",
                     reason(&error)
-                )),
+                ))
+                .with_hint(by(version, Strategy::Restore, Keep::Backup)),
                 _ => error,
             }
         })?;
@@ -69,11 +70,22 @@ fn restore_point(settings: &Settings, connection: &Connection, version: u32) -> 
 }
 
 /// The system or SQLite gave no answer about the restore point: no other way is taken in its place unasked.
-pub(super) fn unread(unread: Error, strategy: Strategy, is_down_open: bool, from: Position) -> Error {
-    let mut truth =
-        format!("The restore point could not be looked at. The database is at {from}. Nothing was changed.");
-    if strategy == Strategy::Auto && is_down_open {
-        truth.push_str(" The way back `down` does without it.");
+pub(super) fn unread(unread: Error, from: Position, down_to: Option<u32>) -> Error {
+    let error = unread.with_truth(format!(
+        "The restore point could not be looked at. The database is at {from}. Nothing was changed."
+    ));
+    match down_to {
+        Some(to) => error.with_other_way(by(to, Strategy::Down, Keep::Merge), "goes back without it."),
+        None => error,
     }
-    unread.with_truth(truth)
+}
+
+/// A look at one way back.
+pub(super) fn by(to: u32, strategy: Strategy, companion: Keep) -> Hint {
+    Hint::RollbackBy {
+        to,
+        strategy,
+        companion,
+        confirmed: false,
+    }
 }

@@ -167,7 +167,8 @@ fn needs_confirmation(options: &PruneOptions, chosen: &Pruned) -> Error {
         ErrorKind::ConfirmationNeeded,
         format!("pruning would lose: {what}"),
     )
-    .with_truth("Nothing was removed. What fits can be taken back.")
+    .with_truth("Nothing was removed.")
+    .with_other_way(Hint::KeptReclaim(false), "takes back what fits.")
     .with_hint(Hint::KeptPrune {
         files: options.files.clone(),
         older_than: options.older_than,
