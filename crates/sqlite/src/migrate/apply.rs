@@ -1,6 +1,7 @@
 //! `migrate`: plan → lock → back up → adopt → apply → record.
 
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
@@ -16,9 +17,8 @@ use crate::records::runs::{self, Run, StepOutcome};
 use crate::records::{
     history::History, run_log::RunLog, schema_reader::SchemaReader, state::Progress, unfinished::Unfinished,
 };
-use crate::sqlite::{
-    connection, disk_space::DiskSpace, rollback_journal::RollbackJournal, sqlite_error::SqliteContext,
-};
+use crate::sqlite::connection::{self, create_writer, open_writer, with_reader_in_place};
+use crate::sqlite::{rollback_journal::RollbackJournal, sqlite_error::SqliteContext};
 use bridge_migrate_core::{
     Catalog, Error, ErrorKind, Event, Hint, Migration, Observer, Position, Result, Settings, SkippedRow,
 };
@@ -140,13 +140,18 @@ pub fn migrate(
     if options.must_exist && !matches!(inspect(&settings.database)?, FileState::Database { .. }) {
         return Err(not_there(settings));
     }
-    let look = |settings: &Settings, waited, holds_lock| -> Result<_> {
-        let outcome = nothing_to_do(catalog, settings, options.plan, waited, holds_lock)?;
-        Ok(outcome.filter(|outcome| !options.reclaim || outcome.kept.is_empty()))
+    let way_up = WayUp {
+        catalog,
+        settings,
+        options,
     };
-    let waiting_since = std::time::Instant::now();
+    let waiting_since = Instant::now();
     let at_once = settings.without_waiting();
-    let done_by_another = || match look(&at_once, waiting_since.elapsed(), false) {
+    let briefly = WayUp {
+        settings: &at_once,
+        ..way_up
+    };
+    let done_by_another = || match briefly.nothing_to_do(waiting_since.elapsed(), false) {
         // Whoever has the migration lock may keep everybody out for long. Then it is the lock that tells.
         Err(error) if error.kind() == ErrorKind::Busy => Ok(None),
         found => found,
@@ -159,255 +164,270 @@ pub fn migrate(
         Taken::Needless(outcome) => return Ok(outcome),
     };
     // Whoever held the lock before may have done the work, or may have been killed in the middle of it.
-    if let Some(outcome) = look(settings, lock.waited(), true)? {
+    if let Some(outcome) = way_up.nothing_to_do(lock.waited(), true)? {
         return Ok(outcome);
     }
-    let began = std::time::Instant::now();
+    let began = Instant::now();
     loop {
-        let planned = plan_locked(catalog, settings, options);
+        let planned = way_up.plan();
         let was_fresh = planned.as_ref().is_ok_and(|(plan, _)| plan.start == Start::Fresh);
-        let result = planned.and_then(|(plan, writer)| {
-            migrate_locked(catalog, settings, options, &plan, writer, observer, &lock)
-        });
-        match result {
+        match planned.and_then(|(plan, writer)| way_up.go(&plan, writer, observer)) {
             Err(error)
                 if began.elapsed() < first_start::PATIENCE
                     && first_start::explains(&error, was_fresh, catalog, settings) =>
             {
                 std::thread::sleep(first_start::PAUSE);
             }
-            result => return result,
+            result => {
+                return result.map(|outcome| MigrateOutcome {
+                    waited: lock.waited(),
+                    ..outcome
+                });
+            }
         }
     }
 }
 
-/// The plan that holds while nobody else migrates, and the connection that it was made on, if there is a database.
-fn plan_locked(
-    catalog: &Catalog,
-    settings: &Settings,
+/// The way up of one database, and what was asked for.
+#[derive(Clone, Copy)]
+struct WayUp<'a> {
+    catalog: &'a Catalog,
+    settings: &'a Settings,
     options: MigrateOptions,
-) -> Result<(Plan, Option<Connection>)> {
-    let state = inspect(&settings.database)?;
-    let writer = match state {
-        FileState::Missing | FileState::Empty => None,
-        FileState::Database { .. } => Some(connection::open_writer(
-            &settings.database,
-            settings.busy_timeout,
-        )?),
-    };
-    let plan = plan::plan(catalog, settings, writer.as_ref(), options.plan)?;
-    if !options.allow_drift {
-        drift::refuse(&plan)?;
+}
+
+impl WayUp<'_> {
+    /// The outcome of a run that finds the database where it should be; `None` when there is work.
+    ///
+    /// This is the path of every server's every start: one read, no lock, no schema.
+    fn nothing_to_do(self, waited: Duration, holds_lock: bool) -> Result<Option<MigrateOutcome>> {
+        let (path, timeout) = (&self.settings.database, self.settings.busy_timeout);
+        let look = || match inspect(path)? {
+            FileState::Database { .. } => {
+                with_reader_in_place(path, timeout, |reader| self.look_for_work(reader, waited))
+            }
+            FileState::Missing | FileState::Empty => Ok(Some(None)),
+        };
+        let mut seen = look()?;
+        if seen.is_none() && holds_lock {
+            // A crash left something undone, which whoever has the migration lock finishes.
+            let _recovered = connection::recover(path, timeout)?;
+            seen = look()?;
+        }
+        let is_all = |outcome: &MigrateOutcome| !self.options.reclaim || outcome.kept.is_empty();
+        Ok(seen.flatten().filter(is_all))
     }
-    if options.must_exist && plan.start == Start::Fresh {
-        return Err(not_there(settings));
+
+    fn look_for_work(self, reader: &Connection, waited: Duration) -> Result<Option<MigrateOutcome>> {
+        let Some(history) = History::read(reader)? else {
+            return Ok(None);
+        };
+        history.check(self.catalog)?;
+        let version = history.version();
+        let target = self.catalog.resolve(self.options.plan.target, version)?;
+        let next_is_of_another_phase = match (self.options.plan.phase, self.catalog.get(version + 1)) {
+            (Some(phase), Some(next)) => next.phase != phase,
+            _ => false,
+        };
+        if (target != version && !next_is_of_another_phase) || Progress::read(reader)?.is_some() {
+            return Ok(None);
+        }
+        let at = Position::of(self.catalog, version);
+        let kept = kept::left(reader, self.settings)?;
+        Ok(Some(MigrateOutcome::of_nothing(self.catalog, at, waited, kept)))
     }
-    if options.strict
-        && let Some(connection) = &writer
-    {
-        preconditions::refuse_unconvertible(catalog, settings, connection, &plan)?;
-    }
-    if let Some(connection) = &writer {
-        preconditions::refuse_unfit(catalog, connection, &plan)?;
-    }
-    if options.require_receipt {
-        receipt::require(catalog, settings, &plan)?;
-    }
-    for step in &plan.steps {
-        if let Some(import) = catalog
-            .get(step.version)
-            .and_then(|migration| migration.import.as_ref())
-        {
+
+    /// The plan that holds while nobody else migrates, and the connection that it was made on, if there is a database.
+    fn plan(self) -> Result<(Plan, Option<Connection>)> {
+        let (settings, options) = (self.settings, self.options);
+        let writer = match inspect(&settings.database)? {
+            FileState::Missing | FileState::Empty => None,
+            FileState::Database { .. } => Some(open_writer(&settings.database, settings.busy_timeout)?),
+        };
+        let plan = plan::plan(self.catalog, settings, writer.as_ref(), options.plan)?;
+        if !options.allow_drift {
+            drift::refuse(&plan)?;
+        }
+        if options.must_exist && plan.start == Start::Fresh {
+            return Err(not_there(settings));
+        }
+        if let Some(connection) = &writer {
+            if options.strict {
+                preconditions::refuse_unconvertible(self.catalog, settings, connection, &plan)?;
+            }
+            preconditions::refuse_unfit(self.catalog, connection, &plan)?;
+        }
+        if options.require_receipt {
+            receipt::require(self.catalog, settings, &plan)?;
+        }
+        let of_step = |step: &plan::Step| self.catalog.get(step.version)?.import.as_ref();
+        for import in plan.steps.iter().filter_map(of_step) {
             // A malformed companion file is found before anything is written.
             import.read(settings.inputs())?;
         }
+        Ok((plan, writer))
     }
-    Ok((plan, writer))
-}
 
-fn migrate_locked(
-    catalog: &Catalog,
-    settings: &Settings,
-    options: MigrateOptions,
-    plan: &Plan,
-    writer: Option<Connection>,
-    observer: &dyn Observer,
-    lock: &MigrationLock,
-) -> Result<MigrateOutcome> {
-    let reclaims = match &writer {
-        Some(writer) if options.reclaim => kept::disk_space(settings, writer)?.beside_database,
-        _ => 0,
-    };
-    let space = DiskSpace {
-        backup: if options.without_backup {
-            0
-        } else {
-            plan.disk_space.backup
-        },
-        beside_database: plan.disk_space.beside_database.saturating_add(reclaims),
-        ..plan.disk_space
-    };
-    space.require(settings, "the migration")?;
-
-    let run = Run::begin(settings, "migrate", plan.from.version, plan.to.version);
-    run.with_log(settings, observer, |run, log| {
-        let outcome = run_plan(catalog, settings, options, writer, plan, run, log)?;
-        Ok(MigrateOutcome {
-            waited: lock.waited(),
-            ..outcome
+    /// Goes the planned way as a run, if there is disk space for it.
+    fn go(self, plan: &Plan, writer: Option<Connection>, observer: &dyn Observer) -> Result<MigrateOutcome> {
+        let mut space = plan.disk_space;
+        if self.options.without_backup {
+            space.backup = 0;
+        }
+        if let (Some(writer), true) = (&writer, self.options.reclaim) {
+            let reclaims = kept::disk_space(self.settings, writer)?.beside_database;
+            space.beside_database = space.beside_database.saturating_add(reclaims);
+        }
+        space.require(self.settings, "the migration")?;
+        let run = Run::begin(self.settings, "migrate", plan.from.version, plan.to.version);
+        run.with_log(self.settings, observer, |run, log| {
+            self.run(plan, writer, run, log)
         })
-    })
-}
+    }
 
-fn run_plan(
-    catalog: &Catalog,
-    settings: &Settings,
-    options: MigrateOptions,
-    writer: Option<Connection>,
-    plan: &Plan,
-    run: &mut Run,
-    log: &RunLog<'_>,
-) -> Result<MigrateOutcome> {
-    let state = inspect(&settings.database)?;
-    for difference in &plan.drift {
-        let difference = difference.to_string();
-        log.warn(format!(
-            "the schema was changed by hand, which is allowed here: {difference}"
-        ));
-        run.allowed_drift.push(difference);
-    }
-    preconditions::warn_of_missing_file(catalog, settings, plan, log);
-    if options.without_backup && writer.is_some() {
-        // A backup would have found damage; without one somebody has to look.
-        preconditions::refuse_damaged(settings, log)?;
-    }
-    let backup = match &writer {
-        Some(_) if !options.without_backup && plan.start != Start::Fresh => {
-            let facts = BackupFacts {
-                version: (plan.start == Start::Managed).then_some(plan.from.version),
-                release: plan.from.release.map(|release| release.to_string()),
-                run: Some(run.name.clone()),
-                reason: "before migrate".to_owned(),
-            };
-            Some(backup::create(settings, &facts, log)?)
+    fn run(
+        self,
+        plan: &Plan,
+        writer: Option<Connection>,
+        run: &mut Run,
+        log: &RunLog<'_>,
+    ) -> Result<MigrateOutcome> {
+        let settings = self.settings;
+        let state = inspect(&settings.database)?;
+        for difference in plan.drift.iter().map(ToString::to_string) {
+            log.warn(format!(
+                "the schema was changed by hand, which is allowed here: {difference}"
+            ));
+            run.allowed_drift.push(difference);
         }
-        _ => None,
-    };
-    run.backup = backup
-        .as_ref()
-        .map(|created| created.backup.manifest_path.clone());
-    let writer = match writer {
-        Some(writer) => writer,
-        None => {
-            let writer = connection::create_writer(&settings.database, settings.busy_timeout)?;
-            if state == FileState::Missing {
-                log.observe(&Event::DatabaseCreated {
-                    database: settings.database.clone(),
-                });
+        preconditions::warn_of_missing_file(self.catalog, settings, plan, log);
+        let backup = match &writer {
+            Some(_) => self.back_up(plan, run, log)?,
+            None => None,
+        };
+        run.backup = backup.as_ref().map(|made| made.backup.manifest_path.clone());
+        let writer = match writer {
+            Some(writer) => writer,
+            None => {
+                let writer = create_writer(&settings.database, settings.busy_timeout)?;
+                if state == FileState::Missing {
+                    let database = settings.database.clone();
+                    log.observe(&Event::DatabaseCreated { database });
+                }
+                writer
             }
-            writer
-        }
-    };
-    let _rollback_journal = RollbackJournal::keep(&writer);
-    let applied = apply_plan(catalog, settings, &writer, plan, run, options.reclaim, log)?;
-    let reclaimed = match options.reclaim {
-        true => Some(reclaim_after(settings, &writer, plan, run, log)?),
-        false => None,
-    };
-    Ok(MigrateOutcome {
-        from: plan.from,
-        applied,
-        created: state == FileState::Missing,
-        adopted: match &plan.start {
-            Start::Adopt(adoption) => Some(*adoption.clone()),
-            Start::Managed | Start::Fresh => None,
-        },
-        backup,
-        run: Some(run.name.clone()),
-        log: log.path(),
-        skipped: log.skipped(),
-        reclaimed,
-        ..MigrateOutcome::of_nothing(catalog, plan.to, Duration::ZERO, kept::left(&writer, settings)?)
-    })
-}
+        };
+        let _rollback_journal = RollbackJournal::keep(&writer);
+        let applied = self.apply(plan, &writer, run, log)?;
+        let reclaimed = match self.options.reclaim {
+            true => Some(self.reclaim_after(plan, &writer, run, log)?),
+            false => None,
+        };
+        Ok(MigrateOutcome {
+            from: plan.from,
+            applied,
+            created: state == FileState::Missing,
+            adopted: match &plan.start {
+                Start::Adopt(adoption) => Some(*adoption.clone()),
+                Start::Managed | Start::Fresh => None,
+            },
+            backup,
+            run: Some(run.name.clone()),
+            log: log.path(),
+            skipped: log.skipped(),
+            reclaimed,
+            ..MigrateOutcome::of_nothing(
+                self.catalog,
+                plan.to,
+                Duration::ZERO,
+                kept::left(&writer, settings)?,
+            )
+        })
+    }
 
-/// Takes back what is kept when every step is applied.
-fn reclaim_after(
-    settings: &Settings,
-    writer: &Connection,
-    plan: &Plan,
-    run: &Run,
-    observer: &dyn Observer,
-) -> Result<Reclaimed> {
-    kept::take_back(settings, writer, &ReclaimOptions::default(), run, observer).map_err(|error| {
-        if plan.steps.is_empty() && run.committed_at.get().is_none() {
-            return error;
+    /// Backs the database up; without a backup, which would find damage, somebody has to look for that.
+    fn back_up(self, plan: &Plan, run: &Run, observer: &dyn Observer) -> Result<Option<Created>> {
+        if self.options.without_backup {
+            preconditions::refuse_damaged(self.settings, observer)?;
+            return Ok(None);
         }
-        error
-            .with_truth(format!(
-                "The database is whole, at {}; the rest stays kept.",
-                plan.to
-            ))
-            .with_other_way(Hint::KeptReclaim(false), "takes it back.")
-            .with_reached(plan.to.into())
-    })
+        if plan.start == Start::Fresh {
+            return Ok(None);
+        }
+        let facts = BackupFacts {
+            version: (plan.start == Start::Managed).then_some(plan.from.version),
+            release: plan.from.release.map(|release| release.to_string()),
+            run: Some(run.name.clone()),
+            reason: "before migrate".to_owned(),
+        };
+        backup::create(self.settings, &facts, observer).map(Some)
+    }
+
+    fn apply(
+        self,
+        plan: &Plan,
+        connection: &Connection,
+        run: &Run,
+        observer: &dyn Observer,
+    ) -> Result<Vec<StepOutcome>> {
+        let mut wrote = false;
+        if let Start::Adopt(adoption) = &plan.start {
+            adopt::write(self.catalog, self.settings, connection, adoption, run)?;
+            wrote = true;
+            observer.observe(&adopt::event(adoption));
+        }
+        let context = StepContext {
+            catalog: self.catalog,
+            settings: self.settings,
+            connection,
+            schemas: SchemaReader::new(connection),
+            observer,
+            plan,
+            run,
+            reclaim: self.options.reclaim,
+        };
+        let mut applied = Vec::new();
+        let outcome = match plan.start {
+            Start::Fresh => context.apply_together(&plan.steps).map(|steps| applied = steps),
+            _ => apply_steps(&context, wrote, &mut applied),
+        };
+        // What a step measured of itself in its transaction lacks the commit.
+        if let Err(error) = runs::amend_steps(connection, self.settings, run, &applied) {
+            observer.warn(format!("the durations in the history lack the commits: {error}"));
+        }
+        outcome.map(|()| applied)
+    }
+
+    /// Takes back what is kept when every step is applied.
+    fn reclaim_after(
+        self,
+        plan: &Plan,
+        writer: &Connection,
+        run: &Run,
+        observer: &dyn Observer,
+    ) -> Result<Reclaimed> {
+        let everything = ReclaimOptions::default();
+        kept::take_back(self.settings, writer, &everything, run, observer).map_err(|error| {
+            if plan.steps.is_empty() && run.committed_at.get().is_none() {
+                return error;
+            }
+            let truth = format!("The database is whole, at {}; the rest stays kept.", plan.to);
+            error
+                .with_truth(truth)
+                .with_other_way(Hint::KeptReclaim(false), "takes it back.")
+                .with_reached(plan.to.into())
+        })
+    }
 }
 
 /// What was to be migrated, and not made, is not there or empty.
 fn not_there(settings: &Settings) -> Error {
+    let database = settings.database.display();
     Error::new(
         ErrorKind::Missing,
-        format!(
-            "there is no database with tables at {}",
-            settings.database.display()
-        ),
+        format!("there is no database with tables at {database}"),
     )
     .with_truth("It must exist, as was asked; nothing was made.")
-}
-
-fn apply_plan(
-    catalog: &Catalog,
-    settings: &Settings,
-    connection: &Connection,
-    plan: &Plan,
-    run: &Run,
-    reclaim: bool,
-    observer: &dyn Observer,
-) -> Result<Vec<StepOutcome>> {
-    let mut wrote = false;
-    if let Start::Adopt(adoption) = &plan.start {
-        adopt::write(catalog, settings, connection, adoption, run)?;
-        wrote = true;
-        observer.observe(&adopt::event(adoption));
-    }
-    let context = StepContext {
-        catalog,
-        settings,
-        connection,
-        schemas: SchemaReader::new(connection),
-        observer,
-        plan,
-        run,
-        reclaim,
-    };
-    if plan.start == Start::Fresh {
-        let applied = context.apply_together(&plan.steps)?;
-        amend_steps(&context, &applied);
-        return Ok(applied);
-    }
-    let mut applied = Vec::new();
-    let outcome = apply_steps(&context, wrote, &mut applied);
-    amend_steps(&context, &applied);
-    outcome.map(|()| applied)
-}
-
-/// What a step measured of itself in its transaction lacks the commit.
-fn amend_steps(context: &StepContext<'_>, applied: &[StepOutcome]) {
-    if let Err(error) = runs::amend_steps(context.connection, context.settings, context.run, applied) {
-        context
-            .observer
-            .warn(format!("the durations in the history lack the commits: {error}"));
-    }
 }
 
 fn apply_steps(context: &StepContext<'_>, wrote: bool, applied: &mut Vec<StepOutcome>) -> Result<()> {
@@ -442,58 +462,6 @@ fn apply_steps(context: &StepContext<'_>, wrote: bool, applied: &mut Vec<StepOut
     Ok(())
 }
 
-/// The outcome of a run that finds the database where it should be; `None` when there is work.
-///
-/// This is the path of every server's every start: one read, no lock, no schema.
-fn nothing_to_do(
-    catalog: &Catalog,
-    settings: &Settings,
-    options: PlanOptions,
-    waited: Duration,
-    holds_lock: bool,
-) -> Result<Option<MigrateOutcome>> {
-    let (path, timeout) = (&settings.database, settings.busy_timeout);
-    let look = || {
-        if !matches!(inspect(path)?, FileState::Database { .. }) {
-            return Ok(Some(None));
-        }
-        connection::with_reader_in_place(path, timeout, |reader| {
-            look_for_work(catalog, settings, reader, options, waited)
-        })
-    };
-    let mut seen = look()?;
-    if seen.is_none() && holds_lock {
-        // A crash left something undone, which whoever has the migration lock finishes.
-        let _recovered = connection::recover(path, timeout)?;
-        seen = look()?;
-    }
-    Ok(seen.flatten())
-}
-
-fn look_for_work(
-    catalog: &Catalog,
-    settings: &Settings,
-    reader: &Connection,
-    options: PlanOptions,
-    waited: Duration,
-) -> Result<Option<MigrateOutcome>> {
-    let Some(history) = History::read(reader)? else {
-        return Ok(None);
-    };
-    history.check(catalog)?;
-    let version = history.version();
-    let target = catalog.resolve(options.target, version)?;
-    let next_is_of_another_phase = match (options.phase, catalog.get(version + 1)) {
-        (Some(phase), Some(next)) => next.phase != phase,
-        _ => false,
-    };
-    if (target != version && !next_is_of_another_phase) || Progress::read(reader)?.is_some() {
-        return Ok(None);
-    }
-    let (at, kept) = (Position::of(catalog, version), kept::left(reader, settings)?);
-    Ok(Some(MigrateOutcome::of_nothing(catalog, at, waited, kept)))
-}
-
 /// Takes an unversioned database into management and changes nothing else.
 ///
 /// # Errors
@@ -513,7 +481,7 @@ pub fn adopt(
         )
         .with_hint(Hint::Migrate));
     }
-    let writer = connection::open_writer(&settings.database, settings.busy_timeout)?;
+    let writer = open_writer(&settings.database, settings.busy_timeout)?;
     // Forward(0) plans no step: only how the database comes under management.
     let plan_options = PlanOptions {
         target: naming::Target::Forward(0),
