@@ -37,7 +37,7 @@ pub use going_back::import::{ImportedAgain, import_again};
 pub use going_back::{restore, rollback, undo};
 pub use inspect::repair::{Defect, Repaired, repair};
 pub use inspect::{checklist, doctor, lint, status, verify, wait::wait};
-pub use migrate::apply::{MigrateOptions, MigrateOutcome, adopt, migrate, plan, plan_fresh};
+pub use migrate::way_up::{MigrateOptions, MigrateOutcome, adopt, migrate, plan, plan_fresh};
 pub use plan::adoption::{Adoption, AdoptionOptions};
 pub use plan::{Plan, PlanOptions, Start, Step, receipt};
 pub use records::run_log::{find as find_log, with_failures};

@@ -21,7 +21,7 @@ pub use outcome::{Rehearsal, RehearsedStep, SmokeTest, TableShape};
 
 use crate::backup;
 use crate::files::database_file::{FileState, for_catalog, inspect};
-use crate::migrate::{apply, step::millis};
+use crate::migrate::{step::millis, way_up};
 use crate::plan::receipt::{self, DatabaseOutline, Receipt, StepReceipt, catalog_digest};
 use crate::plan::{Plan, PlanOptions, Start, adoption::AdoptionOptions, drift};
 use crate::records::way_back::WayBack;
@@ -92,7 +92,7 @@ pub fn rehearse(
     };
     let id = format!("{:08x}", settings.clock.nonce());
     let created_at = timestamp(settings.clock.now());
-    let plan = apply::plan(catalog, settings, plan_options)?;
+    let plan = way_up::plan(catalog, settings, plan_options)?;
     if !options.allow_drift {
         drift::refuse(&plan)?;
     }
@@ -100,7 +100,7 @@ pub fn rehearse(
 
     observer.observe(&Event::Rehearsing { stage: Stage::Copy });
     let copy = Copy::make(settings, bytes, &meter::ProgressOnly(observer))?;
-    let plan = apply::plan(catalog, &copy.settings, plan_options)?;
+    let plan = way_up::plan(catalog, &copy.settings, plan_options)?;
     let outline = DatabaseOutline::read(&open_writer(&copy.settings.database, settings.busy_timeout)?)?;
     let seen = Stages::new(catalog, &copy, &plan, plan_options, options.allow_drift, observer)
         .run(options.smoke_test)?;

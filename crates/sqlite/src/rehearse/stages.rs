@@ -12,7 +12,7 @@ use super::outcome::{SmokeTest, TableShape, shapes};
 use super::{RunSmokeTest, compare::Moment, copy::Copy};
 use crate::catalog::contracts;
 use crate::going_back::rollback::{RollbackOptions, Strategy, rollback};
-use crate::migrate::apply::{MigrateOptions, migrate};
+use crate::migrate::way_up::{MigrateOptions, migrate};
 use crate::plan::{Plan, PlanOptions, Start};
 use crate::schema::{Difference, diff};
 use crate::sqlite::{connection::open_writer, page_check::check_pages, sqlite_error::SqliteContext};

@@ -19,7 +19,7 @@ use crate::files::{database_file::for_catalog, lock::MigrationLock};
 use crate::going_back::restore::{self, Decision, RestoreOptions, RestoreOutcome};
 use crate::going_back::undo::Conflict;
 use crate::migrate::adopt;
-use crate::plan::{self as way_up, PlanOptions, Start, adoption::AdoptionOptions};
+use crate::plan::{self as plan_up, PlanOptions, Start, adoption::AdoptionOptions};
 use crate::records::runs::{Run, StepOutcome};
 use crate::records::{failed_run::after_replacing, history::History, transaction::WriteTransaction};
 use crate::sqlite::connection::{self, with_reader};
@@ -365,7 +365,7 @@ impl Rollback<'_> {
                 accept_additions: true,
             },
         };
-        let plan = way_up::plan(catalog, settings, Some(&writer), options)?;
+        let plan = plan_up::plan(catalog, settings, Some(&writer), options)?;
         if let Start::Adopt(adoption) = &plan.start {
             adopt::write(catalog, settings, &writer, adoption, run)?;
             observer.observe(&adopt::event(adoption));

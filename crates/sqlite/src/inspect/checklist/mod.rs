@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::files::database_file::{FileState, for_catalog, inspect};
 use crate::inspect::status::{self, Status};
-use crate::migrate::apply;
+use crate::migrate::way_up;
 use crate::plan::receipt::{self, Receipt};
 use crate::plan::{Plan, PlanOptions};
 use crate::sqlite::connection::{self, Reader};
@@ -111,7 +111,7 @@ pub fn checklist(
     let settings = &for_catalog(catalog, settings)?;
     let is_database = matches!(inspect(&settings.database), Ok(FileState::Database { .. }));
     let answer = |settings: &Settings, reader: Option<&Reader>| {
-        let plan = apply::plan(catalog, settings, PlanOptions::default());
+        let plan = way_up::plan(catalog, settings, PlanOptions::default());
         let context = Context {
             catalog,
             settings,
