@@ -18,6 +18,7 @@ use crate::capture::{
 use crate::schema::index_definition::IndexDefinition;
 use crate::schema::{Object, TableDetail, tool_tables};
 use crate::sqlite::ask::Ask;
+use crate::sqlite::page_check::unknown_function;
 use crate::sqlite::quote::identifier;
 use crate::sqlite::sqlite_error::SqliteContext;
 use bridge_migrate_core::{Error, ErrorKind, Result};
@@ -96,7 +97,12 @@ pub(crate) fn build<'a>(work: Work<'a>, number: u32, index: &Object) -> Result<E
                 drop(build);
                 // What cannot be removed now, the next run removes.
                 let _ = give_up();
-                return Err(error);
+                // Where a generated column uses a function of the application's, only a row tells.
+                let source = std::error::Error::source(&error).and_then(|source| source.downcast_ref());
+                return match source.and_then(unknown_function) {
+                    Some(function) => Ok(Err(format!("no such function: {function}"))),
+                    None => Err(error),
+                };
             }
         }
     }
@@ -281,12 +287,13 @@ impl<'a> IndexBuild<'a> {
     }
 
     /// Completes the index in the transaction of its step, before that changes the schema: what was written meanwhile is put
-    /// in, nothing is noted any more, and the index is what its statement says. `false`, with nothing done, when others
+    /// in, nothing is noted any more, and the index is what its statement says. The temporary tables go with the build: after
+    /// the commit, since that takes a moment. `false`, with nothing done, when others
     /// changed the schema: then it is to be built again.
     ///
     /// # Errors
     /// When several rows have the same key of a unique index; when the name is taken; when SQLite does not find a row by it.
-    pub(crate) fn finish(self) -> Result<bool> {
+    pub(crate) fn finish(&self) -> Result<bool> {
         let connection = self.connection;
         if schema_cookie(connection)? != self.cookie {
             return Ok(false);
@@ -450,10 +457,6 @@ impl<'a> IndexBuild<'a> {
         let Some(last) = last else {
             return Ok(Ended::Complete);
         };
-        let end = format!(
-            "SELECT {rowid} FROM main.{source} NOT INDEXED WHERE {rowid} BETWEEN ?1 AND ?2 \
-             ORDER BY {rowid} LIMIT 1 OFFSET ?3"
-        );
         let insert = format!(
             "INSERT INTO {} SELECT {} AND {}.{rowid} BETWEEN ?1 AND ?2",
             self.temporary(ENTRIES),
@@ -462,9 +465,7 @@ impl<'a> IndexBuild<'a> {
         );
         let mut from = i64::MIN;
         batches.run(|rows| {
-            let others = i64::try_from(rows).unwrap_or(i64::MAX).saturating_sub(1);
-            let found = connection.query_row(&end, [from, last, others], |row| row.get(0));
-            let to = found.optional().while_doing(doing)?.unwrap_or(last);
+            let to = self.end_of_range(from, last, i64::try_from(rows).unwrap_or(i64::MAX))?;
             connection.run(&insert, [from, to]).while_doing(doing)?;
             from = to.saturating_add(1);
             Ok(Batch {
@@ -473,6 +474,40 @@ impl<'a> IndexBuild<'a> {
                 is_last: to == last,
             })
         })
+    }
+
+    /// The id up to which there are so many rows from `from` on, or some fewer where most ids are in use: to count them takes
+    /// as long as to read them.
+    fn end_of_range(&self, from: i64, last: i64, rows: i64) -> Result<i64> {
+        let (connection, doing) = (self.connection, "read the rows of a table");
+        let (source, rowid) = (identifier(&self.source), &self.rowid);
+        let first: Option<i64> = connection
+            .value(
+                &format!("SELECT min({rowid}) FROM main.{source} WHERE {rowid} >= ?1"),
+                [from],
+            )
+            .while_doing(doing)?;
+        let Some(first) = first else {
+            // Those that were left were deleted.
+            return Ok(last);
+        };
+        let places =
+            [1, 2, 3, 4].map(|part| first.saturating_add((rows.saturating_sub(1) / 4).saturating_mul(part)));
+        let in_use: u32 = connection
+            .value(
+                &format!("SELECT count(*) FROM main.{source} NOT INDEXED WHERE {rowid} IN (?1, ?2, ?3, ?4)"),
+                places,
+            )
+            .while_doing(doing)?;
+        if in_use > 1 {
+            return Ok(places[3].min(last));
+        }
+        let nth = format!(
+            "SELECT {rowid} FROM main.{source} NOT INDEXED WHERE {rowid} BETWEEN ?1 AND ?2 \
+             ORDER BY {rowid} LIMIT 1 OFFSET ?3"
+        );
+        let found = connection.query_row(&nth, [first, last, rows.saturating_sub(1)], |row| row.get(0));
+        Ok(found.optional().while_doing(doing)?.unwrap_or(last))
     }
 
     fn sort(&self) -> Result<()> {
@@ -503,6 +538,7 @@ impl<'a> IndexBuild<'a> {
         let last: u64 = connection
             .value(&format!("SELECT ifnull(max(n), 0) FROM {sorted}"), [])
             .while_doing(doing)?;
+        let only_valid = format!(" AND r NOT IN {void}");
         let mut at = 0;
         batches.run(|rows| {
             let imposter = self.reach_entries()?;
@@ -514,9 +550,13 @@ impl<'a> IndexBuild<'a> {
             }
             let drained = self.drain(rows)?;
             let to = (at + rows.saturating_sub(drained.rows).max(rows / 2)).min(last);
+            let has_void: bool = connection
+                .value(&format!("SELECT EXISTS (SELECT 1 FROM {void})"), [])
+                .while_doing(doing)?;
+            let valid = if has_void { only_valid.as_str() } else { "" };
             let insert = format!(
                 "INSERT INTO {imposter} ({columns}, r) SELECT {columns}, r FROM {sorted} \
-                 WHERE n > ?1 AND n <= ?2 AND r NOT IN {void} ORDER BY n"
+                 WHERE n > ?1 AND n <= ?2{valid} ORDER BY n"
             );
             let changed = connection.run(&insert, [at, to]).while_doing(doing)?;
             let visited = to - at;

@@ -91,8 +91,8 @@ pub(crate) fn lacks_collation(error: &rusqlite::Error) -> bool {
         .is_some_and(|error| error.extended_code == ffi::SQLITE_ERROR_MISSING_COLLSEQ)
 }
 
-/// SQLite has no code for it.
-fn unknown_function(error: &rusqlite::Error) -> Option<String> {
+/// The function that a statement ran into. SQLite has no code for it.
+pub(crate) fn unknown_function(error: &rusqlite::Error) -> Option<String> {
     let text = error.to_string();
     let rest = text.split_once("unknown function: ")?.1;
     Some(rest.split_once("()")?.0.to_owned())
