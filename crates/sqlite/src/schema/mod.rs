@@ -1,6 +1,7 @@
 //! The schema of a database as a value: read, normalised, fingerprinted and compared.
 
 pub(crate) mod affinity;
+pub(crate) mod around;
 mod diagram;
 mod diff;
 mod difference;

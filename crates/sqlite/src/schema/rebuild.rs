@@ -3,8 +3,8 @@
 use rusqlite::{Connection, OptionalExtension, config::DbConfig};
 
 use super::affinity::{Affinity, is_another};
-use super::object::{Object, ObjectKind};
-use super::probe::{complaint, message};
+use super::around::Around;
+use super::probe::message;
 use super::script::{Rebuild, Taken, refused};
 use super::{row_number::RowNumber, switched::Switched, table_definition::TableDefinition, token::tokenize};
 use crate::sqlite::{ask::Ask, quote::identifier};
@@ -13,11 +13,8 @@ impl Rebuild {
     /// Runs it in the present transaction. When it fails, that has to be rolled back.
     pub(super) fn run(&self, connection: &Connection) -> rusqlite::Result<()> {
         let _unenforced = without_foreign_keys(connection)?;
-        let (old, before) = (self.find(connection)?, objects(connection)?);
-        let complaints: Vec<_> = before
-            .iter()
-            .map(|object| complaint(connection, object))
-            .collect();
+        let old = self.find(connection)?;
+        let around = Around::read(connection, &old)?;
         let new = free_name(connection, &self.table)?;
         connection
             .execute(&self.definition_for(&format!("main.{}", identifier(&new))), [])
@@ -28,8 +25,8 @@ impl Rebuild {
             let rename = format!("UPDATE main.{table} SET {column} = ?1 WHERE {column} = ?2");
             connection.execute(
                 &format!(
-                    "DELETE FROM main.{table} WHERE {column} = ?1 AND \
-                EXISTS (SELECT 1 FROM main.{table} WHERE {column} = ?2)"
+                    "DELETE FROM main.{table} WHERE {column} = ?1 AND EXISTS (SELECT 1 FROM main.{table} WHERE \
+                     {column} = ?2)"
                 ),
                 (&new, &old),
             )?;
@@ -50,32 +47,12 @@ impl Rebuild {
             let rename = format!("UPDATE main.{table} SET {column} = ?1 WHERE {column} = ?2");
             connection.execute(&rename, (&self.table, &new))?;
         }
-        for object in before.iter().filter(|object| {
-            object.table.eq_ignore_ascii_case(&old)
-                && matches!(object.kind, ObjectKind::Index | ObjectKind::Trigger)
-        }) {
+        for object in around.on_table() {
             connection
                 .execute(&object.sql, [])
-                .map_err(|error| self.breaks(object, &message(&error)))?;
+                .map_err(|error| around.breaks(object, &message(&error)))?;
         }
-        let after = objects(connection)?;
-        for (object, complained) in before.iter().zip(complaints) {
-            if object.kind == ObjectKind::Table && object.is_named(&old) {
-                continue;
-            }
-            let now = after
-                .iter()
-                .find(|now| (now.kind, &now.name) == (object.kind, &object.name));
-            if now.is_none_or(|now| now.sql != object.sql) {
-                return Err(self.breaks(object, "it is not what it was"));
-            }
-            if let Some(complaint) =
-                complaint(connection, object).filter(|now| complained.as_ref() != Some(now))
-            {
-                return Err(self.breaks(object, &complaint));
-            }
-        }
-        Ok(())
+        around.check(connection)
     }
 
     /// The table's name as stored.
@@ -219,13 +196,6 @@ impl Rebuild {
         let why = message(error).replace(new, &self.table);
         rusqlite::Error::SqliteFailure(code, Some(format!("rebuild {}: {meaning}: {why}", self.table)))
     }
-
-    fn breaks(&self, object: &Object, why: &str) -> rusqlite::Error {
-        refused(format!(
-            "with the new {}, {} {} on {} no longer works: {why}",
-            self.table, object.kind, object.name, object.table
-        ))
-    }
 }
 
 /// A name that nothing in the schema has.
@@ -244,29 +214,6 @@ fn free_name(connection: &Connection, table: &str) -> rusqlite::Result<String> {
         name.push('\'');
     }
     Ok(name)
-}
-
-/// Every object that has a statement, in the order in which they were made.
-fn objects(connection: &Connection) -> rusqlite::Result<Vec<Object>> {
-    connection
-        .rows(
-            "SELECT type, name, tbl_name, sql FROM main.sqlite_schema WHERE sql IS NOT NULL ORDER BY rowid",
-            [],
-            |row| {
-                let kind = ObjectKind::from_schema_type(&row.get::<_, String>(0)?);
-                Ok(kind.map(|kind| {
-                    Ok(Object::new(
-                        kind,
-                        row.get::<_, String>(1)?,
-                        row.get::<_, String>(2)?,
-                        row.get::<_, String>(3)?,
-                    ))
-                }))
-            },
-        )?
-        .into_iter()
-        .flatten()
-        .collect()
 }
 
 fn without_foreign_keys(connection: &Connection) -> rusqlite::Result<Option<Switched<'_>>> {

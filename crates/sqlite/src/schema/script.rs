@@ -77,6 +77,9 @@ impl Rebuild {
         {
             return Err("its definition is not one statement".to_owned());
         }
+        if tokens.last().is_none_or(|last| last.end() != definition.len()) {
+            return Err("something stands behind its definition".to_owned());
+        }
         // While its rows are copied, the new table has another name.
         let names_itself = tokens.windows(2).any(|pair| {
             matches!(pair, [name, dot] if dot.is_operator(".")

@@ -9,8 +9,9 @@ use crate::sqlite::quote::identifier;
 use crate::sqlite::sqlite_error::{SqliteContext, sqlite_error};
 use bridge_migrate_core::{Error, ErrorKind, Hint, Result};
 
-/// The number of violations of each foreign key: child table, parent table, constraint number.
-pub(crate) type Violations = BTreeMap<(String, String, i64), u64>;
+/// The number of violations of each foreign key: child table, parent table, the child's columns, none where the key
+/// names no unique parent columns. SQLite's own numbers of the keys change when a table gets another one.
+pub(crate) type Violations = BTreeMap<(String, String, String), u64>;
 
 /// Counts the violations of the children among `tables`, and of the children of these tables.
 ///
@@ -55,15 +56,25 @@ pub(crate) fn of_child(connection: &Connection, child: &str) -> Result<Violation
         Ok(check) => check,
         // A foreign key that names no unique parent columns cannot be checked; it was so before.
         Err(error) if error.to_string().contains("foreign key mismatch") => {
-            violations.insert((child.to_owned(), "mismatch".to_owned(), -1), 1);
+            violations.insert((child.to_owned(), "mismatch".to_owned(), String::new()), 1);
             return Ok(violations);
         }
         Err(error) => return Err(sqlite_error(doing, error)),
     };
+    let mut columns: BTreeMap<i64, Vec<String>> = BTreeMap::new();
+    connection
+        .pragma(Some("main"), "foreign_key_list", child, |row| {
+            columns.entry(row.get("id")?).or_default().push(row.get("from")?);
+            Ok(())
+        })
+        .while_doing(doing)?;
     let mut rows = check.query([]).while_doing(doing)?;
     while let Some(row) = rows.next().while_doing(doing)? {
         let parent: String = row.get(2).while_doing(doing)?;
         let constraint: i64 = row.get(3).while_doing(doing)?;
+        let constraint = columns
+            .get(&constraint)
+            .map_or_else(String::new, |columns| columns.join(", "));
         *violations
             .entry((child.to_owned(), parent, constraint))
             .or_default() += 1;

@@ -203,6 +203,37 @@ fn rows_that_do_not_fit_are_named_beforehand_and_nothing_is_changed() {
 }
 
 #[test]
+fn old_orphans_stay_when_a_table_gets_another_foreign_key_and_new_ones_are_refused() {
+    let (first, second) = (Release::new(1, 0, 0), Release::new(1, 1, 0));
+    let tables = "CREATE TABLE rooms (id PRIMARY KEY); CREATE TABLE \"seats\" (room REFERENCES rooms, next);";
+    let to = |next: &str| {
+        format!(
+            "-- rebuild\nCREATE TABLE \"seats\" (room REFERENCES rooms, next{next});\nINSERT INTO \"seats\" (\"room\", \"next\") \
+             SELECT \"room\" AS \"room\", \"next\" AS \"next\" FROM \"seats\";\n"
+        )
+    };
+    let migrations = vec![
+        migration(1, "seats", first, tables, "DROP TABLE seats; DROP TABLE rooms;"),
+        migration(2, "next", second, &to(" REFERENCES rooms"), &to("")),
+    ];
+    let catalog = Catalog::new("Seats", migrations).unwrap();
+    let place = Place::new();
+    migrate(&catalog, &place.settings, super::to(Target::Version(1)), &Silent).unwrap();
+    place
+        .open()
+        .execute_batch("INSERT INTO seats VALUES ('nowhere', NULL), ('nowhere', 'lost')")
+        .unwrap();
+    let refused = migrate(&catalog, &place.settings, MigrateOptions::default(), &Silent).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::ForeignKeyViolated);
+    place
+        .open()
+        .execute_batch("UPDATE seats SET next = NULL")
+        .unwrap();
+    migrate(&catalog, &place.settings, MigrateOptions::default(), &Silent).unwrap();
+    assert_eq!(place.strings("SELECT room FROM seats"), ["nowhere", "nowhere"]);
+}
+
+#[test]
 fn what_an_operator_put_on_the_table_and_no_longer_works_is_named() {
     let place = filled(ROWS);
     place

@@ -168,6 +168,56 @@ fn what_would_no_longer_work_is_named_and_nothing_is_changed() {
 }
 
 #[test]
+fn a_name_in_quotes_never_becomes_a_text_and_no_trigger_falls_silent() {
+    for (around, broken) in [
+        (
+            "CREATE INDEX i ON t (\"gone\")",
+            "index i on t no longer works: no such column: gone",
+        ),
+        (
+            "CREATE INDEX i ON t (id) WHERE \"gone\" IS NOT NULL",
+            "index i on t no longer works: no such column: gone",
+        ),
+        (
+            "CREATE VIEW v AS SELECT \"gone\" FROM t",
+            "view v on v no longer works: no such column: \"gone\"",
+        ),
+        (
+            "CREATE TRIGGER r AFTER UPDATE OF id, \"gone\" ON t BEGIN SELECT 1; END",
+            "trigger r on t no longer works: no such column: gone",
+        ),
+        (
+            "CREATE TABLE u (x); CREATE TRIGGER r AFTER INSERT ON u BEGIN UPDATE t SET id = \"gone\"; END",
+            "trigger r on u no longer works: no such column: \"gone\"",
+        ),
+    ] {
+        let connection = database(&format!(
+            "CREATE TABLE t (id, gone, stays); {around}; INSERT INTO t VALUES (1, 2, 3)"
+        ));
+        let said = attempt(
+            &connection,
+            &rebuild(
+                "t",
+                "CREATE TABLE \"t\" (id, stays)",
+                &[("id", "id"), ("stays", "stays")],
+            ),
+        );
+        let said = said.unwrap_err();
+        assert!(said.starts_with(&format!("with the new t, {broken}")), "{said}");
+    }
+    // What was a text before, or broken, is no business of the rebuild.
+    let connection = database(
+        "CREATE TABLE t (id, gone); CREATE VIEW v AS SELECT \"text\" FROM t; CREATE VIEW w AS SELECT * FROM nowhere;
+         CREATE INDEX i ON t (id) WHERE id <> 'gone'",
+    );
+    attempt(
+        &connection,
+        &rebuild("t", "CREATE TABLE \"t\" (id TEXT)", &[("id", "id")]),
+    )
+    .unwrap();
+}
+
+#[test]
 fn row_numbers_stay_wherever_both_tables_have_them() {
     // How a table is declared, how its rowid is called, and which column is none of it.
     let plain = ("(id INT, v)", Some("rowid"));
@@ -262,6 +312,7 @@ fn a_text_that_is_no_rebuild_in_its_form_says_so() {
         "-- rebuild\nCREATE TABLE \"t\" (x);\nINSERT INTO \"u\" (\"x\") SELECT x AS \"x\" FROM \"t\";\n",
         "-- rebuild\nCREATE TABLE \"t\" (x);\nINSERT INTO \"t\" (\"x\") SELECT x AS \"x\" FROM \"t\"; DROP TABLE u;\n",
         "-- rebuild\nCREATE TABLE \"t\" (x CHECK (t.x > 0));\nINSERT INTO \"t\" (\"x\") SELECT x AS \"x\" FROM \"t\";\n",
+        "-- rebuild\nCREATE TABLE \"t\" (x) -- all\n;\nINSERT INTO \"t\" (\"x\") SELECT x AS \"x\" FROM \"t\";\n",
         "-- rebuild\nCREATE TABLE \"t\" (x);\nINSERT INTO \"t\" (\"x\") SELECT (SELECT 1) AS \"x\" FROM \"t\";\n",
         "-- rebuild\nCREATE TABLE \"t\" (x);\nINSERT INTO \"t\" (\"x\") SELECT ?1 AS \"x\" FROM \"t\";\n",
         "-- rebuild\nCREATE TABLE \"t\" (x);\nINSERT INTO \"t\" (\"x\", \"X\") SELECT 1 AS \"x\", 2 AS \"X\" FROM \"t\";\n",
