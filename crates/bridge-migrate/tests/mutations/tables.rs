@@ -1,6 +1,7 @@
 //! Mistakes in tables, indexes, triggers and statements.
 
 use bridge_migrate_core::Phase;
+use bridge_migrate_sqlite::schema::script::{Rebuild, Taken};
 
 use super::Mutation;
 
@@ -12,6 +13,20 @@ fn rebuild(table: &str, columns: &str, names: &str) -> String {
     )
 }
 
+/// The same by `rebuild_table`, for `column` or `old AS column` in `names`.
+fn rebuilt(table: &str, columns: &str, names: &str) -> String {
+    let taken = names.split(", ").map(|name| {
+        let (value, column) = name.split_once(" AS ").unwrap_or((name, name));
+        let (column, value) = (column.to_owned(), value.to_owned());
+        Taken { column, value }
+    });
+    let definition = format!("CREATE TABLE \"{table}\" ({columns})");
+    let rebuild = Rebuild::new(table, &definition, taken.collect()).unwrap();
+    rebuild.to_string().trim_end().trim_end_matches(';').to_owned()
+}
+
+const VOTES_COLUMNS: &str = "decision_id TEXT NOT NULL, voter TEXT NOT NULL, approve INTEGER DEFAULT 1, veto INTEGER DEFAULT 0, \
+    voted_at TEXT NOT NULL, PRIMARY KEY (decision_id, voter), FOREIGN KEY (decision_id) REFERENCES decisions (id)";
 const VOTES: &str = "decision_id, voter, approve, veto, voted_at";
 const MESSAGES: &str = "id TEXT PRIMARY KEY, room_id TEXT NOT NULL, from_client TEXT NOT NULL, \"text\" TEXT NOT NULL, \
     \"timestamp\" TEXT NOT NULL, \"type\" TEXT DEFAULT 'message', channel TEXT DEFAULT 'main', reply_to TEXT, thread_id TEXT, \
@@ -42,6 +57,30 @@ pub(crate) const TABLES: &[Mutation] = &[
         let columns = "decision_id TEXT NOT NULL, voter TEXT NOT NULL, approve INTEGER DEFAULT 1, veto INTEGER DEFAULT 0, \
              voted_at TEXT NOT NULL, PRIMARY KEY (decision_id, voter), FOREIGN KEY (decision_id) REFERENCES decisions (id)";
         c.add(Phase::Expand, &rebuild("votes", columns, VOTES), "");
+    }),
+    ("votes is rebuilt to rename a column", "BM202", |c| {
+        let columns = VOTES_COLUMNS.replace("veto ", "vetoed ");
+        c.add(
+            Phase::Contract,
+            &rebuilt("votes", &columns, &VOTES.replace("veto,", "veto AS vetoed,")),
+            "",
+        );
+    }),
+    ("votes is rebuilt without its vetoes", "BM219", |c| {
+        let columns = VOTES_COLUMNS.replace("veto INTEGER DEFAULT 0, ", "");
+        c.add(
+            Phase::Contract,
+            &rebuilt("votes", &columns, &VOTES.replace("veto, ", "")),
+            "",
+        );
+    }),
+    ("votes is rebuilt with a narrower type", "BM219", |c| {
+        let columns = VOTES_COLUMNS.replace("voted_at TEXT", "voted_at INTEGER");
+        c.add(Phase::Contract, &rebuilt("votes", &columns, VOTES), "");
+    }),
+    ("votes is rebuilt with a key on the time", "BM220", |c| {
+        let columns = VOTES_COLUMNS.replace("voted_at TEXT", "voted_at TEXT UNIQUE");
+        c.add(Phase::Contract, &rebuilt("votes", &columns, VOTES), "");
     }),
     ("messages is made anew without its indexes", "BM203", |c| {
         c.add(Phase::Expand, &rebuild("messages", MESSAGES, MESSAGE_NAMES), "");
