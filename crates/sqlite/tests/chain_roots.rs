@@ -129,10 +129,19 @@ fn batches(length: usize, reversed: bool, is_cycle: bool) -> usize {
         assert_eq!(thread.as_deref(), Some("0000000"), "{id:?}");
     }
     let events = recorder.0.into_inner().unwrap();
-    events
-        .iter()
-        .filter(|event| matches!(event, Event::BatchCommitted { version: 4, .. }))
-        .count()
+    let visited = |event: &Event| match event {
+        Event::BatchCommitted {
+            version: 4, visited, ..
+        } => Some(*visited),
+        _ => None,
+    };
+    let visited: Vec<u64> = events.iter().filter_map(visited).collect();
+    assert_eq!(
+        visited.iter().sum::<u64>(),
+        length as u64,
+        "each row is told of once"
+    );
+    visited.len()
 }
 
 #[test]

@@ -3,8 +3,10 @@
 //! A chain ends at a row without a parent, at a row whose parent does not exist, or in a cycle, whose root
 //! is its smallest key. Each row is read a bounded number of times however the chains lie, and the memory
 //! does not grow with their length: cycles are found with Brent's algorithm, and a walk that does not fit
-//! into a batch goes on in the next, its state in the cursor.
+//! into a batch goes on in the next, its state in the cursor. Rows without a parent, which most are, are filled
+//! many at once.
 
+use std::collections::VecDeque;
 use std::str::FromStr;
 
 use rusqlite::{Connection, OptionalExtension};
@@ -13,6 +15,9 @@ use super::{Batch, BatchOutcome};
 use crate::sqlite::quote::identifier;
 use crate::sqlite::sqlite_error::SqliteContext;
 use bridge_migrate_core::{ChainRoots, Error, ErrorKind, Result};
+
+/// Rows that are read at once: SQLite's cache holds their pages until they are written.
+const PART: u64 = 256;
 
 pub(super) fn forward(step: &ChainRoots, batch: &mut Batch<'_>) -> Result<BatchOutcome> {
     let state = match batch.cursor {
@@ -23,6 +28,7 @@ pub(super) fn forward(step: &ChainRoots, batch: &mut Batch<'_>) -> Result<BatchO
     Walker {
         rows,
         state,
+        part: None,
         left: batch.limit,
         visited: 0,
         changed: 0,
@@ -133,10 +139,10 @@ enum Parent {
 /// The statements over the table.
 struct Rows<'a> {
     connection: &'a Connection,
-    next_to_fill: String,
+    part: String,
     parent_of: String,
     is_smaller: String,
-    fill_from_own_key: String,
+    fill_roots: String,
     fill_from_key: String,
     fill_from_root: String,
     largest: String,
@@ -153,9 +159,9 @@ impl<'a> Rows<'a> {
         );
         Self {
             connection,
-            next_to_fill: format!(
-                "SELECT _rowid_, {root} IS NULL, {parent} IS NULL FROM {table} NOT INDEXED \
-                 WHERE _rowid_ >= ?1 ORDER BY _rowid_"
+            part: format!(
+                "SELECT _rowid_, {root} IS NULL AND {parent} IS NOT NULL FROM {table} NOT INDEXED \
+                 WHERE _rowid_ >= ?1 ORDER BY _rowid_ LIMIT ?2"
             ),
             parent_of: format!(
                 "SELECT above._rowid_, above.{root} IS NOT NULL FROM {table} AS this NOT INDEXED \
@@ -164,10 +170,11 @@ impl<'a> Rows<'a> {
             is_smaller: format!(
                 "SELECT (SELECT {key} FROM {table} WHERE _rowid_ = ?1) < (SELECT {key} FROM {table} WHERE _rowid_ = ?2)"
             ),
-            fill_from_own_key: format!(
-                "UPDATE {table} SET {root} = {key} WHERE _rowid_ = ?1 AND {root} IS NULL AND {key} IS NOT NULL"
-            ),
             // A root without a key has nothing to write: nobody can reply to it either.
+            fill_roots: format!(
+                "UPDATE {table} NOT INDEXED SET {root} = {key} \
+                 WHERE _rowid_ BETWEEN ?1 AND ?2 AND {root} IS NULL AND {parent} IS NULL AND {key} IS NOT NULL"
+            ),
             fill_from_key: format!(
                 "UPDATE {table} SET {root} = (SELECT {key} FROM {table} WHERE _rowid_ = ?2) \
                  WHERE _rowid_ = ?1 AND {root} IS NULL \
@@ -221,9 +228,20 @@ impl<'a> Rows<'a> {
     }
 }
 
+/// Rows that were read at once. Those without a parent are filled.
+struct Part {
+    /// The ids of the others that are not filled, each with how many rows of the part come after it.
+    replies: VecDeque<(i64, u64)>,
+    /// How many come after the one from which a walk began last.
+    after: u64,
+    /// Where the next part begins; `None` at the end of all row ids.
+    next: Option<i64>,
+}
+
 struct Walker<'a> {
     rows: Rows<'a>,
     state: State,
+    part: Option<Part>,
     left: u64,
     visited: u64,
     changed: u64,
@@ -231,7 +249,7 @@ struct Walker<'a> {
 
 impl Walker<'_> {
     fn run(mut self) -> rusqlite::Result<BatchOutcome> {
-        while self.left > 0 {
+        while self.left > 0 || self.has_replies() {
             let next = match self.state {
                 State::Scan { next } => self.scan(next)?,
                 State::Find {
@@ -262,9 +280,14 @@ impl Walker<'_> {
     }
 
     fn outcome(&self, more: bool) -> BatchOutcome {
+        // A walk that goes on in the next batch comes back to the rows after its start.
+        let unfinished = match self.state {
+            State::Scan { .. } => 0,
+            _ => self.part.as_ref().map_or(0, |part| part.after),
+        };
         BatchOutcome {
             cursor: more.then(|| self.state.to_string()),
-            visited: self.visited,
+            visited: self.visited.saturating_sub(unfinished),
             changed: self.changed,
         }
     }
@@ -273,51 +296,85 @@ impl Walker<'_> {
         self.left = self.left.saturating_sub(1);
     }
 
-    /// Goes to the next row that is not filled. Rows near their root, nearly all, are filled on the spot.
+    /// Whether rows that were read, and are spent, are still to be looked at.
+    fn has_replies(&self) -> bool {
+        let is_scanning = matches!(self.state, State::Scan { .. });
+        is_scanning && self.part.as_ref().is_some_and(|part| !part.replies.is_empty())
+    }
+
+    /// Goes to the next row whose root has to be looked for. Rows near their root, nearly all, are filled on the spot.
     fn scan(&mut self, next: i64) -> rusqlite::Result<Option<State>> {
-        let connection = self.rows.connection;
-        let mut select = connection.prepare_cached(&self.rows.next_to_fill)?;
-        let mut rows = select.query([next])?;
-        while let Some(row) = rows.next()? {
-            let rowid: i64 = row.get(0)?;
+        loop {
+            while let Some(part) = &mut self.part
+                && let Some((rowid, after)) = part.replies.pop_front()
+            {
+                part.after = after;
+                match self.rows.parent_of(rowid)? {
+                    Parent::None => self.changed += self.write(rowid, rowid, true)?,
+                    Parent::Row {
+                        rowid: parent,
+                        is_filled: true,
+                    } => {
+                        self.changed += self.write(rowid, parent, false)?;
+                    }
+                    Parent::Row { is_filled: false, .. } => {
+                        return Ok(Some(State::Find {
+                            start: rowid,
+                            tortoise: rowid,
+                            hare: rowid,
+                            power: 1,
+                            steps: 0,
+                        }));
+                    }
+                }
+            }
+            let Some(next) = self.part.as_ref().map_or(Some(next), |part| part.next) else {
+                self.part = None;
+                return Ok(None);
+            };
             if self.left == 0 {
-                return Ok(Some(State::Scan { next: rowid }));
+                return Ok(Some(State::Scan { next }));
             }
-            self.spend();
-            self.visited += 1;
-            let is_empty: bool = row.get(1)?;
-            if !is_empty {
-                continue;
-            }
-            let has_no_parent: bool = row.get(2)?;
-            if has_no_parent {
-                // Most rows: they need not be looked for by their parent's key.
-                let changed = connection
-                    .prepare_cached(&self.rows.fill_from_own_key)?
-                    .execute([rowid])?;
-                self.changed += changed as u64;
-                continue;
-            }
-            match self.rows.parent_of(rowid)? {
-                Parent::None => self.changed += self.write(rowid, rowid, true)?,
-                Parent::Row {
-                    rowid: parent,
-                    is_filled: true,
-                } => {
-                    self.changed += self.write(rowid, parent, false)?;
-                }
-                Parent::Row { is_filled: false, .. } => {
-                    return Ok(Some(State::Find {
-                        start: rowid,
-                        tortoise: rowid,
-                        hare: rowid,
-                        power: 1,
-                        steps: 0,
-                    }));
-                }
+            self.part = self.read_part(next)?;
+            if self.part.is_none() {
+                return Ok(None);
             }
         }
-        Ok(None)
+    }
+
+    /// Reads rows from `next` on, and fills those without a parent, of which nearly all tables have most.
+    fn read_part(&mut self, next: i64) -> rusqlite::Result<Option<Part>> {
+        let connection = self.rows.connection;
+        let mut replies = VecDeque::new();
+        let mut last = None;
+        let mut count = 0;
+        {
+            let mut select = connection.prepare_cached(&self.rows.part)?;
+            let mut rows = select.query([next, i64::try_from(self.left.min(PART)).unwrap_or(i64::MAX)])?;
+            while let Some(row) = rows.next()? {
+                count += 1;
+                let rowid = row.get(0)?;
+                if row.get(1)? {
+                    replies.push_back((rowid, count));
+                }
+                last = Some(rowid);
+            }
+        }
+        let Some(last) = last else { return Ok(None) };
+        let filled = connection
+            .prepare_cached(&self.rows.fill_roots)?
+            .execute([next, last])?;
+        self.changed += filled as u64;
+        self.visited += count;
+        self.left = self.left.saturating_sub(count);
+        for (_, place) in &mut replies {
+            *place = count - *place;
+        }
+        Ok(Some(Part {
+            replies,
+            after: 0,
+            next: last.checked_add(1),
+        }))
     }
 
     fn find(
