@@ -569,8 +569,12 @@ impl<'a> IndexBuild<'a> {
         })
     }
 
-    /// Puts in what was written, and looks at each row that may have the key of another, until nothing of both is left.
-    fn settle(&self, batches: &mut Batches<'_>) -> Result<Ended> {
+    /// Puts in what was written, and looks at each row that may have the key of another, until nothing of both is left. The last
+    /// part of [`IndexBuild::run`]; again, when other work took long since.
+    ///
+    /// # Errors
+    /// As [`IndexBuild::run`].
+    pub(crate) fn settle(&self, batches: &mut Batches<'_>) -> Result<Ended> {
         let mut left = SETTLING_BATCHES;
         batches.run(|rows| {
             let drained = self.drain(rows)?;

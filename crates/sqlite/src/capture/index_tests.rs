@@ -8,12 +8,14 @@ use rusqlite::Connection;
 use rusqlite::functions::FunctionFlags;
 
 use super::batches::{Batches, Ended, Work};
-use super::index::{IndexBuild, abandon, build};
-use super::schema_cookie;
+use super::dirty_rows::DirtyRows;
+use super::index::{IndexBuild, Refresh, abandon, build};
+use super::{edit_one, edit_schema, schema_cookie};
 use crate::records::schema_reader::SchemaReader;
 use crate::records::transaction::WriteTransaction;
 use crate::schema::{Object, ObjectKind, Snapshot, expected};
 use crate::sqlite::connection::create_writer;
+use crate::sqlite::sqlite_error::SqliteContext;
 use bridge_migrate_core::{Error, Result, Settings, Silent};
 
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -151,7 +153,7 @@ fn only_index(connection: &Connection) -> Object {
 }
 
 /// Rows of every class of value, with ids that are far from each other.
-const NOTES: &str = "CREATE TABLE notes (id TEXT PRIMARY KEY, who TEXT COLLATE NOCASE, n INT UNIQUE, x, real REAL,
+pub(super) const NOTES: &str = "CREATE TABLE notes (id TEXT PRIMARY KEY, who TEXT COLLATE NOCASE, n INT UNIQUE, x, real REAL,
         parent REFERENCES notes (id) ON DELETE CASCADE ON UPDATE CASCADE);
      WITH RECURSIVE i(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM i WHERE i < 700)
      INSERT INTO notes (rowid, id, who, n, x, real, parent) SELECT i * i - 90000, 'n' || i,
@@ -450,7 +452,7 @@ fn what_is_under_way_is_sound_and_goes_without_a_trace() {
 }
 
 /// What servers do, for random numbers.
-fn statement(kind: u32, a: u32, b: u32) -> String {
+pub(super) fn statement(kind: u32, a: u32, b: u32) -> String {
     let (id, other) = (a % 750, b % 750);
     match kind % 16 {
         0 => format!("INSERT OR IGNORE INTO notes (id, who, n, x) VALUES ('n{id}', 'Ann{b}', {other}, {b})"),
@@ -600,6 +602,120 @@ fn servers_write_all_the_while_and_every_index_is_right() {
                 .connection
                 .execute_batch(&format!("DROP INDEX \"{name}\""))
                 .unwrap();
+        }
+    }
+}
+
+/// The rows of `notes` with their ids, without its keys and indexes.
+const SHADOW: &str =
+    "CREATE TABLE migration_shadow_7 (id TEXT, who TEXT COLLATE NOCASE, n INT, x, real REAL, parent TEXT);
+    INSERT INTO migration_shadow_7 (rowid, id, who, n, x, real, parent)
+    SELECT rowid, id, who, n, x, real, parent FROM notes;";
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 8, ..ProptestConfig::default() })]
+
+    #[test]
+    fn indexes_of_a_shadow_follow_what_is_written_to_its_table(
+        statements in prop::collection::vec((0u32..200, any::<u32>(), any::<u32>(), any::<u32>()), 1..60),
+    ) {
+        let place = Place::new(NOTES).with_small_batches();
+        let connection = &place.connection;
+        connection.execute_batch("PRAGMA foreign_keys = ON").unwrap();
+        let asked = Cell::new(0);
+        let write = |at: u32| {
+            for (_, kind, a, b) in statements.iter().filter(|(when, ..)| *when == at) {
+                let statement = statement(*kind, *a, *b).replace("OR ROLLBACK", "OR ABORT");
+                let _ = connection.execute_batch(&statement);
+            }
+        };
+        let check = || -> Result<()> {
+            write(asked.replace(asked.get() + 1));
+            Ok(())
+        };
+        let schemas = SchemaReader::new(connection);
+        let work = Work {
+            connection,
+            settings: &place.settings,
+            schemas: &schemas,
+            observer: &Silent,
+            version: 7,
+            stem: "V007__index",
+            check: &check,
+        };
+        let sqls = [INDEXES[0], INDEXES[2]];
+        let indexes = sqls.map(|sql| as_stored(connection, sql));
+        let refresh = |rows: &str| -> Result<()> {
+            let script = format!(
+                "DELETE FROM migration_shadow_7 WHERE rowid IN ({rows});
+                 INSERT INTO migration_shadow_7 (rowid, id, who, n, x, real, parent)
+                 SELECT rowid, id, who, n, x, real, parent FROM notes WHERE rowid IN ({rows})"
+            );
+            connection.execute_batch(&script).while_doing("bring the shadow up to date")
+        };
+        let (mut batches, (dirty, first)) = Batches::begin(work, || {
+            let dirty = DirtyRows::install(connection, "notes", 7)?.unwrap();
+            connection.execute_batch(SHADOW).while_doing("make the shadow")?;
+            let follows = Some((dirty.clone(), &refresh as Refresh<'_>));
+            let first = IndexBuild::begin(connection, 8, &indexes[0], "migration_shadow_7", follows)?;
+            Ok((dirty, first))
+        })
+        .unwrap();
+        let mut first = first.unwrap();
+        prop_assert_eq!(first.run(&mut batches).unwrap(), Ended::Complete);
+        // The second one is built while the first goes on to follow.
+        let both = |rows: &str| -> Result<()> {
+            refresh(rows)?;
+            first.apply(rows)
+        };
+        let (mut batches, second) = Batches::begin(work, || {
+            IndexBuild::begin(connection, 9, &indexes[1], "migration_shadow_7", Some((dirty.clone(), &both)))
+        })
+        .unwrap();
+        let mut second = second.unwrap();
+        prop_assert_eq!(second.run(&mut batches).unwrap(), Ended::Complete);
+        (asked.get()..200).for_each(write);
+        let transaction = schemas.begin(PATIENCE).unwrap();
+        second.drain(u64::MAX).unwrap();
+        dirty.remove(connection).unwrap();
+        edit_schema(connection, || {
+            // The table's own pages change places, and its indexes stay.
+            edit_one(
+                connection,
+                "UPDATE sqlite_schema SET rootpage = (SELECT rootpage FROM sqlite_schema WHERE name = 'migration_shadow_7')
+                 WHERE name = 'notes'",
+                [],
+            )?;
+            edit_one(connection, "DELETE FROM sqlite_schema WHERE name = 'migration_shadow_7'", [])?;
+            first.give_name()?;
+            second.give_name()
+        })
+        .unwrap();
+        first.probe().unwrap();
+        second.probe().unwrap();
+        transaction.commit().unwrap();
+        drop(second);
+        drop(first);
+        // What was the table's is in the file still, and in no list.
+        let check: Vec<String> = connection
+            .prepare("PRAGMA integrity_check")
+            .unwrap()
+            .query_map([], |row| row.get(0))
+            .unwrap()
+            .collect::<rusqlite::Result<_>>()
+            .unwrap();
+        prop_assert!(check.iter().all(|line| line == "ok" || line.ends_with("never used")), "{check:?}");
+        connection.execute_batch("VACUUM").unwrap();
+        for (sql, other) in [(sqls[0], "by_n"), (sqls[1], "by_x")] {
+            let rest = Place::new("");
+            let copy = rest.settings.database.with_extension("copy");
+            connection.execute("VACUUM INTO ?1", [copy.to_str()]).unwrap();
+            let copied = Place {
+                connection: create_writer(&copy, PATIENCE).unwrap(),
+                ..rest
+            };
+            copied.connection.execute_batch(&format!("DROP INDEX {other}")).unwrap();
+            copied.assert_like_create_index(sql);
         }
     }
 }
