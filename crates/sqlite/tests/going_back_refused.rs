@@ -437,7 +437,7 @@ fn a_restore_point_that_the_system_does_not_give_hinders_no_way_without_it() {
             .alternatives
             .iter()
             .find(|way| way.strategy == Strategy::Restore);
-        let why = way.unwrap().loses.as_ref().unwrap_err();
+        let why = way.unwrap().closed.as_ref().unwrap();
         assert!(why.contains("(os error "), "{why}");
         back(&place, 1, strategy).unwrap();
         assert_eq!(

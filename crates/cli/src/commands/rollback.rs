@@ -74,11 +74,15 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failur
     };
     let outcome = rollback::rollback(&catalog, settings, options, &mut confirm, &context.console())?;
     let changed = outcome.run.is_some().then_some("The rollback");
-    let answered = context.output.report_run(&RollbackReport::new(&outcome), false);
+    let report = RollbackReport {
+        dry_run: false,
+        outcome: &outcome,
+    };
+    let answered = context.output.report_run(&report, false);
     answered.map_err(|failure| super::unanswered(failure, changed, || Ok(outcome.to)))
 }
 
-fn planned(context: &Context, plan: &RollbackPlan) -> RollbackPlanReport {
+fn planned<'a>(context: &Context, plan: &'a RollbackPlan) -> RollbackPlanReport<'a> {
     RollbackPlanReport::new(plan, super::milliseconds(context.settings.lock_budget))
 }
 

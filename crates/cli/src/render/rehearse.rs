@@ -1,12 +1,9 @@
 //! What a rehearsal showed.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use bridge_migrate_core::{Finding, Position, disk::size, serial::optional_path};
-use bridge_migrate_sqlite::Adoption;
-use bridge_migrate_sqlite::rehearse::{
-    Check, CheckOutcome, Measures, Rehearsal, RehearsedStep, SmokeTest, TableChange,
-};
+use bridge_migrate_core::{Finding, disk::size, serial::optional_path};
+use bridge_migrate_sqlite::rehearse::{CheckOutcome, Measures, Rehearsal, TableChange};
 use serde::Serialize;
 
 use crate::output::Report;
@@ -20,75 +17,49 @@ const OUTPUT_LINES: usize = 20;
 
 /// The answer of `rehearse`. It holds no value of the database: samples stand in the page only.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct RehearseReport {
-    /// For people only: scripts get it from the envelope.
-    #[serde(skip)]
-    path: PathBuf,
-    from: Position,
-    to: Position,
-    adopted: Option<Adoption>,
-    time_zone: String,
-    database_bytes: u64,
-    source_lock_ms: u64,
-    lock_budget_ms: u64,
+pub(crate) struct RehearseReport<'a> {
+    #[serde(flatten)]
+    rehearsal: &'a Rehearsal,
     longest_lock_ms: u64,
-    steps: Vec<RehearsedStep>,
-    tables: Vec<TableChange>,
-    checks: Vec<Check>,
-    findings: Vec<Finding>,
-    smoke_test: Option<SmokeTest>,
-    receipt: ReceiptEntry,
+    findings: Vec<&'a Finding>,
+    receipt: ReceiptEntry<'a>,
     #[serde(serialize_with = "optional_path")]
     report: Option<PathBuf>,
-    #[serde(serialize_with = "optional_path")]
-    copy: Option<PathBuf>,
 }
 
 /// The receipt.
 #[derive(Debug, Clone, Serialize)]
-struct ReceiptEntry {
-    id: String,
+struct ReceiptEntry<'a> {
+    id: &'a str,
     #[serde(serialize_with = "bridge_migrate_core::serial::path")]
-    file: PathBuf,
+    file: &'a Path,
     ok: bool,
 }
 
-impl RehearseReport {
+impl<'a> RehearseReport<'a> {
     /// The answer, with the page if one was written.
-    pub(crate) fn new(rehearsal: &Rehearsal, report: Option<PathBuf>) -> Self {
+    pub(crate) fn new(rehearsal: &'a Rehearsal, report: Option<PathBuf>) -> Self {
         Self {
-            path: rehearsal.database.clone(),
-            from: rehearsal.from,
-            to: rehearsal.to,
-            adopted: rehearsal.adopted.clone(),
-            time_zone: rehearsal.time_zone.clone(),
-            database_bytes: rehearsal.database_bytes,
-            source_lock_ms: rehearsal.source_lock_ms,
-            lock_budget_ms: rehearsal.lock_budget_ms,
+            rehearsal,
             longest_lock_ms: rehearsal.longest_lock_ms(),
-            steps: rehearsal.steps.clone(),
-            tables: rehearsal.tables.clone(),
-            checks: rehearsal.checks.clone(),
-            findings: rehearsal.findings().cloned().collect(),
-            smoke_test: rehearsal.smoke_test.clone(),
+            findings: rehearsal.findings().collect(),
             receipt: ReceiptEntry {
-                id: rehearsal.id.clone(),
-                file: rehearsal.receipt.clone(),
+                id: &rehearsal.id,
+                file: &rehearsal.receipt,
                 ok: rehearsal.ok(),
             },
             report,
-            copy: rehearsal.copy.clone(),
         }
     }
 
     fn steps_for_people(&self, page: &mut String) {
-        if self.steps.is_empty() {
+        if self.rehearsal.steps.is_empty() {
             return;
         }
         let cell = |measures: Option<Measures>, show: &dyn Fn(Measures) -> String| {
             measures.map_or_else(|| "-".to_owned(), show)
         };
-        let rows = self.steps.iter().map(|step| {
+        let rows = self.rehearsal.steps.iter().map(|step| {
             vec![
                 format!("{} {}", version(step.version), step.name),
                 cell(step.up, &|m| duration(m.duration_ms)),
@@ -118,6 +89,7 @@ impl RehearseReport {
 
     fn tables_for_people(&self, page: &mut String) {
         let changed: Vec<&TableChange> = self
+            .rehearsal
             .tables
             .iter()
             .filter(|change| change.rows_before != change.rows_after || !change.columns.is_empty())
@@ -146,7 +118,7 @@ impl RehearseReport {
 
     fn checks_for_people(&self, page: &mut String) {
         line!(page);
-        for check in &self.checks {
+        for check in &self.rehearsal.checks {
             let (style, word) = match check.outcome {
                 CheckOutcome::Passed => (STRONG, "ok     "),
                 CheckOutcome::Warned => (CAUTION, "warning"),
@@ -168,7 +140,7 @@ impl RehearseReport {
     }
 
     fn smoke_test_for_people(&self, page: &mut String) {
-        let Some(test) = self.smoke_test.as_ref().filter(|test| !test.passed()) else {
+        let Some(test) = self.rehearsal.smoke_test.as_ref().filter(|test| !test.passed()) else {
             return;
         };
         line!(page);
@@ -183,16 +155,16 @@ impl RehearseReport {
     }
 }
 
-impl Report for RehearseReport {
+impl Report for RehearseReport<'_> {
     fn render(&self) -> String {
         let mut page = String::new();
-        let way = format!("{} to {}", self.from, self.to);
+        let way = format!("{} to {}", self.rehearsal.from, self.rehearsal.to);
         line!(
             page,
             "rehearsed {} on a copy of {} ({})",
             styled(STRONG, &way),
-            shown(&self.path),
-            size(self.database_bytes)
+            shown(&self.rehearsal.database),
+            size(self.rehearsal.database_bytes)
         );
         self.steps_for_people(&mut page);
         self.tables_for_people(&mut page);
@@ -202,7 +174,7 @@ impl Report for RehearseReport {
         let lock = format!(
             "longest {}, budget {}",
             duration(self.longest_lock_ms),
-            duration(self.lock_budget_ms)
+            duration(self.rehearsal.lock_budget_ms)
         );
         field!(page, "write lock", "{lock}");
         let verdict = if self.receipt.ok { "passed" } else { "failed" };
@@ -210,16 +182,17 @@ impl Report for RehearseReport {
             page,
             "receipt",
             "{} ({verdict}), {}",
-            safe(&self.receipt.id),
-            shown(&self.receipt.file)
+            safe(self.receipt.id),
+            shown(self.receipt.file)
         );
         if let Some(report) = &self.report {
             field!(page, "report", "{}", shown(report));
         }
-        if let Some(copy) = &self.copy {
+        if let Some(copy) = &self.rehearsal.copy {
             field!(page, "copy", "{}", shown(copy));
         }
         let left: u64 = self
+            .rehearsal
             .steps
             .iter()
             .filter_map(|step| step.up)

@@ -1,10 +1,8 @@
 //! What a rollback would lose, and what it did.
 
-use std::path::PathBuf;
-
-use bridge_migrate_core::{EntryCounts, Loss, Position, serial::optional_path};
-use bridge_migrate_sqlite::rollback::{RollbackOutcome, RollbackPlan, Strategy};
-use bridge_migrate_sqlite::{StepOutcome, undo::Conflict};
+use bridge_migrate_core::Loss;
+use bridge_migrate_sqlite::rollback::{Alternative, RollbackOutcome, RollbackPlan, Strategy};
+use bridge_migrate_sqlite::undo::Conflict;
 use serde::Serialize;
 
 use super::restore::token_counts;
@@ -15,20 +13,13 @@ use crate::text::{CAUTION, STRONG, count, counted, duration, field, line, safe, 
 const SHOWN: usize = 10;
 
 /// The answer of `rollback --dry-run`.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct RollbackPlanReport {
+#[derive(Debug, Serialize)]
+pub(crate) struct RollbackPlanReport<'a> {
     pub(crate) dry_run: bool,
-    pub(crate) from: Position,
-    pub(crate) to: Position,
-    pub(crate) strategy: Strategy,
+    #[serde(flatten)]
+    pub(crate) plan: &'a RollbackPlan,
     /// What would go back, newest first.
     pub(crate) reverted: Vec<Reverted>,
-    pub(crate) loses: Vec<Loss>,
-    pub(crate) alternatives: Vec<AlternativeReport>,
-    #[serde(serialize_with = "optional_path")]
-    pub(crate) restore_point: Option<PathBuf>,
-    /// What becomes of tokens when the restore point is put back.
-    pub(crate) token_counts: Option<EntryCounts>,
     pub(crate) lock_budget_ms: u64,
 }
 
@@ -46,16 +37,8 @@ pub(crate) struct Reverted {
     pub(crate) over_budget: Option<String>,
 }
 
-/// A way back, with what it would lose or why it is closed.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct AlternativeReport {
-    pub(crate) strategy: Strategy,
-    pub(crate) loses: Vec<Loss>,
-    pub(crate) closed: Option<String>,
-}
-
-impl RollbackPlanReport {
-    pub(crate) fn new(plan: &RollbackPlan, lock_budget_ms: u64) -> Self {
+impl<'a> RollbackPlanReport<'a> {
+    pub(crate) fn new(plan: &'a RollbackPlan, lock_budget_ms: u64) -> Self {
         let reverted = plan.takes_back.iter().map(|(number, name)| {
             let step = plan.steps.iter().find(|step| step.recorded.version == *number);
             Reverted {
@@ -68,34 +51,23 @@ impl RollbackPlanReport {
                 over_budget: step.and_then(|step| step.over_budget.clone()),
             }
         });
-        let alternatives = plan.alternatives.iter().map(|way| AlternativeReport {
-            strategy: way.strategy,
-            loses: way.loses.clone().unwrap_or_default(),
-            closed: way.loses.as_ref().err().cloned(),
-        });
         Self {
             dry_run: true,
-            from: plan.from,
-            to: plan.to,
-            strategy: plan.strategy,
+            plan,
             reverted: reverted.collect(),
-            loses: plan.loses.clone(),
-            alternatives: alternatives.collect(),
-            restore_point: plan.restore_point.as_ref().map(|point| point.database.clone()),
-            token_counts: plan.entries,
             lock_budget_ms,
         }
     }
 }
 
-impl Report for RollbackPlanReport {
+impl Report for RollbackPlanReport<'_> {
     fn render(&self) -> String {
         if self.reverted.is_empty() {
-            return format!("nothing to do: database is at {}\n", self.from);
+            return format!("nothing to do: database is at {}\n", self.plan.from);
         }
         let mut page = String::new();
-        field!(page, "from", "{}", self.from);
-        field!(page, "to", "{}", styled(STRONG, &self.to.to_string()));
+        field!(page, "from", "{}", self.plan.from);
+        field!(page, "to", "{}", styled(STRONG, &self.plan.to.to_string()));
         for (index, step) in self.reverted.iter().enumerate() {
             let part = if step.partial {
                 ", the part that is done"
@@ -111,13 +83,13 @@ impl Report for RollbackPlanReport {
                 safe(&step.name)
             );
         }
-        for way in &self.alternatives {
+        for way in &self.plan.alternatives {
             self.way(way, &mut page);
         }
-        if let Some(point) = &self.restore_point {
-            field!(page, "restores", "{}", shown(point));
+        if let Some(point) = &self.plan.restore_point {
+            field!(page, "restores", "{}", shown(&point.database));
         }
-        if let Some(counts) = &self.token_counts {
+        if let Some(counts) = &self.plan.entries {
             token_counts(&mut page, counts, true);
         }
         for step in &self.reverted {
@@ -136,10 +108,10 @@ impl Report for RollbackPlanReport {
     }
 }
 
-impl RollbackPlanReport {
-    fn way(&self, way: &AlternativeReport, page: &mut String) {
+impl RollbackPlanReport<'_> {
+    fn way(&self, way: &Alternative, page: &mut String) {
         let name = way.strategy.to_string();
-        let chosen = if way.strategy == self.strategy {
+        let chosen = if way.strategy == self.plan.strategy {
             styled(STRONG, " (chosen)")
         } else {
             String::new()
@@ -169,90 +141,36 @@ fn lost(loss: &Loss, page: &mut String) {
 }
 
 /// The answer of `rollback`.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct RollbackReport {
+#[derive(Debug, Serialize)]
+pub(crate) struct RollbackReport<'a> {
     pub(crate) dry_run: bool,
-    pub(crate) from: Position,
-    pub(crate) to: Position,
-    pub(crate) strategy: Strategy,
-    /// What went back, newest first.
-    pub(crate) reverted: Vec<TakenBack>,
-    pub(crate) loses: Vec<Loss>,
-    pub(crate) conflicts: Vec<Conflict>,
-    /// Files with what was dropped.
-    pub(crate) kept: Vec<String>,
-    /// The backup of the state before.
-    #[serde(serialize_with = "optional_path")]
-    pub(crate) backup: Option<PathBuf>,
-    /// What became of tokens when a restore point was put back.
-    pub(crate) token_counts: Option<EntryCounts>,
-    /// How long other processes were kept out, if a restore point was put back in place.
-    pub(crate) lock_ms: Option<u64>,
-    pub(crate) run: Option<String>,
+    #[serde(flatten)]
+    pub(crate) outcome: &'a RollbackOutcome,
 }
 
-/// A migration that went back, and what it measured of itself if it went back on its own.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct TakenBack {
-    pub(crate) version: u32,
-    pub(crate) name: String,
-    pub(crate) duration_ms: Option<u64>,
-    pub(crate) rows_changed: Option<u64>,
-    pub(crate) max_lock_ms: Option<u64>,
-}
-
-impl RollbackReport {
-    pub(crate) fn new(outcome: &RollbackOutcome) -> Self {
-        let reverted = outcome.taken_back.iter().map(|(number, name)| {
-            let step: Option<&StepOutcome> = outcome.reverted.iter().find(|step| step.version == *number);
-            TakenBack {
-                version: *number,
-                name: name.clone(),
-                duration_ms: step.map(|step| step.duration_ms),
-                rows_changed: step.map(|step| step.rows_changed),
-                max_lock_ms: step.map(|step| step.max_lock_ms),
-            }
-        });
-        Self {
-            dry_run: false,
-            from: outcome.from,
-            to: outcome.to,
-            strategy: outcome.strategy,
-            reverted: reverted.collect(),
-            loses: outcome.loses.clone(),
-            conflicts: outcome.conflicts.clone(),
-            kept: outcome
-                .kept
-                .iter()
-                .map(|file| file.to_string_lossy().into_owned())
-                .collect(),
-            backup: outcome.secured.clone(),
-            token_counts: outcome.entries,
-            lock_ms: outcome.lock_ms,
-            run: outcome.run.clone(),
-        }
-    }
-}
-
-impl Report for RollbackReport {
+impl Report for RollbackReport<'_> {
     fn render(&self) -> String {
-        let place = styled(STRONG, &self.to.to_string());
-        if self.run.is_none() {
+        let place = styled(STRONG, &self.outcome.to.to_string());
+        if self.outcome.run.is_none() {
             return format!("nothing to do: database is at {place}\n");
         }
         let mut page = String::new();
-        if self.strategy == Strategy::Restore
-            && let Some(backup) = &self.backup
+        if self.outcome.strategy == Strategy::Restore
+            && let Some(backup) = &self.outcome.secured
         {
             line!(page, "secured the state before in {}", shown(backup));
         }
-        if let Some(counts) = &self.token_counts {
+        if let Some(counts) = &self.outcome.entries {
             token_counts(&mut page, counts, false);
         }
-        for file in &self.kept {
-            line!(page, "kept what was dropped in {}", safe(file));
+        for file in &self.outcome.kept {
+            line!(page, "kept what was dropped in {}", shown(file));
         }
-        conflicts(&self.conflicts, self.conflicts.len() as u64, &mut page);
+        conflicts(
+            &self.outcome.conflicts,
+            self.outcome.conflicts.len() as u64,
+            &mut page,
+        );
         line!(page, "database is at {place}");
         page
     }
@@ -283,7 +201,7 @@ pub(super) fn conflicts(conflicts: &[Conflict], all: u64, page: &mut String) {
 #[cfg(test)]
 mod tests {
     use anstream::adapter::strip_str;
-    use bridge_migrate_core::Release;
+    use bridge_migrate_core::{Keep, Position, Release};
 
     use super::*;
 
@@ -304,7 +222,7 @@ mod tests {
         }
     }
 
-    fn plan() -> RollbackPlanReport {
+    fn plan() -> RollbackPlan {
         let down = vec![
             loss("rooms.preferences", 2, "values other than the default", true, &[]),
             loss(
@@ -315,33 +233,25 @@ mod tests {
                 &["alice\u{1b}, issued 2026-02-22 15:30:45 UTC"],
             ),
         ];
-        RollbackPlanReport {
-            dry_run: true,
+        RollbackPlan {
             from: position(9, "1.2.0"),
             to: position(1, "1.0.0"),
             strategy: Strategy::Down,
-            reverted: vec![Reverted {
-                version: 9,
-                name: "message_edits_and_deletes".to_owned(),
-                partial: false,
-                way_back: Some("statements".to_owned()),
-                rows: 10_000_000,
-                lock_ms: 50_000,
-                over_budget: Some("dropping messages.deleted_at rewrites 5000000 rows".to_owned()),
-            }],
+            takes_back: Vec::new(),
+            steps: Vec::new(),
             loses: down.clone(),
             alternatives: vec![
-                AlternativeReport {
+                Alternative {
                     strategy: Strategy::Down,
                     loses: down,
                     closed: None,
                 },
-                AlternativeReport {
+                Alternative {
                     strategy: Strategy::Undo,
                     loses: Vec::new(),
                     closed: Some("a migration on the way changes the schema".to_owned()),
                 },
-                AlternativeReport {
+                Alternative {
                     strategy: Strategy::Restore,
                     loses: vec![loss(
                         "messages",
@@ -354,14 +264,29 @@ mod tests {
                 },
             ],
             restore_point: None,
-            token_counts: None,
-            lock_budget_ms: 250,
+            companion: Keep::Merge,
+            entries: None,
+            is_urgent: false,
         }
     }
 
     #[test]
     fn a_plan_says_what_each_way_would_lose() {
-        insta::assert_snapshot!(strip_str(&plan().render()), @r"
+        let report = RollbackPlanReport {
+            dry_run: true,
+            plan: &plan(),
+            reverted: vec![Reverted {
+                version: 9,
+                name: "message_edits_and_deletes".to_owned(),
+                partial: false,
+                way_back: Some("statements".to_owned()),
+                rows: 10_000_000,
+                lock_ms: 50_000,
+                over_budget: Some("dropping messages.deleted_at rewrites 5000000 rows".to_owned()),
+            }],
+            lock_budget_ms: 250,
+        };
+        insta::assert_snapshot!(strip_str(&report.render()), @r"
         from         1.2.0 (V009)
         to           1.0.0 (V001)
         takes back   V009 message_edits_and_deletes
@@ -378,8 +303,7 @@ mod tests {
 
     #[test]
     fn a_rollback_names_what_it_left_and_where_it_put_what_it_dropped() {
-        let report = RollbackReport {
-            dry_run: false,
+        let outcome = RollbackOutcome {
             from: position(9, "1.2.0"),
             to: position(1, "1.0.0"),
             strategy: Strategy::Down,
@@ -390,11 +314,15 @@ mod tests {
                 key: "m-1".to_owned(),
                 why: "the value was changed after the migration".to_owned(),
             }],
-            kept: vec!["data/collab.db.kept.20260222_153045_5f2c01aa.V009".to_owned()],
-            backup: Some("data/collab.db.backup.20260222_153045".into()),
-            token_counts: None,
+            kept: vec!["data/collab.db.kept.20260222_153045_5f2c01aa.V009".into()],
+            secured: Some("data/collab.db.backup.20260222_153045".into()),
+            entries: None,
             lock_ms: None,
             run: Some("5f2c01aa".to_owned()),
+        };
+        let report = RollbackReport {
+            dry_run: false,
+            outcome: &outcome,
         };
         insta::assert_snapshot!(strip_str(&report.render()), @r"
         kept what was dropped in data/collab.db.kept.20260222_153045_5f2c01aa.V009

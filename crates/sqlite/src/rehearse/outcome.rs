@@ -13,16 +13,20 @@ use crate::schema::{Difference, ObjectKind, TableDetail, expected};
 use crate::sqlite::sqlite_error::SqliteContext;
 use bridge_migrate_core::{Finding, Position, Result};
 
-/// What a rehearsal showed.
-#[derive(Debug)]
+/// What a rehearsal showed. What is serialised of it holds no value of the database.
+#[derive(Debug, Serialize)]
 pub struct Rehearsal {
     /// The receipt's name: eight hexadecimal digits.
+    #[serde(skip)]
     pub id: String,
     /// When it began, in UTC.
+    #[serde(skip)]
     pub created_at: String,
     /// The application whose database it is.
+    #[serde(skip)]
     pub application: String,
     /// The database that was copied.
+    #[serde(skip)]
     pub database: PathBuf,
     /// Where the copy stood, after an adoption.
     pub from: Position,
@@ -33,12 +37,16 @@ pub struct Rehearsal {
     /// What a timestamp without an offset meant.
     pub time_zone: String,
     /// Name and version of the program.
+    #[serde(skip)]
     pub tool: String,
     /// The version of its SQLite.
+    #[serde(skip)]
     pub sqlite: String,
     /// SHA-256 over all migrations of the program.
+    #[serde(skip)]
     pub catalog: String,
     /// The fingerprint of the schema before.
+    #[serde(skip)]
     pub schema: String,
     /// Length of the database in bytes.
     pub database_bytes: u64,
@@ -51,20 +59,26 @@ pub struct Rehearsal {
     /// The data of each table, by name.
     pub tables: Vec<TableChange>,
     /// The tables before, by name.
+    #[serde(skip)]
     pub tables_before: Vec<TableShape>,
     /// The tables after, by name.
+    #[serde(skip)]
     pub tables_after: Vec<TableShape>,
     /// How the schema after differs from the one before.
+    #[serde(skip)]
     pub differences: Vec<Difference>,
     /// Everything that was made sure of, in the order in which it was.
     pub checks: Vec<Check>,
     /// The releases whose statements were run on the migrated copy.
+    #[serde(skip)]
     pub served: Vec<String>,
     /// What the smoke test did, if one ran.
     pub smoke_test: Option<SmokeTest>,
     /// The receipt's file.
+    #[serde(skip)]
     pub receipt: PathBuf,
     /// Where the copy is, if it was to be kept.
+    #[serde(serialize_with = "bridge_migrate_core::serial::optional_path")]
     pub copy: Option<PathBuf>,
 }
 

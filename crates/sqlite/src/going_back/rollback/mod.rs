@@ -13,6 +13,7 @@ use std::sync::OnceLock;
 
 use naming::Target;
 use rusqlite::Connection;
+use serde::Serialize;
 
 use crate::backup::{self, Backup, BackupFacts, Manifest};
 use crate::files::{database_file::for_catalog, lock::MigrationLock};
@@ -27,6 +28,7 @@ use crate::sqlite::rollback_journal::{RollbackJournal, remove_left};
 use crate::sqlite::sqlite_error::SqliteContext;
 use bridge_migrate_core::{
     Catalog, EntryCounts, Error, ErrorKind, Hint, Keep, Loss, Observer, Position, Result, Settings,
+    serial::{optional_path, paths},
 };
 
 use crate::records::unfinished::{Unfinished, half_done};
@@ -47,7 +49,7 @@ pub struct RollbackOptions {
 }
 
 /// What a rollback did.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 pub struct RollbackOutcome {
     /// Where the database stood.
     pub from: Position,
@@ -55,24 +57,52 @@ pub struct RollbackOutcome {
     pub to: Position,
     /// How it went back.
     pub strategy: Strategy,
-    /// The migrations that were taken back, newest first: number and name.
-    pub taken_back: Vec<(u32, String)>,
-    /// The same with what each step measured of itself; none when a restore point was put back.
-    pub reverted: Vec<StepOutcome>,
+    /// The migrations that were taken back, newest first.
+    pub reverted: Vec<TakenBack>,
     /// What was lost, or is only in the files of `kept`.
     pub loses: Vec<Loss>,
     /// Records that keep what they have because they were edited since.
     pub conflicts: Vec<Conflict>,
     /// Files with what was dropped.
+    #[serde(serialize_with = "paths")]
     pub kept: Vec<PathBuf>,
     /// The backup that secured the state before.
+    #[serde(rename = "backup", serialize_with = "optional_path")]
     pub secured: Option<PathBuf>,
     /// What became of the companion's entries when a restore point was put back.
+    #[serde(rename = "token_counts")]
     pub entries: Option<EntryCounts>,
     /// How long other processes were kept out while a restore point was put back in place, in milliseconds.
     pub lock_ms: Option<u64>,
     /// The run's name; `None` when there was nothing to do.
     pub run: Option<String>,
+}
+
+/// A migration that went back, and what it measured of itself if it went back on its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TakenBack {
+    /// The migration's number.
+    pub version: u32,
+    /// The migration's name.
+    pub name: String,
+    /// From the first begin to the last commit, in milliseconds.
+    pub duration_ms: Option<u64>,
+    /// Rows that it changed.
+    pub rows_changed: Option<u64>,
+    /// The longest time that one of its transactions held the write lock, in milliseconds.
+    pub max_lock_ms: Option<u64>,
+}
+
+impl From<StepOutcome> for TakenBack {
+    fn from(step: StepOutcome) -> Self {
+        Self {
+            version: step.version,
+            name: step.name,
+            duration_ms: Some(step.duration_ms),
+            rows_changed: Some(step.rows_changed),
+            max_lock_ms: Some(step.max_lock_ms),
+        }
+    }
 }
 
 impl RollbackOutcome {
@@ -82,8 +112,17 @@ impl RollbackOutcome {
             from: plan.from,
             to: plan.to,
             strategy: plan.strategy,
-            taken_back: plan.takes_back.clone(),
-            reverted: Vec::new(),
+            reverted: plan
+                .takes_back
+                .iter()
+                .map(|(version, name)| TakenBack {
+                    version: *version,
+                    name: name.clone(),
+                    duration_ms: None,
+                    rows_changed: None,
+                    max_lock_ms: None,
+                })
+                .collect(),
             loses: plan.loses.clone(),
             conflicts: Vec::new(),
             kept: Vec::new(),
@@ -199,7 +238,7 @@ impl Rollback<'_> {
         let _rollback_journal = RollbackJournal::keep(&writer);
         let done = execute::execute(self.catalog, self.settings, &writer, plan, run, observer)?;
         Ok(RollbackOutcome {
-            reverted: done.reverted,
+            reverted: done.reverted.into_iter().map(Into::into).collect(),
             conflicts: done.conflicts,
             kept: done.kept,
             secured: Some(secured.backup.database),

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use rusqlite::Connection;
+use serde::{Serialize, Serializer};
 
 use crate::backup::{self, Backup};
 use crate::going_back::restore::CompanionPart;
@@ -11,13 +12,14 @@ use crate::records::{history::History, state::State, way_back::WayBack};
 use crate::sqlite::disk_space::{DiskSpace, Load};
 use bridge_migrate_core::{
     Catalog, EntryCounts, Error, ErrorKind, Hint, Keep, Loss, Position, Result, Settings,
+    serial::optional_text,
 };
 
 use super::steps::{self, Imported, StepBack};
 use super::{RollbackOptions, Strategy, point, since};
 
 /// What a rollback would do.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 pub struct RollbackPlan {
     /// Where the database stands.
     pub from: Position,
@@ -26,21 +28,37 @@ pub struct RollbackPlan {
     /// How: never [`Strategy::Auto`].
     pub strategy: Strategy,
     /// The migrations that go back, newest first: number and name.
+    #[serde(skip)]
     pub takes_back: Vec<(u32, String)>,
     /// How they go back one by one; none when a restore point is put back.
+    #[serde(skip)]
     pub steps: Vec<StepBack>,
     /// What is lost, or is only in a file afterwards.
     pub loses: Vec<Loss>,
     /// Every way, with what it would lose or why it is closed.
     pub alternatives: Vec<Alternative>,
     /// The backup that the restore strategy puts back.
+    #[serde(serialize_with = "database_of")]
     pub restore_point: Option<Backup>,
     /// Which companion there is then.
+    #[serde(skip)]
     pub companion: Keep,
     /// What becomes of its entries.
+    #[serde(rename = "token_counts")]
     pub entries: Option<EntryCounts>,
     /// Whether servers wait for the answer: nobody can be asked then.
+    #[serde(skip)]
     pub is_urgent: bool,
+}
+
+fn database_of<S: Serializer>(
+    backup: &Option<Backup>,
+    serializer: S,
+) -> std::result::Result<S::Ok, S::Error> {
+    optional_text(
+        &backup.as_ref().map(|backup| backup.database.display()),
+        serializer,
+    )
 }
 
 impl RollbackPlan {
@@ -91,12 +109,14 @@ pub(super) fn changed_meanwhile(to: Position) -> Error {
 }
 
 /// A way back and what speaks for or against it.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 pub struct Alternative {
     /// The way.
     pub strategy: Strategy,
-    /// What it would lose; the reason when it is closed.
-    pub loses: std::result::Result<Vec<Loss>, String>,
+    /// What it would lose.
+    pub loses: Vec<Loss>,
+    /// Why it is closed, if it is.
+    pub closed: Option<String>,
 }
 
 /// Which ways a plan weighs. Comparing with a restore point reads the whole database.
@@ -189,7 +209,11 @@ pub(super) fn plan(
         (Strategy::Undo, undo),
         (Strategy::Restore, restore.loses()),
     ]
-    .map(|(strategy, loses)| Alternative { strategy, loses })
+    .map(|(strategy, loses)| Alternative {
+        strategy,
+        closed: loses.as_ref().err().cloned(),
+        loses: loses.unwrap_or_default(),
+    })
     .into();
     match (plan.strategy, down, restore) {
         (Strategy::Restore, _, Way::Open(point, _)) => {
