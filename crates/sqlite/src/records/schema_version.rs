@@ -20,11 +20,11 @@ pub(crate) fn current(connection: &Connection) -> Result<Option<String>> {
     if !tool_tables::exists(connection, tool_tables::SCHEMA_VERSION)? {
         return Ok(None);
     }
+    let query =
+        "SELECT version, applied_at, migration_file FROM schema_version ORDER BY applied_at DESC LIMIT 1";
     connection
-        .prepare_cached(
-            "SELECT version, applied_at, migration_file FROM schema_version ORDER BY applied_at DESC LIMIT 1",
-        )
-        .and_then(|mut select| select.query_row([], |row| row.get(0)).optional())
+        .row(query, [], |row| row.get(0))
+        .optional()
         .while_doing("read schema_version")
 }
 

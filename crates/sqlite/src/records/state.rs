@@ -1,6 +1,6 @@
 //! What a database is before anything is decided: its history, its schema, and work left half done.
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension, Row};
 use serde::Serialize;
 
 use crate::records::{history::History, runs, schema_version};
@@ -111,29 +111,25 @@ impl Progress {
         if !tool_tables::exists(connection, tool_tables::PROGRESS)? {
             return Ok(None);
         }
-        connection
-            .prepare_cached(
-                "SELECT version, direction = 'down', cursor, visited, changed, skipped, max_lock_us, name, release, \
-                 way_back FROM migration_progress ORDER BY version LIMIT 1",
-            )
-            .and_then(|mut select| {
-                select
-                    .query_row([], |row| {
-                        Ok(Self {
-                            version: row.get(0)?,
-                            down: row.get(1)?,
-                            cursor: row.get(2)?,
-                            visited: row.get(3)?,
-                            changed: row.get(4)?,
-                            skipped: row.get(5)?,
-                            max_lock_us: row.get(6)?,
-                            name: row.get(7)?,
-                            release: row.get(8)?,
-                            way_back: row.get(9)?,
-                        })
-                    })
-                    .optional()
+        let first = "SELECT version, direction = 'down', cursor, visited, changed, skipped, max_lock_us, name, release, \
+                     way_back FROM migration_progress ORDER BY version LIMIT 1";
+        let read = |row: &Row<'_>| {
+            Ok(Self {
+                version: row.get(0)?,
+                down: row.get(1)?,
+                cursor: row.get(2)?,
+                visited: row.get(3)?,
+                changed: row.get(4)?,
+                skipped: row.get(5)?,
+                max_lock_us: row.get(6)?,
+                name: row.get(7)?,
+                release: row.get(8)?,
+                way_back: row.get(9)?,
             })
+        };
+        connection
+            .row(first, [], read)
+            .optional()
             .map_err(|source| runs::unreadable("read where an interrupted step stopped", source))
     }
 

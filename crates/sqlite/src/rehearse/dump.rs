@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::{Connection, types::ValueRef};
+use rusqlite::{Connection, Row, types::ValueRef};
 use sha2::{Digest, Sha256};
 
 use crate::schema::{Hidden, ObjectKind, Snapshot, TableDefinition, TableDetail};
-use crate::sqlite::{quote::identifier, sqlite_error::SqliteContext};
+use crate::sqlite::{ask::Ask, quote::identifier, sqlite_error::SqliteContext};
 use bridge_migrate_core::Result;
 
 /// What is compared: tables and their columns.
@@ -65,23 +65,23 @@ pub(super) fn dump(connection: &Connection, extent: &Extent) -> Result<Dump> {
 
 /// The sum of the rows' digests: rows may come in any order, since a rebuild may number them anew.
 fn dump_table(connection: &Connection, table: &str, columns: &[String]) -> Result<TableDump> {
-    let doing = || format!("read {table}");
+    let doing = format_args!("read {table}");
     let names: Vec<String> = columns.iter().map(|column| identifier(column)).collect();
     let select = format!("SELECT {} FROM main.{}", names.join(", "), identifier(table));
-    let mut select = connection.prepare(&select).while_doing(doing())?;
-    let mut rows = select.query([]).while_doing(doing())?;
     let mut content = TableDump {
         rows: 0,
         digest: [0; 4],
     };
-    while let Some(row) = rows.next().while_doing(doing())? {
+    let read = |row: &Row<'_>| {
         let mut hasher = Sha256::new();
         for index in 0..columns.len() {
-            feed(&mut hasher, row.get_ref(index).while_doing(doing())?);
+            feed(&mut hasher, row.get_ref(index)?);
         }
         add(&mut content.digest, &hasher.finalize());
         content.rows += 1;
-    }
+        Ok(())
+    };
+    connection.rows(&select, [], read).while_doing(doing)?;
     Ok(content)
 }
 

@@ -6,7 +6,7 @@ use rusqlite::Connection;
 
 use crate::schema::refusal::{refusal, rename_away};
 use crate::schema::{Difference, Object, ObjectKind, Snapshot, TableDefinition, diff};
-use crate::sqlite::{quote::identifier, sqlite_error::SqliteContext};
+use crate::sqlite::{ask::Ask, quote::identifier, sqlite_error::SqliteContext};
 use bridge_migrate_core::{Error, ErrorKind, Result};
 
 /// refinery's history of applied migrations.
@@ -252,11 +252,10 @@ pub(crate) fn create_allowed(connection: &Connection) -> Result<()> {
 
 /// Whether the table exists.
 pub(crate) fn exists(connection: &Connection, table: &str) -> Result<bool> {
+    let query =
+        "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1 COLLATE NOCASE)";
     connection
-        .prepare_cached(
-            "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1 COLLATE NOCASE)",
-        )
-        .and_then(|mut select| select.query_row([table], |row| row.get(0)))
+        .row(query, [table], |row| row.get(0))
         .while_doing("read the schema")
 }
 

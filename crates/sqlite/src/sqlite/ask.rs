@@ -9,6 +9,14 @@ pub(crate) trait Ask {
     /// The value in the only row.
     fn value<T: FromSql>(&self, sql: &str, values: impl Params) -> rusqlite::Result<T>;
 
+    /// The only row of a statement that comes again, as `read` has it.
+    fn row<T>(
+        &self,
+        sql: &str,
+        values: impl Params,
+        read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<T>;
+
     /// The rows, each as `read` has it.
     fn rows<T>(
         &self,
@@ -28,6 +36,15 @@ impl Ask for Connection {
 
     fn value<T: FromSql>(&self, sql: &str, values: impl Params) -> rusqlite::Result<T> {
         self.query_row(sql, values, |row| row.get(0))
+    }
+
+    fn row<T>(
+        &self,
+        sql: &str,
+        values: impl Params,
+        read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<T> {
+        self.prepare_cached(sql)?.query_row(values, read)
     }
 
     fn rows<T>(

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::Connection;
 
-use crate::sqlite::quote::identifier;
 use crate::sqlite::sqlite_error::{SqliteContext, sqlite_error};
+use crate::sqlite::{ask::Ask, quote::identifier};
 use bridge_migrate_core::{Error, ErrorKind, Hint, Result};
 
 /// The number of violations of each foreign key: child table, parent table, the child's columns, none where the key
@@ -24,12 +24,9 @@ pub(crate) fn count(connection: &Connection, tables: &BTreeSet<String>) -> Resul
         return Ok(violations);
     }
     let is_meant = |table: &str| tables.iter().any(|meant| meant.eq_ignore_ascii_case(table));
-    let mut select = connection
-        .prepare_cached("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")
-        .while_doing(doing)?;
-    let mut rows = select.query([]).while_doing(doing)?;
-    while let Some(row) = rows.next().while_doing(doing)? {
-        let child: String = row.get(0).while_doing(doing)?;
+    let all = "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name";
+    let children: rusqlite::Result<Vec<String>> = connection.rows(all, [], |row| row.get(0));
+    for child in children.while_doing(doing)? {
         let mut is_child = is_meant(&child);
         connection
             .pragma(Some("main"), "foreign_key_list", &child, |row| {

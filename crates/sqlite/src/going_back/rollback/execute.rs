@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Row, params};
 
 use crate::capture::schema_cookie;
 use crate::going_back::undo::Conflict;
@@ -317,15 +317,14 @@ impl Back<'_> {
             None => i64::MIN,
         };
         let (table, column) = (identifier(table), identifier(column));
+        let next = format!(
+            "SELECT max(r), count(*) FROM \
+             (SELECT _rowid_ AS r FROM {table} NOT INDEXED WHERE _rowid_ >= ?1 ORDER BY _rowid_ LIMIT ?2)"
+        );
+        let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
         let (last, visited): (Option<i64>, u64) = self
             .connection
-            .prepare_cached(&format!(
-                "SELECT max(r), count(*) FROM \
-                 (SELECT _rowid_ AS r FROM {table} NOT INDEXED WHERE _rowid_ >= ?1 ORDER BY _rowid_ LIMIT ?2)"
-            ))
-            .and_then(|mut select| {
-                select.query_row(params![first, portion.rows], |row| Ok((row.get(0)?, row.get(1)?)))
-            })
+            .row(&next, params![first, portion.rows], read)
             .while_doing(&doing)?;
         let Some(last) = last else {
             return Ok(BatchBack {

@@ -1,7 +1,7 @@
 //! Records of the journal, newest first, compared with the rows they came from.
 
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
-use rusqlite::{Connection, config::DbConfig, params, params_from_iter};
+use rusqlite::{Connection, Row, config::DbConfig, params, params_from_iter};
 
 use crate::catalog::data::key_text;
 use crate::schema::{ObjectKind, TableDetail, effects::Writes};
@@ -219,33 +219,27 @@ impl<'a> JournalReader<'a> {
         let doing = "read the journal";
         let (oldest, visited): (Option<i64>, u64) = self
             .connection
-            .prepare_cached(
+            .row(
                 "SELECT min(seq), count(*) FROM \
                  (SELECT seq FROM migration_affected_records WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2)",
+                params![seq, limit],
+                |row| Ok((row.get(0)?, row.get(1)?)),
             )
-            .and_then(|mut select| {
-                select.query_row(params![seq, limit], |row| Ok((row.get(0)?, row.get(1)?)))
-            })
             .while_doing(doing)?;
         let Some(oldest) = oldest else {
             return Ok(None);
         };
-        let mut select = self.connection.prepare_cached(&self.select).while_doing(doing)?;
         let mut values: Vec<rusqlite::types::Value> =
             vec![i64::from(self.version).into(), seq.into(), oldest.into()];
         values.extend(self.keys.iter().cloned().map(Into::into));
-        let mut rows = select.query(params_from_iter(values)).while_doing(doing)?;
-        let mut records = Vec::new();
-        while let Some(row) = rows.next().while_doing(doing)? {
-            let rowid = row.get(1).while_doing(doing)?;
-            records.push(Record {
-                seq: row.get(0).while_doing(doing)?,
-                rowid,
-                key: key_text(row.get_ref(2).while_doing(doing)?, rowid),
-            });
-        }
+        let read = |row: &Row<'_>| {
+            let (seq, rowid) = (row.get(0)?, row.get(1)?);
+            let key = key_text(row.get_ref(2)?, rowid);
+            Ok(Record { seq, rowid, key })
+        };
+        let records = self.connection.rows(&self.select, params_from_iter(values), read);
         Ok(Some(Window {
-            records,
+            records: records.while_doing(doing)?,
             oldest,
             visited,
         }))
@@ -297,16 +291,13 @@ impl<'a> JournalReader<'a> {
     /// The record with its values, as people read them.
     pub(crate) fn describe(&self, record: &Record, rowid: i64) -> Result<Reverted> {
         self.connection
-            .prepare_cached(&self.describe)
-            .and_then(|mut select| {
-                select.query_row(params![record.seq, rowid], |row| {
-                    Ok(Reverted {
-                        table: self.table.clone(),
-                        column: self.column.clone(),
-                        key: record.key.clone(),
-                        from: key_text(row.get_ref(0)?, record.rowid),
-                        to: key_text(row.get_ref(1)?, record.rowid),
-                    })
+            .row(&self.describe, [record.seq, rowid], |row| {
+                Ok(Reverted {
+                    table: self.table.clone(),
+                    column: self.column.clone(),
+                    key: record.key.clone(),
+                    from: key_text(row.get_ref(0)?, record.rowid),
+                    to: key_text(row.get_ref(1)?, record.rowid),
                 })
             })
             .while_doing("read a record of the journal")
