@@ -9,15 +9,14 @@
 //! 4. `catalog`: how declarations run here: data steps, the journal of old values, companion rows, contracts
 //! 5. `records`: what we keep in the database: history, runs, progress, kept rows; transactions and their log
 //! 6. `backup`: copying, verifying, listing, pruning
-//! 7. `plan`: the plan, adoption, drift, the receipt
-//! 8. `capture`: large tables that change beside servers: rows written meanwhile, an index built
+//! 7. `capture`: large tables that change beside servers: rows written meanwhile, root swap, an index built
+//! 8. `plan`: the plan, adoption, drift, the receipt
 //! 9. `migrate`: the run: steps, batches, checks, the ledger
 //! 10. `going_back`: rollback, undo, restore
 //! 11. `inspect`: status, wait, verify, lint, checklist, doctor, repair
 //! 12. `rehearse`: the whole on a copy
 
 pub mod backup;
-#[expect(dead_code, reason = "no step uses all of it yet")]
 mod capture;
 mod catalog;
 mod files;
@@ -30,6 +29,7 @@ pub mod rehearse;
 pub mod schema;
 mod sqlite;
 
+pub use capture::online::{Online, OnlineKind};
 pub use catalog::{companion_rows::read as read_companion_rows, contracts};
 pub use files::database_file::{FileState, for_catalog, inspect, with_suffix};
 pub use files::lock::{MigrationLock, current_holder, lock_path, with_who_locks};

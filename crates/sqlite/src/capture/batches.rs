@@ -1,6 +1,6 @@
 //! One batch after another, each a transaction within the lock budget, while the schema stays as it is.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rusqlite::Connection;
 
@@ -50,7 +50,6 @@ pub(crate) struct Batches<'a> {
     cookie: i64,
     pace: Pace,
     longest: Duration,
-    started: Instant,
     done: u64,
     /// Of how many rows progress tells.
     pub(crate) total: Option<u64>,
@@ -79,7 +78,6 @@ impl<'a> Batches<'a> {
             cookie,
             pace: Pace::new(work.settings),
             longest: Duration::ZERO,
-            started: Instant::now(),
             done: 0,
             total: None,
         }
@@ -93,11 +91,6 @@ impl<'a> Batches<'a> {
     /// How long the write lock was held at most, so far.
     pub(crate) fn longest(&self) -> Duration {
         self.longest
-    }
-
-    /// Since the first began.
-    pub(crate) fn took(&self) -> Duration {
-        self.started.elapsed()
     }
 
     /// Runs `batch`, given how many rows it may take, in one transaction after another, until one is the last.

@@ -10,21 +10,16 @@ mod imposter;
 
 use rusqlite::{Connection, OptionalExtension};
 
-use crate::capture::batches::{Batch, Batches, Ended, Work};
+use crate::capture::batches::{Batch, Batches, Ended};
 use crate::capture::dirty_rows::{DirtyRows, Drained};
-use crate::capture::{
-    Eligible, edit_one, edit_schema, keys_of, refused, rowid_of, schema_cookie, stored_name,
-};
+use crate::capture::{Eligible, edit_one, edit_schema, keys_of, refused, rowid_of, stored_name};
 use crate::schema::index_definition::IndexDefinition;
 use crate::schema::{Object, TableDetail, tool_tables};
 use crate::sqlite::ask::Ask;
-use crate::sqlite::page_check::unknown_function;
 use crate::sqlite::quote::identifier;
 use crate::sqlite::sqlite_error::SqliteContext;
 use bridge_migrate_core::{Error, ErrorKind, Result};
 
-/// How often one begins again when others change the schema meanwhile.
-const BEGINS: u32 = 5;
 /// After so many batches what is written meanwhile is left for the end, however much more of it comes.
 const SETTLING_BATCHES: u32 = 400;
 /// Rows from either end that are looked up in the complete index.
@@ -63,8 +58,6 @@ pub(crate) struct IndexBuild<'a> {
     refresh: Option<Refresh<'a>>,
     /// Whether the sorted entries are all in the index.
     is_filled: bool,
-    /// The schema that it was built on.
-    cookie: i64,
 }
 
 /// A key of the index.
@@ -72,48 +65,6 @@ struct Key {
     expression: String,
     collation: String,
     direction: &'static str,
-}
-
-/// Builds `index`, which is as the schema will have it, up to where [`IndexBuild::finish`] completes it in the transaction of
-/// its step; otherwise, why it cannot be built so. A failure leaves nothing of it, and what an earlier run left goes first.
-///
-/// # Errors
-/// When several rows have the same key of a unique index; when others change the schema again and again; those of batches.
-pub(crate) fn build<'a>(work: Work<'a>, number: u32, index: &Object) -> Result<Eligible<IndexBuild<'a>>> {
-    let give_up = || Batches::begin(work, || abandon(work.connection, number)).map(drop);
-    for _ in 0..BEGINS {
-        let (mut batches, begun) = Batches::begin(work, || {
-            abandon(work.connection, number)?;
-            IndexBuild::begin(work.connection, number, index, &index.table, None)
-        })?;
-        let mut build = match begun {
-            Ok(build) => build,
-            Err(why) => return Ok(Err(why)),
-        };
-        match build.run(&mut batches) {
-            Ok(Ended::Complete) => return Ok(Ok(build)),
-            Ok(Ended::SchemaChanged) => {}
-            Err(error) => {
-                drop(build);
-                // What cannot be removed now, the next run removes.
-                let _ = give_up();
-                // Where a generated column uses a function of the application's, only a row tells.
-                let source = std::error::Error::source(&error).and_then(|source| source.downcast_ref());
-                return match source.and_then(unknown_function) {
-                    Some(function) => Ok(Err(format!("no such function: {function}"))),
-                    None => Err(error),
-                };
-            }
-        }
-    }
-    give_up()?;
-    Err(Error::new(
-        ErrorKind::Busy,
-        format!(
-            "the schema was changed {BEGINS} times while {} was built",
-            index.name
-        ),
-    ))
 }
 
 /// Removes what a run left of an index that was not completed, in the present write transaction.
@@ -254,7 +205,6 @@ impl<'a> IndexBuild<'a> {
             dirty,
             refresh,
             is_filled: false,
-            cookie: 0,
         };
         if tool_tables::exists(connection, &build.imposter_name())? {
             return Ok(Err(format!("there is a table {}", build.imposter_name())));
@@ -274,7 +224,6 @@ impl<'a> IndexBuild<'a> {
     /// # Errors
     /// Those of batches; [`ErrorKind::Sqlite`] when several rows have the same key of a unique index.
     pub(crate) fn run(&mut self, batches: &mut Batches<'_>) -> Result<Ended> {
-        self.cookie = batches.cookie();
         if self.gather(batches)? == Ended::SchemaChanged {
             return Ok(Ended::SchemaChanged);
         }
@@ -286,25 +235,20 @@ impl<'a> IndexBuild<'a> {
         self.settle(batches)
     }
 
-    /// Completes the index in the transaction of its step, before that changes the schema: what was written meanwhile is put
-    /// in, nothing is noted any more, and the index is what its statement says. The temporary tables go with the build: after
-    /// the commit, since that takes a moment. `false`, with nothing done, when others
-    /// changed the schema: then it is to be built again.
+    /// Completes the index in the transaction of its step, which has seen that nobody else changed the schema since: what was
+    /// written meanwhile is put in, nothing is noted any more, and the index is what its statement says. The temporary
+    /// tables go with the build: after the commit, since that takes a moment.
     ///
     /// # Errors
     /// When several rows have the same key of a unique index; when the name is taken; when SQLite does not find a row by it.
-    pub(crate) fn finish(&self) -> Result<bool> {
+    pub(crate) fn finish(&self) -> Result<()> {
         let connection = self.connection;
-        if schema_cookie(connection)? != self.cookie {
-            return Ok(false);
-        }
         self.drain(u64::MAX)?;
         if self.refresh.is_none() {
             self.dirty.remove(connection)?;
         }
         edit_schema(connection, || self.give_name())?;
-        self.probe()?;
-        Ok(true)
+        self.probe()
     }
 
     /// Gives the complete index its name, its table and its statement, within [`edit_schema`].

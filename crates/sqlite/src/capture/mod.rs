@@ -1,12 +1,15 @@
 //! Large tables that change while servers write: the rows written meanwhile, and an index built beside them.
 
 pub(crate) mod batches;
+pub(crate) mod beside;
 pub(crate) mod dirty_rows;
 #[cfg(test)]
 mod dirty_rows_tests;
 pub(crate) mod index;
 #[cfg(test)]
 mod index_tests;
+pub(crate) mod online;
+pub(crate) mod shadow;
 
 use rusqlite::Connection;
 

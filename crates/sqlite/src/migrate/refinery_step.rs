@@ -9,16 +9,18 @@ use rusqlite::Connection;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::records::history::as_refinery;
-use crate::schema::script;
 use crate::sqlite::ask::Ask;
 use crate::sqlite::sqlite_error::{SqliteContext, sqlite_error};
 use bridge_migrate_core::{Catalog, Error, ErrorKind, Hint, Result, Settings, clock::timestamp};
 
+/// Runs a migration's text.
+type RunText<'a> = &'a dyn Fn(&str) -> Result<()>;
+
 /// How refinery takes part.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Mode {
-    /// Runs the statements of the one pending migration and writes its history row.
-    Apply,
+#[derive(Clone, Copy)]
+pub(crate) enum Mode<'a> {
+    /// Runs the text of the one pending migration in this way and writes its history row.
+    Apply(RunText<'a>),
     /// Writes history rows only: the schema is there already.
     Adopt,
 }
@@ -29,11 +31,10 @@ pub(crate) fn run(
     catalog: &Catalog,
     settings: &Settings,
     version: u32,
-    mode: Mode,
+    mode: Mode<'_>,
 ) -> Result<()> {
-    let stem = catalog
-        .get(version)
-        .map_or_else(|| format!("V{version:03}"), |migration| migration.stem());
+    let migration = catalog.get(version);
+    let stem = migration.map_or_else(|| format!("V{version:03}"), |migration| migration.stem());
     let migrations: Vec<_> = catalog
         .migrations()
         .iter()
@@ -43,13 +44,18 @@ pub(crate) fn run(
     let number = i32::try_from(version).map_err(|source| {
         Error::new(ErrorKind::CatalogInvalid, "the number is too large").with_source(source)
     })?;
-    let target = match mode {
-        Mode::Apply => refinery::Target::Version(number),
-        Mode::Adopt => refinery::Target::FakeVersion(number),
+    let (target, own) = match mode {
+        Mode::Apply(run) => (
+            refinery::Target::Version(number),
+            migration.map(|migration| (migration.recorded_sql(), run)),
+        ),
+        Mode::Adopt => (refinery::Target::FakeVersion(number), None),
     };
     let before = last_version(connection)?;
     let mut within = WithinTransaction {
         connection,
+        stem: &stem,
+        own,
         failure: None,
     };
     let outcome = refinery::Runner::new(&migrations)
@@ -60,9 +66,7 @@ pub(crate) fn run(
         .run(&mut within);
     match (outcome, within.failure) {
         (Ok(_), None) => {}
-        (_, Some(source)) => {
-            return Err(sqlite_error(format_args!("run the statements of {stem}"), source));
-        }
+        (_, Some(failure)) => return Err(failure),
         (Err(source), None) => {
             return Err(
                 Error::new(ErrorKind::Divergent, format!("refinery refuses to run {stem}"))
@@ -95,7 +99,10 @@ fn last_version(connection: &Connection) -> Result<u32> {
 
 struct WithinTransaction<'a> {
     connection: &'a Connection,
-    failure: Option<rusqlite::Error>,
+    stem: &'a str,
+    /// The migration's own text, and how it is run.
+    own: Option<(String, RunText<'a>)>,
+    failure: Option<Error>,
 }
 
 /// Tells refinery to stop; the cause is kept beside it, with its result code.
@@ -111,9 +118,13 @@ impl std::fmt::Display for Stopped {
 impl std::error::Error for Stopped {}
 
 impl WithinTransaction<'_> {
-    fn stop(&mut self, failure: rusqlite::Error) -> Stopped {
+    fn stop(&mut self, failure: Error) -> Stopped {
         self.failure = Some(failure);
         Stopped
+    }
+
+    fn refused(&self, source: rusqlite::Error) -> Error {
+        sqlite_error(format_args!("run the statements of {}", self.stem), source)
     }
 }
 
@@ -126,7 +137,14 @@ impl Transaction for WithinTransaction<'_> {
     ) -> std::result::Result<usize, Stopped> {
         let mut count = 0;
         for query in queries {
-            script::run(self.connection, query).map_err(|failure| self.stop(failure))?;
+            let outcome = match &self.own {
+                Some((text, run)) if text == query => run(query),
+                _ => self
+                    .connection
+                    .execute_batch(query)
+                    .map_err(|source| self.refused(source)),
+            };
+            outcome.map_err(|failure| self.stop(failure))?;
             count += 1;
         }
         Ok(count)
@@ -156,7 +174,7 @@ impl Query<Vec<refinery::Migration>> for WithinTransaction<'_> {
             rows.collect()
         };
         let rows: rusqlite::Result<_> = read();
-        rows.map_err(|failure| self.stop(failure))
+        rows.map_err(|source| self.stop(self.refused(source)))
     }
 }
 

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
+use crate::capture::batches::Work;
+use crate::capture::beside::{self, Prepared};
 use crate::catalog::companion_rows::add_missing;
 use crate::migrate::refinery_step::{self, Mode};
 use crate::plan::drift;
@@ -94,7 +96,10 @@ impl StepContext<'_> {
             self.report_start(step);
             done.push(match &migration.data {
                 Some(data) => self.run_batches(step, migration, data)?,
-                None => (self.run_at_once(step, migration, imported)?, Vec::new()),
+                None => {
+                    let nothing = Prepared::nothing(self.work(step, &|| Ok(())));
+                    (self.run_at_once(step, migration, imported, &nothing)?, Vec::new())
+                }
             });
         }
         let held = transaction.commit()?;
@@ -146,37 +151,78 @@ impl StepContext<'_> {
         }
     }
 
-    fn apply_at_once(&self, step: &Step, migration: &Migration) -> Result<StepOutcome> {
+    /// What the step needs of large tables is made beside the servers first; its own transaction makes it true.
+    fn apply_at_once(
+        &self,
+        step: &Step,
+        migration: &Migration,
+    ) -> std::result::Result<StepOutcome, StepFailure> {
         let imported = self.imported(migration)?;
         step.load.require(self.settings, &step.stem)?;
         let started = Instant::now();
-        let transaction = self.begin(step)?;
-        let mut outcome = self.run_at_once(step, migration, &imported)?;
-        let held = transaction.commit()?;
-        (outcome.duration_ms, outcome.max_lock_ms) = (millis(started.elapsed()), millis(held));
+        let check = || self.require_before(step);
+        let work = self.work(step, &check);
+        let failed = |error| StepFailure {
+            error,
+            committed_batches: matches!(self.progress(step), Ok(Some(_))),
+        };
+        let prepared = beside::prepare(work, &step.progress(), &step.online).map_err(failed)?;
+        let run = || {
+            let transaction = self.begin(step)?;
+            prepared.require_current()?;
+            let outcome = self.run_at_once(step, migration, &imported, &prepared)?;
+            Ok((outcome, transaction.commit()?))
+        };
+        let (mut outcome, held) = run().map_err(failed)?;
         if held > Duration::from_millis(50) {
             let_writers_in(held);
         }
+        (outcome.duration_ms, outcome.max_lock_ms) =
+            (millis(started.elapsed()), millis(prepared.clean_up(held)));
         Ok(outcome)
     }
 
+    fn work<'b>(&'b self, step: &'b Step, check: &'b dyn Fn() -> Result<()>) -> Work<'b> {
+        Work {
+            connection: self.connection,
+            settings: self.settings,
+            schemas: &self.schemas,
+            observer: self.observer,
+            version: step.version,
+            stem: &step.stem,
+            check,
+        }
+    }
+
     /// Has refinery run the step's statements, if it has any, and write its history row.
-    fn apply_by_refinery(&self, step: &Step) -> Result<()> {
+    fn apply_by_refinery(&self, step: &Step, run: &dyn Fn(&str) -> Result<()>) -> Result<()> {
         refinery_step::run(
             self.connection,
             self.catalog,
             self.settings,
             step.version,
-            Mode::Apply,
+            Mode::Apply(run),
         )
     }
 
     /// Runs the step in the present transaction, and measures it up to its end.
-    fn run_at_once(&self, step: &Step, migration: &Migration, imported: &[TableRows]) -> Result<StepOutcome> {
+    fn run_at_once(
+        &self,
+        step: &Step,
+        migration: &Migration,
+        imported: &[TableRows],
+        prepared: &Prepared<'_>,
+    ) -> Result<StepOutcome> {
         let started = Instant::now();
-        let before = Before::read(self.connection, &self.schemas, step.forecast(migration))?;
+        let before = Before::read(
+            self.connection,
+            &self.schemas,
+            step.forecast(migration),
+            &prepared.tables(),
+        )?;
         tool_tables::create(self.connection)?;
-        self.apply_by_refinery(step)?;
+        self.apply_by_refinery(step, &|sql| prepared.run(sql))?;
+        prepared.record()?;
         // What was there before comes first: an import only adds what is missing.
         let rows_changed = self.reclaim(migration)? + add_missing(self.connection, imported)?;
         let took = millis(started.elapsed() + before.took);
@@ -212,6 +258,12 @@ impl StepContext<'_> {
     /// Takes the write lock and makes sure that the database is still where the plan left it.
     fn begin(&self, step: &Step) -> Result<WriteTransaction<'_>> {
         let transaction = self.schemas.begin(self.settings.busy_timeout)?;
+        self.require_before(step)?;
+        Ok(transaction)
+    }
+
+    /// Refuses when the step is not the next one any more.
+    fn require_before(&self, step: &Step) -> Result<()> {
         let history = History::read(self.connection)?.unwrap_or_default();
         if history.version() + 1 != step.version {
             return Err(Error::new(
@@ -223,8 +275,7 @@ impl StepContext<'_> {
                 ),
             ));
         }
-        history.check(self.catalog)?;
-        Ok(transaction)
+        history.check(self.catalog)
     }
 
     /// What the step may change.
@@ -268,6 +319,10 @@ fn declared(migration: &Migration) -> Vec<RowChange> {
         }));
     }
     row_changes
+}
+
+pub(crate) fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// Whole milliseconds, rounded up, so that something that took time never shows as 0.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 
 use crate::backup::{self, BackupFacts, Created};
+use crate::capture::beside;
 use crate::files::database_file::{FileState, for_catalog, inspect};
 use crate::files::lock::{MigrationLock, Taken};
 use crate::migrate::step::{StepContext, StepFailure};
@@ -164,6 +165,7 @@ pub fn migrate(
         Taken::Needless(outcome) => return Ok(outcome),
     };
     // Whoever held the lock before may have done the work, or may have been killed in the middle of it.
+    beside::finish_earlier(settings, observer)?;
     if let Some(outcome) = way_up.nothing_to_do(lock.waited(), true)? {
         return Ok(outcome);
     }
@@ -229,7 +231,7 @@ impl WayUp<'_> {
             (Some(phase), Some(next)) => next.phase != phase,
             _ => false,
         };
-        if (target != version && !next_is_of_another_phase) || Progress::read(reader)?.is_some() {
+        if (target != version && !next_is_of_another_phase) || Progress::is_any(reader)? {
             return Ok(None);
         }
         let at = Position::of(self.catalog, version);

@@ -9,10 +9,12 @@ use std::path::{Path, PathBuf};
 use naming::{Phase, Release};
 use rusqlite::Connection;
 
+use crate::capture::online::{self, Online, OnlineKind, REBUILT_ROWS_PER_MS};
 use crate::plan::adoption::{Adoption, AdoptionOptions};
 use crate::plan::drift::refuse_written_records;
 use crate::records::kept::{self, Kept};
-use crate::records::{runs, state::State};
+use crate::records::state::{Progress, State};
+use crate::records::{runs, way_back::WayBack};
 use crate::schema::effects::{Effects, Forecast, Writes};
 use crate::schema::refusal::{refusal, rename_away};
 use crate::schema::{Difference, Object, ObjectKind, Snapshot, dropped, expected, tool_tables};
@@ -23,10 +25,6 @@ use bridge_migrate_core::{Catalog, DataStep, Error, ErrorKind, Hint, Migration, 
 /// How fast a step that holds the lock reads the rows of a table, in rows per millisecond. Measured at 10,000
 /// for messages of 400 bytes that the page cache holds; a disk that has to be asked is slower.
 const SCANNED_ROWS_PER_MS: u64 = 3_000;
-
-/// How fast a table is rebuilt with its indexes, in rows per millisecond. Measured at 43 to 53 for a million messages of 400
-/// bytes with three indexes.
-pub(crate) const REBUILT_ROWS_PER_MS: u64 = 50;
 
 /// What a plan is asked for.
 #[derive(Debug, Clone, Copy)]
@@ -112,6 +110,8 @@ pub struct Step {
     pub rows: u64,
     /// Rows that an interrupted run has done already.
     pub resumes_at: Option<u64>,
+    /// What it makes beside the servers first, in batches, each within the lock budget.
+    pub online: Vec<Online>,
     /// Whether it works in batches, each within the lock budget.
     pub batched: bool,
     /// How long it holds the write lock at a stretch, in milliseconds, about.
@@ -141,6 +141,17 @@ pub struct Step {
 }
 
 impl Step {
+    /// Where it stands while nothing of it is done.
+    pub(crate) fn progress(&self) -> Progress {
+        Progress {
+            version: self.version,
+            name: self.name.clone(),
+            release: self.release.to_string(),
+            way_back: WayBack::Prepared.to_string(),
+            ..Progress::default()
+        }
+    }
+
     pub(crate) fn forecast<'a>(&'a self, migration: &'a Migration) -> Forecast<'a> {
         Forecast {
             writes: Writes::of(migration),
@@ -271,13 +282,24 @@ pub(crate) fn plan(
         let schemas = [at(migration.version - 1, &last), at(migration.version, &after)];
         last = after;
         let mut rows = 0;
+        let mut large = online::Found::default();
         if let Some(connection) = connection {
-            for table in tables_read(migration, &effects) {
-                // Tables that only come into being on the way have no rows yet.
-                if state.schema.get(ObjectKind::Table, &table).is_some() {
-                    rows += count_rows(connection, &table)?;
-                }
+            // Tables that only come into being on the way have no rows yet.
+            let is_there = |table: &String| state.schema.get(ObjectKind::Table, table).is_some();
+            for table in tables_read(migration, &effects)
+                .iter()
+                .filter(|table| is_there(table))
+            {
+                rows += count_rows(connection, table)?;
             }
+            let sizes = Sizes::new(connection)?;
+            large = online::find(&found, &migration.up, settings.lock_budget, &sizes, &|table| {
+                if is_there(&table.to_owned()) {
+                    count_rows(connection, table)
+                } else {
+                    Ok(0)
+                }
+            })?;
         }
         if rows > 0 && migration.reads_times() {
             settings.time_zone.get()?;
@@ -292,8 +314,8 @@ pub(crate) fn plan(
             effects,
             found,
             schemas,
-            rows,
-            progress.map(|p| p.visited),
+            (rows, progress.map(|progress| progress.visited)),
+            large,
         ));
     }
     let to = steps.last().map_or(from, |step| step.version);
@@ -396,8 +418,8 @@ fn step(
     effects: Effects,
     found: Snapshot,
     [schema_before, schema_after]: [Snapshot; 2],
-    rows: u64,
-    resumes_at: Option<u64>,
+    (rows, resumes_at): (u64, Option<u64>),
+    large: online::Found,
 ) -> Step {
     let batched = migration.data.is_some();
     let budget = u64::try_from(settings.lock_budget.as_millis()).unwrap_or(u64::MAX);
@@ -409,8 +431,23 @@ fn step(
     } else {
         rows / REBUILT_ROWS_PER_MS + 1
     };
+    // What is made beside the servers holds the lock for a moment.
+    let online = large.online;
+    let lock_ms = match large.plain.iter().map(|plain| plain.lock_ms).sum() {
+        0 if online.is_empty() => lock_ms,
+        0 => lock_ms.min(budget),
+        plain_ms => plain_ms,
+    };
+    let why = large
+        .plain
+        .into_iter()
+        .map(|plain| plain.why)
+        .collect::<Vec<_>>()
+        .join("; ");
     let over_budget = (lock_ms > budget).then(|| {
-        if rebuilds.is_empty() {
+        if !why.is_empty() {
+            why
+        } else if rebuilds.is_empty() {
             let tables: Vec<&str> = effects.indexed.iter().map(String::as_str).collect();
             format!("it builds an index over {rows} rows of {}", tables.join(", "))
         } else {
@@ -434,6 +471,7 @@ fn step(
         rebuilds,
         rows,
         resumes_at,
+        online,
         batched,
         lock_ms,
         over_budget,
@@ -530,6 +568,14 @@ fn load_of_statements(sizes: &Sizes<'_>, step: &Step, companion: u64) -> Load {
         load.grown += index;
         // What is sorted.
         load.temporary += index;
+    }
+    for online in &step.online {
+        load.temporary += online.temporary_bytes();
+        if online.kind == OnlineKind::Rebuild {
+            // The copy lies beside the table, whose pages are free for others afterwards.
+            load.grown += online.bytes;
+            load.changed += online.bytes;
+        }
     }
     load
 }

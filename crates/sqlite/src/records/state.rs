@@ -22,7 +22,7 @@ pub struct State {
 }
 
 /// Where an interrupted data step goes on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Progress {
     /// The migration's number.
     pub version: u32,
@@ -107,12 +107,37 @@ impl State {
 }
 
 impl Progress {
+    /// The cursor of a step that is complete, while what it replaced is being emptied.
+    pub(crate) const CLEANING: &str = "clean";
+
+    /// The step that is done in part.
     pub(crate) fn read(connection: &Connection) -> Result<Option<Self>> {
+        Self::read_where(connection, "<>")
+    }
+
+    /// The step that is complete, but for what it replaced.
+    pub(crate) fn read_cleaning(connection: &Connection) -> Result<Option<Self>> {
+        Self::read_where(connection, "=")
+    }
+
+    /// Whether a step is done in part, or not emptied what it replaced.
+    pub(crate) fn is_any(connection: &Connection) -> Result<bool> {
+        if !tool_tables::exists(connection, tool_tables::PROGRESS)? {
+            return Ok(false);
+        }
+        connection
+            .value("SELECT EXISTS (SELECT 1 FROM migration_progress)", [])
+            .map_err(|source| runs::unreadable("read where an interrupted step stopped", source))
+    }
+
+    fn read_where(connection: &Connection, compares: &str) -> Result<Option<Self>> {
         if !tool_tables::exists(connection, tool_tables::PROGRESS)? {
             return Ok(None);
         }
-        let first = "SELECT version, direction = 'down', cursor, visited, changed, skipped, max_lock_us, name, release, \
-                     way_back FROM migration_progress ORDER BY version LIMIT 1";
+        let first = format!(
+            "SELECT version, direction = 'down', cursor, visited, changed, skipped, max_lock_us, name, release, \
+             way_back FROM migration_progress WHERE cursor {compares} ?1 ORDER BY version LIMIT 1"
+        );
         let read = |row: &Row<'_>| {
             Ok(Self {
                 version: row.get(0)?,
@@ -128,7 +153,7 @@ impl Progress {
             })
         };
         connection
-            .row(first, [], read)
+            .row(&first, [Self::CLEANING], read)
             .optional()
             .map_err(|source| runs::unreadable("read where an interrupted step stopped", source))
     }

@@ -23,6 +23,8 @@ pub enum WayBack {
         /// The column.
         column: String,
     },
+    /// Nothing is applied yet: what was prepared beside the servers is given up.
+    Prepared,
     /// In a way that this program does not know: a newer one applied it.
     Unknown(String),
 }
@@ -49,8 +51,10 @@ impl WayBack {
             let (table, column) = rest.split_once('.')?;
             Some((table.to_owned(), column.to_owned()))
         };
-        if text == "statements" {
-            return Self::Statements;
+        match text {
+            "statements" => return Self::Statements,
+            "prepared" => return Self::Prepared,
+            _ => {}
         }
         if let Some((table, column)) = text.strip_prefix("journal ").and_then(named) {
             return Self::Journal { table, column };
@@ -66,6 +70,7 @@ impl fmt::Display for WayBack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Statements => f.write_str("statements"),
+            Self::Prepared => f.write_str("prepared"),
             Self::Journal { table, column } => write!(f, "journal {table}.{column}"),
             Self::Clear { table, column } => write!(f, "clear {table}.{column}"),
             Self::Unknown(text) => f.write_str(text),

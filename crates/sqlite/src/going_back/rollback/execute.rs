@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, Row, params};
 
-use crate::capture::schema_cookie;
+use crate::capture::batches::Work;
+use crate::capture::{beside, schema_cookie};
 use crate::going_back::undo::Conflict;
 use crate::going_back::undo::records::{self, Fate, JournalReader, Selection};
 use crate::migrate::step::checks::{Before, Change};
@@ -23,7 +24,7 @@ use bridge_migrate_core::{
 
 use super::plan::{RollbackPlan, position};
 use super::{kept, steps::StepBack};
-use crate::schema::{dropped::Dropped, script};
+use crate::schema::dropped::Dropped;
 
 /// Conflicts that an outcome lists.
 const LISTED: usize = 1000;
@@ -108,6 +109,11 @@ impl Back<'_> {
     fn take_back(&mut self, step: &StepBack) -> Result<StepOutcome> {
         match &step.way_back {
             WayBack::Statements => self.run_statements(step),
+            WayBack::Prepared => {
+                let started = Instant::now();
+                beside::give_up(self.work(step, &|| require_version(self.connection, step)))?;
+                Ok(outcome(step, started, Duration::ZERO, 0))
+            }
             WayBack::Journal { table, column } => {
                 let selection = Selection::default();
                 let (table, column) = (table.clone(), column.clone());
@@ -134,17 +140,42 @@ impl Back<'_> {
         Ok(transaction)
     }
 
+    fn work<'b>(&'b self, step: &'b StepBack, check: &'b dyn Fn() -> Result<()>) -> Work<'b> {
+        Work {
+            connection: self.connection,
+            settings: self.settings,
+            schemas: &self.schemas,
+            observer: self.observer,
+            version: step.recorded.version,
+            stem: &step.stem,
+            check,
+        }
+    }
+
+    /// What the step needs of large tables is made beside the servers first; its own transaction makes it true.
     fn run_statements(&mut self, step: &StepBack) -> Result<StepOutcome> {
         step.load.require(self.settings, &step.stem)?;
         let started = Instant::now();
-        let transaction = self.begin(step)?;
-        let before = Before::read(self.connection, &self.schemas, step.forecast())?;
-        let kept = kept::save(self.settings, self.connection, self.run, step)?;
-        script::run(self.connection, &step.recorded.down_sql)
-            .while_doing(format_args!("take {} back", step.stem))?;
-        self.remove_records(step)?;
-        self.check(&before, step)?;
-        let held = transaction.commit()?;
+        let (kept, held) = {
+            let check = || require_version(self.connection, step);
+            let work = self.work(step, &check);
+            let prepared = beside::prepare(work, &step.progress(), &step.online)?;
+            let transaction = self.begin(step)?;
+            prepared.require_current()?;
+            let before = Before::read(
+                self.connection,
+                &self.schemas,
+                step.forecast(),
+                &prepared.tables(),
+            )?;
+            let kept = kept::save(self.settings, self.connection, self.run, step)?;
+            prepared.run(&step.recorded.down_sql)?;
+            self.remove_records(step)?;
+            prepared.record()?;
+            self.check(&before, step)?;
+            let held = transaction.commit()?;
+            (kept, prepared.clean_up(held))
+        };
         self.done.kept.extend(kept);
         Ok(outcome(step, started, held, 0))
     }
@@ -215,7 +246,7 @@ impl Back<'_> {
             // Under the write lock, like the history: if the lock file was removed, two processes may take turns.
             let progress =
                 Progress::read(connection)?.filter(|progress| progress.version == version && progress.down);
-            let before = Before::read(connection, &self.schemas, step.forecast())?;
+            let before = Before::read(connection, &self.schemas, step.forecast(), &[])?;
             let cookie = schema_cookie(connection)?;
             let portion = Portion {
                 cursor: progress

@@ -16,6 +16,7 @@ use rusqlite::Connection;
 use serde::Serialize;
 
 use crate::backup::{self, Backup, BackupFacts, Manifest};
+use crate::capture::beside;
 use crate::files::{database_file::for_catalog, lock::MigrationLock};
 use crate::going_back::restore::{self, Decision, RestoreOptions, RestoreOutcome};
 use crate::going_back::undo::Conflict;
@@ -172,6 +173,7 @@ pub fn rollback(
         return Err(needs_confirmation(&asked, options));
     }
     let _lock = MigrationLock::take(settings, "rollback", observer)?;
+    beside::finish_earlier(settings, observer)?;
     let of_that_kind = RollbackOptions {
         strategy: asked.strategy,
         ..options

@@ -279,7 +279,7 @@ fn written_by(steps: &[RecordedStep]) -> BTreeSet<String> {
             WayBack::Journal { table, column } | WayBack::Clear { table, column } => {
                 Some(format!("{table}.{column}").to_lowercase())
             }
-            WayBack::Statements | WayBack::Unknown(_) => None,
+            WayBack::Statements | WayBack::Prepared | WayBack::Unknown(_) => None,
         })
         .collect()
 }

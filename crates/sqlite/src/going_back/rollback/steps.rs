@@ -3,9 +3,9 @@
 
 use rusqlite::Connection;
 
+use crate::capture::online::{self, Online, REBUILT_ROWS_PER_MS};
 use crate::catalog::companion_rows;
 use crate::going_back::undo::records::journaled;
-use crate::plan::REBUILT_ROWS_PER_MS;
 use crate::plan::drift::refuse_written_records;
 use crate::records::state::{Progress, State};
 use crate::records::{runs::RecordedStep, way_back::WayBack};
@@ -40,6 +40,8 @@ pub struct StepBack {
     pub lock_ms: u64,
     /// Why it holds the lock longer than the budget, if it does.
     pub over_budget: Option<String>,
+    /// What it makes beside the servers first, in batches, each within the lock budget.
+    pub online: Vec<Online>,
     pub(crate) dropped: Vec<Dropped>,
     /// Of what is dropped, what goes to a file: not what can be computed again.
     pub(crate) kept: Vec<Dropped>,
@@ -58,6 +60,18 @@ impl StepBack {
         self.recorded.version - u32::from(self.partial)
     }
 
+    /// Where it stands while nothing of it is done.
+    pub(super) fn progress(&self) -> Progress {
+        Progress {
+            version: self.recorded.version,
+            name: self.recorded.name.clone(),
+            release: self.recorded.release.clone(),
+            way_back: self.recorded.way_back.clone(),
+            down: true,
+            ..Progress::default()
+        }
+    }
+
     pub(crate) fn forecast(&self) -> Forecast<'_> {
         Forecast {
             writes: writes(&self.way_back, &self.recorded.down_sql)
@@ -71,7 +85,7 @@ impl StepBack {
 /// What going back writes; `None` when that is not known.
 fn writes<'a>(way_back: &'a WayBack, down_sql: &'a str) -> Option<Writes<'a>> {
     match way_back {
-        WayBack::Statements => Some(Writes::Statements {
+        WayBack::Statements | WayBack::Prepared => Some(Writes::Statements {
             sql: down_sql,
             fills: &[],
         }),
@@ -127,6 +141,7 @@ pub(super) fn plan(
     tool_tables::refuse_foreign(connection)?;
     let mut scratch = expected::replay(&state.schema)?;
     let derived = derived_columns(catalog, applied);
+    let sizes = Sizes::new(connection)?;
     let known = expected::schemas(catalog)?;
     let mut steps = Vec::new();
     for recorded in applied {
@@ -169,6 +184,13 @@ pub(super) fn plan(
             .filter(|dropped| !is_derived(dropped, &derived))
             .cloned()
             .collect();
+        let large = online::find(
+            &schema_before,
+            &recorded.down_sql,
+            settings.lock_budget,
+            &sizes,
+            &|table| rows_of(connection, state, table),
+        )?;
         let mut step = StepBack {
             recorded: recorded.clone(),
             stem,
@@ -176,6 +198,7 @@ pub(super) fn plan(
             rows: 0,
             lock_ms: 0,
             over_budget: None,
+            online: large.online,
             dropped,
             kept,
             load: Load::default(),
@@ -210,7 +233,7 @@ fn load_of(connection: &Connection, state: &State, step: &StepBack) -> Result<Lo
                 load.grown = sizes.growth(table, step.rows, 24);
             }
         }
-        WayBack::Statements | WayBack::Unknown(_) => {
+        WayBack::Statements | WayBack::Prepared | WayBack::Unknown(_) => {
             for table in step.effects.rebuilt(&step.schema_before, &step.schema_after) {
                 let size = sizes.table(&table) + sizes.indexes(&table);
                 load.changed += size;
@@ -242,13 +265,18 @@ fn load_of(connection: &Connection, state: &State, step: &StepBack) -> Result<Lo
     Ok(load)
 }
 
+/// The rows of a table, none of one that only comes into being on the way back.
+fn rows_of(connection: &Connection, state: &State, table: &str) -> Result<u64> {
+    match state.schema.get(ObjectKind::Table, table) {
+        Some(_) => count_rows(connection, table),
+        None => Ok(0),
+    }
+}
+
 /// Dropping a column rewrites the table, each time; dropping a table and reading what it holds costs far less.
 fn estimate(settings: &Settings, connection: &Connection, state: &State, step: &mut StepBack) -> Result<()> {
     let budget = u64::try_from(settings.lock_budget.as_millis()).unwrap_or(u64::MAX);
-    let rows_of = |table: &str| match state.schema.get(ObjectKind::Table, table) {
-        Some(_) => count_rows(connection, table),
-        None => Ok(0),
-    };
+    let rows_of = |table: &str| rows_of(connection, state, table);
     match &step.way_back {
         WayBack::Journal { .. } => {
             step.rows = losses::journal_size(connection, step.recorded.version)?;
@@ -258,24 +286,42 @@ fn estimate(settings: &Settings, connection: &Connection, state: &State, step: &
             step.rows = rows_of(table)?;
             step.lock_ms = budget.min(step.rows / REWRITTEN_ROWS_PER_MS + 1);
         }
-        WayBack::Statements | WayBack::Unknown(_) => {
+        WayBack::Statements | WayBack::Prepared | WayBack::Unknown(_) => {
             let mut rewritten = Vec::new();
+            let mut locked = 0;
             for dropped in &step.dropped {
                 let rows = rows_of(dropped.table())?;
                 step.rows += rows;
-                if let Dropped::Column { table, column } = dropped {
-                    rewritten.push(format!("dropping {table}.{column} rewrites {rows} rows"));
+                let is_online = step
+                    .online
+                    .iter()
+                    .any(|online| online.table.eq_ignore_ascii_case(dropped.table()));
+                match dropped {
+                    // What goes to a file is copied under the lock.
+                    _ if is_online => {
+                        let kept = step.kept.iter().filter(|kept| *kept == dropped);
+                        for kept in kept {
+                            locked += losses::of_dropping(connection, kept)?.map_or(0, |loss| loss.count);
+                        }
+                    }
+                    Dropped::Table(_) => locked += rows,
+                    Dropped::Column { table, column } => {
+                        locked += rows;
+                        rewritten.push(format!("dropping {table}.{column} rewrites {rows} rows"));
+                    }
                 }
             }
-            step.lock_ms = step.rows / REWRITTEN_ROWS_PER_MS + 1;
+            step.lock_ms = locked / REWRITTEN_ROWS_PER_MS + 1;
             for table in step.effects.rebuilt(&step.schema_before, &step.schema_after) {
                 step.rows = rows_of(&table)?;
-                step.lock_ms = step.rows / REBUILT_ROWS_PER_MS + 1;
-                rewritten = vec![format!("it rebuilds {table} with {} rows", step.rows)];
+                if step.online.is_empty() {
+                    step.lock_ms = step.rows / REBUILT_ROWS_PER_MS + 1;
+                    rewritten = vec![format!("it rebuilds {table} with {} rows", step.rows)];
+                }
             }
             step.over_budget = (step.lock_ms > budget).then(|| {
                 if rewritten.is_empty() {
-                    format!("{} rows are copied to a file and dropped", step.rows)
+                    format!("{locked} rows are copied to a file and dropped")
                 } else {
                     rewritten.join(", ")
                 }

@@ -17,7 +17,7 @@ use bridge_migrate_core::{
 };
 
 use super::checks::Before;
-use super::{StepContext, StepFailure, millis};
+use super::{StepContext, StepFailure, micros, millis};
 
 /// How often a step begins again in one run, because the schema changed between two batches.
 const AT_MOST_AGAIN: u32 = 16;
@@ -154,7 +154,7 @@ impl StepContext<'_> {
     }
 
     /// Where the step stopped, or stands between two batches.
-    fn progress(&self, step: &Step) -> Result<Option<Progress>> {
+    pub(super) fn progress(&self, step: &Step) -> Result<Option<Progress>> {
         Ok(Progress::read(self.connection)?.filter(|progress| progress.version == step.version))
     }
 
@@ -199,7 +199,7 @@ impl StepContext<'_> {
         let again = progress.is_some() && cursor.is_none();
         // A pass that begins again meets what it met before.
         let of_pass = progress.filter(|_| !again);
-        let before = Before::read(self.connection, &self.schemas, step.forecast(migration))?;
+        let before = Before::read(self.connection, &self.schemas, step.forecast(migration), &[])?;
         let changes_before = self.connection.total_changes();
         let mut batch = Batch {
             connection: self.connection,
@@ -244,7 +244,8 @@ impl StepContext<'_> {
         };
         if done.is_last() {
             Progress::clear(self.connection, step.version)?;
-            self.apply_by_refinery(step)?;
+            // Its text is a comment.
+            self.apply_by_refinery(step, &|_| Ok(()))?;
         }
         if let Some(cursor) = &done.outcome.cursor {
             // A run that is killed in its first step has a restore point, too.
@@ -304,8 +305,4 @@ fn check_changes(
     )
     .with_truth("The batch was rolled back.")
     .with_hint(Hint::Log))
-}
-
-fn micros(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }

@@ -43,11 +43,12 @@ pub(crate) struct Before<'a> {
 }
 
 impl<'a> Before<'a> {
-    /// Counts what the step's statements can reach.
+    /// Counts what the step's statements can reach, but for tables that were `compared` beside the servers.
     pub(crate) fn read(
         connection: &Connection,
         schemas: &SchemaReader<'_>,
         forecast: Forecast<'a>,
+        compared: &[&str],
     ) -> Result<Self> {
         let started = Instant::now();
         let schema = schemas.read()?;
@@ -61,7 +62,14 @@ impl<'a> Before<'a> {
                 .filter(|table| !is_in_batches || can_replace(&schema, table))
                 .cloned(),
         );
-        let linked: BTreeSet<String> = counted.union(&effects.created).cloned().collect();
+        let mut linked: BTreeSet<String> = counted.union(&effects.created).cloned().collect();
+        for tables in [&mut counted, &mut linked] {
+            tables.retain(|table| {
+                !compared
+                    .iter()
+                    .any(|compared| compared.eq_ignore_ascii_case(table))
+            });
+        }
         Ok(Self {
             counts: ledger::count(connection, &schema, &counted)?,
             violations: foreign_keys::count(connection, &linked)?,
@@ -121,7 +129,7 @@ pub(crate) fn conserving<T>(
         on: &Snapshot::default(),
         effects: &Effects::default(),
     };
-    let before = Before::read(connection, schemas, forecast)?;
+    let before = Before::read(connection, schemas, forecast, &[])?;
     let written = write()?;
     let change = Change {
         stem: what,
