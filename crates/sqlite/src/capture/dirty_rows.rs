@@ -246,6 +246,14 @@ impl Script {
                 before_update += &format!("{probe} AND {changes}; ");
             }
         }
+        if columns.iter().any(|column| column.hidden != Hidden::No) && !before_update.is_empty() {
+            // SQLite gives NEW only the columns that a trigger names, and computes the generated ones from these.
+            let stored = columns.iter().filter(|column| column.hidden == Hidden::No);
+            let names: Vec<_> = stored
+                .map(|column| format!("NEW.{}", identifier(&column.name)))
+                .collect();
+            before_update = format!("SELECT {}; {before_update}", names.join(", "));
+        }
         let bodies = [
             before_insert,
             mark("NEW"),
