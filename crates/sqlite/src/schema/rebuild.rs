@@ -2,10 +2,11 @@
 
 use rusqlite::{Connection, OptionalExtension, config::DbConfig};
 
-use super::affinity::{Affinity, is_another};
+use super::affinity::Affinity;
 use super::around::Around;
 use super::probe::message;
 use super::script::{Rebuild, Taken, refused};
+use super::trial::Trial;
 use super::{row_number::RowNumber, switched::Switched, table_definition::TableDefinition, token::tokenize};
 use crate::sqlite::{ask::Ask, quote::identifier};
 
@@ -79,6 +80,11 @@ impl Rebuild {
         let _names_only = Switched::to(connection, DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;
         let (from, to) = (RowNumber::of(connection, old)?, RowNumber::of(connection, new)?);
         let (target, source) = (identifier(new), identifier(old));
+        if !self.conversions(connection, old)?.is_empty()
+            && let Some((key, why)) = Trial::of_all(connection, self)?.first.first()
+        {
+            return Err(refused(format!("a row of {old} cannot be copied: {key} ({why})")));
+        }
         let numbered = to.alias.as_deref().and_then(|alias| {
             self.taken
                 .iter()
@@ -111,36 +117,6 @@ impl Rebuild {
             return Err(refused(format!(
                 "a value of the new {old} is not made of one row alone"
             )));
-        }
-        match (from, to) {
-            (Some(from), Some(to)) => self.refuse_converted(connection, old, new, [&from, &to]),
-            _ => Ok(()),
-        }
-    }
-
-    /// Refuses values that the type of their new column makes into others.
-    fn refuse_converted(
-        &self,
-        connection: &Connection,
-        old: &str,
-        new: &str,
-        rowids: [&str; 2],
-    ) -> rusqlite::Result<()> {
-        let [from, to] = rowids;
-        let (source, target) = (identifier(old), identifier(new));
-        for (was, column) in self.conversions(connection, old)? {
-            let another = is_another(
-                &format!("o.{}", identifier(&was)),
-                &format!("n.{}", identifier(&column)),
-            );
-            let find = format!(
-                "SELECT EXISTS (SELECT 1 FROM main.{source} AS o JOIN main.{target} AS n ON n.{to} = o.{from} WHERE {another})"
-            );
-            if connection.value(&find, [])? {
-                return Err(refused(format!(
-                    "values of {was} in {old} would become others: say with fill what they become"
-                )));
-            }
         }
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! Whether the rows of a table fit a rebuild, tried one by one in temporary tables. Only they are written.
 
+use std::collections::BTreeSet;
+
 use rusqlite::types::ToSqlOutput;
 use rusqlite::{Connection, Statement, ffi};
 
@@ -9,6 +11,7 @@ use super::row_number::RowNumber;
 use super::script::Rebuild;
 use super::switched::Switched;
 use super::table_detail::TableDetail;
+use super::token::tokenize;
 use crate::sqlite::quote::identifier;
 use crate::sqlite::sqlite_error::SqliteContext;
 use bridge_migrate_core::{Error, ErrorKind, Hint, Result};
@@ -81,10 +84,16 @@ impl<'a> Trial<'a> {
             _unenforced: Switched::to(connection, DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, false)?,
             _names_only: Switched::to(connection, DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?,
         };
-        connection.execute(
-            &rebuild.definition_for(&format!("temp.{}", identifier(SCRATCH))),
-            [],
-        )?;
+        let mut definition = rebuild.definition_for(&format!("temp.{}", identifier(SCRATCH)));
+        // It would leave a temporary sqlite_sequence, which hides the database's own.
+        while let Some(word) = tokenize(&definition)
+            .iter()
+            .find(|token| token.is_word("autoincrement"))
+        {
+            let range = word.start..word.end();
+            definition.replace_range(range, "");
+        }
+        connection.execute(&definition, [])?;
         let number = from.name.as_deref().unwrap_or("NULL");
         let source = identifier(&old);
         trial.select = format!(
@@ -95,9 +104,19 @@ impl<'a> Trial<'a> {
         if from.name.is_some() {
             trial.select += &format!(" WHERE {number} >= ?1 ORDER BY {number} LIMIT ?2");
         }
-        trial.note_keys(&old, &from)?;
+        trial.note_keys(&old)?;
         trial.note_conversions(&old)?;
         Ok(trial)
+    }
+
+    /// Tries all rows.
+    ///
+    /// # Errors
+    /// As [`Trial::new`] and [`Trial::range`].
+    pub(crate) fn of_all(connection: &'a Connection, rebuild: &'a Rebuild) -> rusqlite::Result<Unfit> {
+        let mut trial = Self::new(connection, rebuild)?;
+        while trial.range(RANGE)? {}
+        trial.finish()
     }
 
     /// Tries the next rows, about as many as are asked for; all of them where rows have no rowid. Returns whether there
@@ -238,44 +257,28 @@ impl<'a> Trial<'a> {
     }
 
     /// Makes a table for the values of each key that the old definition does not promise already.
-    fn note_keys(&mut self, old: &str, from: &RowNumber) -> rusqlite::Result<()> {
+    fn note_keys(&mut self, old: &str) -> rusqlite::Result<()> {
         let before = Keys::of(self.connection, "main", old)?;
         let after = Keys::of(self.connection, "temp", SCRATCH)?;
         self.alias = after.alias.as_deref().and_then(|alias| self.place_of(alias));
+        // Values that differ may be the same in another type.
+        let converted = self.rebuild.conversions(self.connection, old)?;
         let was = |column: &str| {
             let place = self.place_of(column)?;
+            let is_it = |(_, new): &(String, String)| new.eq_ignore_ascii_case(column);
+            if converted.iter().any(is_it) {
+                return None;
+            }
             self.rebuild.taken().get(place)?.old()
         };
-        let alias_is_new = after.alias.filter(|alias| {
-            let old = was(alias).map(|name| name.to_ascii_lowercase());
-            old != from.alias.as_deref().map(str::to_ascii_lowercase)
+        let mut new = after.unique;
+        new.retain(|key| {
+            let old: Option<Key> = key
+                .iter()
+                .map(|(column, collation)| Some((was(column)?.to_ascii_lowercase(), collation.clone())))
+                .collect();
+            old.is_none_or(|old| !before.unique.contains(&old))
         });
-        let mut new: Vec<Vec<(String, String)>> = after
-            .unique
-            .into_iter()
-            .filter(|key| {
-                let old: Option<Vec<_>> = key
-                    .iter()
-                    .map(|(column, collation)| Some((was(column)?.to_ascii_lowercase(), collation.clone())))
-                    .collect();
-                old.is_none_or(|mut old| {
-                    old.sort();
-                    !before.unique.iter().any(|key| {
-                        let mut key: Vec<_> = key
-                            .iter()
-                            .map(|(c, l)| (c.to_ascii_lowercase(), l.clone()))
-                            .collect();
-                        key.sort();
-                        key == old
-                    })
-                })
-            })
-            .collect();
-        new.extend(
-            alias_is_new
-                .filter(|alias| self.place_of(alias).is_some())
-                .map(|alias| vec![(alias, "BINARY".to_owned())]),
-        );
         // A generated column is no value that is given: the copy itself finds what is the same there.
         new.retain(|key| key.iter().all(|(column, _)| self.place_of(column).is_some()));
         for (at, key) in new.iter().enumerate() {
@@ -362,9 +365,12 @@ impl Drop for Trial<'_> {
     }
 }
 
-/// The keys of a table: columns with their collations.
+/// Columns in lower case, with their collations.
+type Key = BTreeSet<(String, String)>;
+
+/// The keys of a table.
 struct Keys {
-    unique: Vec<Vec<(String, String)>>,
+    unique: Vec<Key>,
     alias: Option<String>,
 }
 
@@ -381,11 +387,13 @@ impl Keys {
         let has_key = indexes.iter().any(|(_, origin)| origin == "pk");
         let mut unique = Vec::new();
         for (index, _) in indexes {
-            let mut key = Some(Vec::new());
+            let mut key = Some(Key::new());
             connection.pragma(Some(schema), "index_xinfo", &index, |row| {
                 if row.get("key")? {
                     match (row.get::<_, Option<String>>("name")?, &mut key) {
-                        (Some(name), Some(key)) => key.push((name, row.get("coll")?)),
+                        (Some(name), Some(key)) => {
+                            key.insert((name.to_ascii_lowercase(), row.get("coll")?));
+                        }
                         // An expression.
                         _ => key = None,
                     }
@@ -402,7 +410,11 @@ impl Keys {
             Ok(())
         })?;
         let alias = primary.pop().filter(|_| !has_key && primary.is_empty());
-        unique.extend(alias.clone().map(|alias| vec![(alias, "BINARY".to_owned())]));
+        unique.extend(
+            alias
+                .iter()
+                .map(|alias| Key::from([(alias.to_ascii_lowercase(), "BINARY".to_owned())])),
+        );
         Ok(Self { unique, alias })
     }
 }
@@ -467,9 +479,7 @@ fn is_of_the_row(error: &rusqlite::Error) -> bool {
 /// [`ErrorKind::NotConvertible`] with the first keys; when SQLite refuses the rebuild.
 pub(crate) fn refuse_unfit(connection: &Connection, stem: &str, rebuild: &Rebuild) -> Result<()> {
     let doing = format!("try the rows of {} for {stem}", rebuild.table());
-    let mut trial = Trial::new(connection, rebuild).while_doing(&doing)?;
-    while trial.range(RANGE).while_doing(&doing)? {}
-    let unfit = trial.finish().while_doing(&doing)?;
+    let unfit = Trial::of_all(connection, rebuild).while_doing(&doing)?;
     if unfit.count == 0 {
         return Ok(());
     }
