@@ -8,8 +8,7 @@
 
 mod common;
 
-use std::sync::Mutex;
-use std::time::Duration;
+use std::{sync::Mutex, time::Duration};
 
 use bridge_migrate_core::{Catalog, Event, Keep, Migration, Observer, Release, Silent, Target};
 use bridge_migrate_sqlite::rollback::{RollbackOptions, Strategy, rollback};

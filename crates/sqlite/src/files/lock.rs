@@ -10,14 +10,12 @@ use std::time::{Duration, Instant};
 
 use rusqlite::ErrorCode;
 
-use crate::files::database_file::with_suffix;
-use crate::files::kernel_locks;
-use crate::files::raw_file::Standing;
-use bridge_migrate_core::{
-    Error, ErrorKind, Event, Hint, Holder, IoContext, Observer, Result, Settings,
-    clock::{self, for_people, timestamp},
-    regular_file::{foreign_file, give_to_owner_of_folder, has_name, open_ours, open_ours_to_read},
+use crate::files::{database_file::with_suffix, kernel_locks, raw_file::Standing};
+use bridge_migrate_core::clock::{self, for_people, timestamp};
+use bridge_migrate_core::regular_file::{
+    foreign_file, give_to_owner_of_folder, has_name, open_ours, open_ours_to_read,
 };
+use bridge_migrate_core::{Error, ErrorKind, Event, Hint, Holder, IoContext, Observer, Result, Settings};
 
 /// How long to sleep between tries at first: short enough that a crowd of servers at start passes quickly.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(10);

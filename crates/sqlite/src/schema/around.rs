@@ -2,10 +2,8 @@
 
 use rusqlite::{Connection, config::DbConfig};
 
-use super::probe::complaint;
-use super::switched::Switched;
 use super::token::{Token, TokenKind, tokenize};
-use super::{Object, ObjectKind, TableDetail, script::refused};
+use super::{Object, ObjectKind, TableDetail, probe::complaint, script::refused, switched::Switched};
 use crate::sqlite::ask::Ask;
 
 /// The objects of a schema before one of its tables is made anew.

@@ -1,7 +1,6 @@
 //! What a statement changes that may take long: an index, a column, a table.
 
-use rusqlite::fallible_iterator::FallibleIterator;
-use rusqlite::{Batch, Connection};
+use rusqlite::{Batch, Connection, fallible_iterator::FallibleIterator};
 
 use super::token::{Token, tokenize};
 

@@ -2,8 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::row_number::RowNumber;
-use super::table_definition::TableDefinition;
+use super::{row_number::RowNumber, table_definition::TableDefinition};
 use crate::sqlite::ask::Ask;
 
 /// What of a table decides about the bytes of its rows and of its indexes.

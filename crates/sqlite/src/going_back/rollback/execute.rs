@@ -5,8 +5,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, Row, params};
 
-use crate::capture::batches::Work;
-use crate::capture::{beside, schema_cookie};
+use crate::capture::{batches::Work, beside, schema_cookie};
 use crate::going_back::undo::Conflict;
 use crate::going_back::undo::records::{self, Fate, JournalReader, Selection};
 use crate::migrate::step::checks::{Before, Change};
