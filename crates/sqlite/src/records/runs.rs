@@ -287,7 +287,7 @@ pub(crate) fn record_step(
                 measures.rows_changed,
                 measures.rows_skipped,
                 fingerprint,
-                WayBack::of(migration).to_string(),
+                WayBack::recorded(migration, connection)?.to_string(),
                 migration.down,
                 migration.rollback,
             ],

@@ -2,7 +2,11 @@
 
 use std::fmt;
 
-use bridge_migrate_core::Migration;
+use rusqlite::Connection;
+
+use crate::schema::TableDetail;
+use crate::sqlite::sqlite_error::SqliteContext;
+use bridge_migrate_core::{Migration, Result};
 
 /// How an applied migration goes back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +19,8 @@ pub enum WayBack {
         table: String,
         /// The column that changed.
         column: String,
+        /// The column that the journal knows a record by, where that is not the first of the primary key.
+        key: Option<String>,
     },
     /// By clearing a column that it filled.
     Clear {
@@ -37,12 +43,41 @@ impl WayBack {
             Some(step) => {
                 let (table, column) = (step.table().to_owned(), step.column().to_owned());
                 if step.is_journaled() {
-                    Self::Journal { table, column }
+                    let key = None;
+                    Self::Journal { table, column, key }
                 } else {
                     Self::Clear { table, column }
                 }
             }
         }
+    }
+
+    /// As [`Self::of`], as it is recorded: with what the way back cannot find in the schema.
+    ///
+    /// # Errors
+    /// When SQLite cannot look into the table.
+    pub(crate) fn recorded(migration: &Migration, connection: &Connection) -> Result<Self> {
+        let mut way_back = Self::of(migration);
+        if let (Self::Journal { table, key, .. }, Some(step)) = (&mut way_back, &migration.data) {
+            let detail = match TableDetail::read(connection, table) {
+                // A later migration dropped it, and all are adopted.
+                Err(rusqlite::Error::QueryReturnedNoRows) => return Ok(way_back),
+                detail => detail.while_doing("find the key of the table")?,
+            };
+            let first = detail.columns.iter().find(|column| column.primary_key == Some(1));
+            let is_first = first.is_some_and(|first| first.name.eq_ignore_ascii_case(step.key()));
+            *key = (!is_first).then(|| step.key().to_owned());
+        }
+        Ok(way_back)
+    }
+
+    /// Whether it was recorded of this migration.
+    pub(crate) fn is_of(&self, migration: &Migration) -> bool {
+        let mut own = Self::of(migration);
+        if let (Self::Journal { key: Some(_), .. }, Self::Journal { key, .. }) = (self, &mut own) {
+            *key = migration.data.as_ref().map(|step| step.key().to_owned());
+        }
+        *self == own
     }
 
     /// Reads what [`fmt::Display`] wrote.
@@ -56,8 +91,14 @@ impl WayBack {
             "prepared" => return Self::Prepared,
             _ => {}
         }
-        if let Some((table, column)) = text.strip_prefix("journal ").and_then(named) {
-            return Self::Journal { table, column };
+        if let Some(rest) = text.strip_prefix("journal ") {
+            let (place, key) = match rest.rsplit_once(" by ") {
+                Some((place, key)) => (place, Some(key.to_owned())),
+                None => (rest, None),
+            };
+            if let Some((table, column)) = named(place) {
+                return Self::Journal { table, column, key };
+            }
         }
         if let Some((table, column)) = text.strip_prefix("clear ").and_then(named) {
             return Self::Clear { table, column };
@@ -71,7 +112,10 @@ impl fmt::Display for WayBack {
         match self {
             Self::Statements => f.write_str("statements"),
             Self::Prepared => f.write_str("prepared"),
-            Self::Journal { table, column } => write!(f, "journal {table}.{column}"),
+            Self::Journal { table, column, key } => {
+                write!(f, "journal {table}.{column}")?;
+                key.iter().try_for_each(|key| write!(f, " by {key}"))
+            }
             Self::Clear { table, column } => write!(f, "clear {table}.{column}"),
             Self::Unknown(text) => f.write_str(text),
         }

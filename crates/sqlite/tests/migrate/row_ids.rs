@@ -4,6 +4,7 @@ use std::{cell::Cell, time::Duration};
 
 use bridge_migrate_core::{Activity, Catalog, ErrorKind, Event, Observer, Silent, Target};
 use bridge_migrate_sqlite::rollback::{RollbackOptions, Strategy, rollback};
+use bridge_migrate_sqlite::undo::{UndoOptions, undo};
 use bridge_migrate_sqlite::{MigrateOptions, migrate};
 
 use crate::common::{Place, notes, to};
@@ -129,6 +130,58 @@ fn rows_that_get_other_ids_between_two_batches_are_not_skipped() {
             .unwrap();
         back(&place, 3, &somebody(20)).unwrap();
         assert_eq!(rows(&place), expected("BODY", |_| "-".to_owned()), "{change}");
+    }
+}
+
+/// Two notes have no id, and say the same after the migration, which they did not before.
+#[test]
+fn old_values_come_back_to_rows_that_have_other_ids_and_to_no_other_row() {
+    let told = "SELECT coalesce(id, '-') || ' ' || body FROM notes ORDER BY rowid";
+    for (change, by_undo) in [
+        ("VACUUM", false),
+        ("VACUUM", true),
+        ("ANALYZE", false),
+        ("ANALYZE", true),
+    ] {
+        let place = place();
+        place
+            .open()
+            .execute_batch(
+                "INSERT INTO notes (rowid, id, body) VALUES (900, NULL, 'Alike'), (2696, NULL, 'alike')",
+            )
+            .unwrap();
+        let before = place.strings(told);
+        migrate(&loose(), &place.settings, to(Target::Version(3)), &Silent).unwrap();
+        // It is gone, and VACUUM gives the second note without an id the number that the first had.
+        place
+            .open()
+            .execute_batch("DELETE FROM notes WHERE id = 'n0'")
+            .unwrap();
+        place.open().execute_batch(change).unwrap();
+        let conflicts = if by_undo {
+            let done = undo(&place.settings, 3, &UndoOptions::default(), &Silent).unwrap();
+            done.conflicts
+        } else {
+            let options = RollbackOptions {
+                target: Target::Version(2),
+                strategy: Strategy::Down,
+                companion: Default::default(),
+            };
+            rollback(&loose(), &place.settings, options, &mut |_| true, &Silent)
+                .unwrap()
+                .conflicts
+        };
+        let stay = if change == "VACUUM" { 3 } else { 1 };
+        assert_eq!(conflicts.len(), stay, "{change}: {conflicts:?}");
+        let expected: Vec<String> = before
+            .into_iter()
+            .filter(|row| row != "n0 body 0")
+            .map(|row| match row.strip_prefix("- ") {
+                Some(body) if stay == 3 => format!("- {}", body.to_uppercase()),
+                _ => row,
+            })
+            .collect();
+        assert_eq!(place.strings(told), expected, "{change}");
     }
 }
 

@@ -7,7 +7,7 @@ use rusqlite::{Connection, Row, params};
 
 use crate::capture::{batches::Work, beside, schema_cookie};
 use crate::going_back::undo::Conflict;
-use crate::going_back::undo::records::{self, Fate, JournalReader, Selection};
+use crate::going_back::undo::records::{self, Fate, JournalReader, Journaled, Selection};
 use crate::migrate::step::checks::{Before, Change};
 use crate::migrate::{step::batches::Passes, step::millis};
 use crate::records::runs::{Run, StepOutcome};
@@ -113,11 +113,14 @@ impl Back<'_> {
                 beside::give_up(self.work(step, &|| require_version(self.connection, step)))?;
                 Ok(outcome(step, started, Duration::ZERO, 0))
             }
-            WayBack::Journal { table, column } => {
-                let selection = Selection::default();
-                let (table, column) = (table.clone(), column.clone());
-                let journal =
-                    JournalReader::new(self.connection, step.recorded.version, table, column, selection)?;
+            WayBack::Journal { table, column, key } => {
+                let of = Journaled {
+                    version: step.recorded.version,
+                    table: table.clone(),
+                    column: column.clone(),
+                    key: key.clone(),
+                };
+                let journal = JournalReader::new(self.connection, of, Selection::default())?;
                 let mut before = i64::MAX;
                 self.in_batches(step, &mut |back, portion| {
                     back.undo_batch(&journal, &mut before, portion.rows)

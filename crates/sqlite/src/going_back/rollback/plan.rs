@@ -276,7 +276,7 @@ fn written_by(steps: &[RecordedStep]) -> BTreeSet<String> {
     steps
         .iter()
         .filter_map(|step| match WayBack::parse(&step.way_back) {
-            WayBack::Journal { table, column } | WayBack::Clear { table, column } => {
+            WayBack::Journal { table, column, .. } | WayBack::Clear { table, column } => {
                 Some(format!("{table}.{column}").to_lowercase())
             }
             WayBack::Statements | WayBack::Prepared | WayBack::Unknown(_) => None,

@@ -89,7 +89,7 @@ fn writes<'a>(way_back: &'a WayBack, down_sql: &'a str) -> Option<Writes<'a>> {
             sql: down_sql,
             fills: &[],
         }),
-        WayBack::Journal { table, column } | WayBack::Clear { table, column } => {
+        WayBack::Journal { table, column, .. } | WayBack::Clear { table, column } => {
             Some(Writes::Column { table, column })
         }
         WayBack::Unknown(_) => None,
@@ -226,7 +226,7 @@ fn load_of(connection: &Connection, state: &State, step: &StepBack) -> Result<Lo
     let sizes = Sizes::new(connection)?;
     let mut load = Load::default();
     match &step.way_back {
-        WayBack::Journal { table, column } | WayBack::Clear { table, column } => {
+        WayBack::Journal { table, column, .. } | WayBack::Clear { table, column } => {
             load.changed = sizes.table(table) + sizes.indexes_of(table, column);
             if let WayBack::Journal { .. } = &step.way_back {
                 load.changed += sizes.table(tool_tables::JOURNAL);

@@ -21,7 +21,7 @@ use crate::sqlite::{
     ask::Ask, connection, pace::Pace, rollback_journal::RollbackJournal, sqlite_error::SqliteContext,
 };
 use bridge_migrate_core::{Activity, Error, ErrorKind, Hint, Observer, Position, Result, Settings};
-use records::{Fate, JournalReader, Record, Selection, journaled};
+use records::{Fate, JournalReader, Journaled, Record, Selection, journaled};
 
 pub use prune::{Pruned, prune};
 
@@ -140,7 +140,7 @@ impl<'a> Undo<'a> {
             .with_truth(format!("It is at V{:03}. Nothing was changed.", at.version))
             .with_hint(Hint::History));
         };
-        let WayBack::Journal { table, column } = WayBack::parse(&step.way_back) else {
+        let WayBack::Journal { table, column, key } = WayBack::parse(&step.way_back) else {
             return Err(Error::unchanged(
                 ErrorKind::NotReversible,
                 format!(
@@ -152,7 +152,13 @@ impl<'a> Undo<'a> {
         };
         refuse_half_back(connection, version)?;
         let selection = Selection::new(connection, &table, &options.keys, options.condition.as_deref())?;
-        let journal = JournalReader::new(connection, version, table, column, selection)?;
+        let of = Journaled {
+            version,
+            table,
+            column,
+            key,
+        };
+        let journal = JournalReader::new(connection, of, selection)?;
         // Pruning takes all of them, but it may have been interrupted.
         let journaled = journaled(connection, version)?;
         if journaled < step.rows_changed {

@@ -1,10 +1,14 @@
 //! Records of the journal, newest first, compared with the rows they came from.
 
+use std::cell::Cell;
+
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row, config::DbConfig, params, params_from_iter};
 
+use crate::capture::schema_cookie;
 use crate::catalog::data::key_text;
-use crate::schema::{ObjectKind, TableDetail, effects::Writes};
+use crate::schema::{Column, ObjectKind, TableDetail, effects::Writes};
 use crate::sqlite::{ask::Ask, quote::identifier, sqlite_error::SqliteContext};
 use bridge_migrate_core::{Error, ErrorKind, Hint, Result};
 
@@ -16,6 +20,7 @@ pub(crate) struct Record {
     pub(crate) seq: i64,
     pub(crate) rowid: i64,
     pub(crate) key: String,
+    has_key: bool,
 }
 
 /// What can become of a record.
@@ -141,30 +146,40 @@ pub(crate) struct Window {
     pub(crate) visited: u64,
 }
 
+/// What a journal is of.
+pub(crate) struct Journaled {
+    pub(crate) version: u32,
+    pub(crate) table: String,
+    pub(crate) column: String,
+    /// The column that it knows records by; `None` for the first of the primary key.
+    pub(crate) key: Option<String>,
+}
+
 /// Reads the journal of one migration over one column.
 pub(crate) struct JournalReader<'a> {
     connection: &'a Connection,
-    version: u32,
-    table: String,
-    column: String,
+    of: Journaled,
+    /// Whether no two rows can have one key.
+    is_unique: bool,
     keys: Vec<String>,
     select: String,
     find_by_row: String,
     find_by_key: String,
     revert: String,
     describe: String,
+    moved: String,
+    /// Whether rows had moved, and the schema cookie when that was looked at.
+    have_moved: Cell<Option<(i64, bool)>>,
 }
 
 impl<'a> JournalReader<'a> {
-    pub(crate) fn new(
-        connection: &'a Connection,
-        version: u32,
-        table: String,
-        column: String,
-        selection: Selection,
-    ) -> Result<Self> {
-        let (table_sql, column_sql) = (identifier(&table), identifier(&column));
-        let key = key_column(connection, &table)?;
+    pub(crate) fn new(connection: &'a Connection, of: Journaled, selection: Selection) -> Result<Self> {
+        let (table_sql, column_sql) = (identifier(&of.table), identifier(&of.column));
+        let detail = TableDetail::read(connection, &of.table).while_doing("find the key of the table")?;
+        let of_key = |column: &&Column| column.primary_key.is_some();
+        let first = detail.columns.iter().find(|column| column.primary_key == Some(1));
+        let key = of.key.as_deref().or(first.map(|first| first.name.as_str()));
+        let key = identifier(key.unwrap_or("_rowid_"));
         let find = |joined: &str| {
             format!(
                 "SELECT t._rowid_, t.{column_sql} IS j.new_value FROM migration_affected_records AS j \
@@ -174,7 +189,7 @@ impl<'a> JournalReader<'a> {
         };
         Ok(Self {
             connection,
-            version,
+            is_unique: of.key.is_none() && detail.columns.iter().filter(of_key).count() == 1,
             select: select(&selection, &table_sql, &key),
             find_by_row: find(&format!("t._rowid_ = j.row_id AND t.{key} IS j.id")),
             find_by_key: find(&format!("t.{key} = j.id")),
@@ -186,29 +201,30 @@ impl<'a> JournalReader<'a> {
                 "SELECT t.{column_sql}, j.old_value FROM migration_affected_records AS j \
                  LEFT JOIN {table_sql} AS t ON t._rowid_ = ?2 WHERE j.seq = ?1"
             ),
-            table,
-            column,
+            moved: moved(&table_sql, &key),
+            have_moved: Cell::default(),
+            of,
             keys: selection.keys,
         })
     }
 
     pub(crate) fn version(&self) -> u32 {
-        self.version
+        self.of.version
     }
 
     pub(crate) fn table(&self) -> &str {
-        &self.table
+        &self.of.table
     }
 
     pub(crate) fn column(&self) -> &str {
-        &self.column
+        &self.of.column
     }
 
     /// What putting records back writes.
     pub(crate) fn writes(&self) -> Writes<'_> {
         Writes::Column {
-            table: &self.table,
-            column: &self.column,
+            table: &self.of.table,
+            column: &self.of.column,
         }
     }
 
@@ -230,12 +246,17 @@ impl<'a> JournalReader<'a> {
             return Ok(None);
         };
         let mut values: Vec<rusqlite::types::Value> =
-            vec![i64::from(self.version).into(), seq.into(), oldest.into()];
+            vec![i64::from(self.of.version).into(), seq.into(), oldest.into()];
         values.extend(self.keys.iter().cloned().map(Into::into));
         let read = |row: &Row<'_>| {
             let (seq, rowid) = (row.get(0)?, row.get(1)?);
-            let key = key_text(row.get_ref(2)?, rowid);
-            Ok(Record { seq, rowid, key })
+            let key = row.get_ref(2)?;
+            Ok(Record {
+                seq,
+                rowid,
+                has_key: key != ValueRef::Null,
+                key: key_text(key, rowid),
+            })
         };
         let records = self.connection.rows(&self.select, params_from_iter(values), read);
         Ok(Some(Window {
@@ -247,10 +268,13 @@ impl<'a> JournalReader<'a> {
 
     /// What can become of the record now.
     ///
-    /// Row numbers may have changed: a dump that is read in again counts from 1. Then the key decides, unless
-    /// several rows have it.
+    /// Row numbers may have changed: a dump that is read in again counts from 1, and VACUUM numbers the rows of a table
+    /// without an index anew. Then the key decides, unless several rows have it, or none.
     pub(crate) fn fate(&self, record: &Record, force: bool) -> Result<Fate> {
-        let found = match self.find(record, &self.find_by_row)?.pop() {
+        let by_row = self.find(record, &self.find_by_row)?.pop();
+        let needs_number = !record.has_key || (by_row.is_some() && !self.is_unique);
+        let is_other = needs_number && self.have_moved()?;
+        let found = match by_row.filter(|_| !is_other) {
             Some(found) => Some(found),
             None => {
                 let mut found = self.find(record, &self.find_by_key)?;
@@ -258,10 +282,30 @@ impl<'a> JournalReader<'a> {
             }
         };
         Ok(match found {
+            None if is_other => {
+                Fate::Stay("row numbers changed since, and its key tells it from no other row")
+            }
             None => Fate::Stay("the row is gone"),
             Some((rowid, is_same)) if is_same || force => Fate::Revert(rowid),
             Some(_) => Fate::Stay("the value was changed after the migration"),
         })
+    }
+
+    /// Whether rows have other numbers than in the journal, by what became of the first and the last records whose key no
+    /// other row has. One that a server wrote anew has a larger one.
+    fn have_moved(&self) -> Result<bool> {
+        let cookie = schema_cookie(self.connection)?;
+        if let Some((at, moved)) = self.have_moved.get()
+            && at == cookie
+        {
+            return Ok(moved);
+        }
+        let moved = self
+            .connection
+            .value(&self.moved, [self.of.version])
+            .while_doing("compare the journal's row numbers")?;
+        self.have_moved.set(Some((cookie, moved)));
+        Ok(moved)
     }
 
     /// At most two rows that belong to the record, and whether each has the value that the migration wrote.
@@ -275,14 +319,14 @@ impl<'a> JournalReader<'a> {
     pub(crate) fn revert(&self, record: &Record, rowid: i64) -> Result<()> {
         self.connection
             .run(&self.revert, params![record.seq, rowid])
-            .while_doing(format_args!("put back {}.{}", self.table, self.column))?;
+            .while_doing(format_args!("put back {}.{}", self.of.table, self.of.column))?;
         Ok(())
     }
 
     /// The record that is left as it is.
     pub(crate) fn conflict(&self, record: &Record, why: &str) -> Conflict {
         Conflict {
-            table: self.table.clone(),
+            table: self.of.table.clone(),
             key: record.key.clone(),
             why: why.to_owned(),
         }
@@ -293,8 +337,8 @@ impl<'a> JournalReader<'a> {
         self.connection
             .row(&self.describe, [record.seq, rowid], |row| {
                 Ok(Reverted {
-                    table: self.table.clone(),
-                    column: self.column.clone(),
+                    table: self.of.table.clone(),
+                    column: self.of.column.clone(),
                     key: record.key.clone(),
                     from: key_text(row.get_ref(0)?, record.rowid),
                     to: key_text(row.get_ref(1)?, record.rowid),
@@ -308,7 +352,7 @@ impl<'a> JournalReader<'a> {
         self.connection
             .value(
                 "SELECT count(*) FROM migration_affected_records WHERE migration = ?1 AND undone_by IS NULL",
-                [self.version],
+                [self.of.version],
             )
             .while_doing("read the journal")
     }
@@ -318,17 +362,17 @@ impl<'a> JournalReader<'a> {
         for key in keys {
             let is_known: bool = self
                 .connection
-                .value("SELECT EXISTS (SELECT 1 FROM migration_affected_records WHERE migration = ?1 AND id = ?2)", params![self.version, key])
+                .value("SELECT EXISTS (SELECT 1 FROM migration_affected_records WHERE migration = ?1 AND id = ?2)", params![self.of.version, key])
                 .while_doing("look for a record in the journal")?;
             if !is_known {
                 return Err(Error::unchanged(
                     ErrorKind::Usage,
                     format!(
                         "V{:03} changed no record of {} with the key `{key}`",
-                        self.version, self.table
+                        self.of.version, self.of.table
                     ),
                 )
-                .with_hint(Hint::UndoDryRun(self.version)));
+                .with_hint(Hint::UndoDryRun(self.of.version)));
             }
         }
         Ok(())
@@ -356,13 +400,18 @@ fn select(selection: &Selection, table: &str, key: &str) -> String {
     sql
 }
 
-/// The column that the journal knows records by: the one that its values came from.
-fn key_column(connection: &Connection, table: &str) -> Result<String> {
-    let detail = TableDetail::read(connection, table).while_doing("find the key of the table")?;
-    let key = detail
-        .columns
-        .into_iter()
-        .find(|column| column.primary_key == Some(1))
-        .map(|column| column.name);
-    Ok(identifier(&key.unwrap_or_else(|| "_rowid_".to_owned())))
+/// Whether a record at either end of the journal of migration ?1 is of a row that has a smaller number now.
+fn moved(table: &str, key: &str) -> String {
+    let end = |order: &str| {
+        format!(
+            "SELECT * FROM (SELECT row_id, id FROM migration_affected_records WHERE migration = ?1 AND id IS NOT NULL \
+             ORDER BY seq {order} LIMIT 8)"
+        )
+    };
+    format!(
+        "SELECT EXISTS (SELECT 1 FROM ({} UNION ALL {}) AS j \
+         WHERE (SELECT count(*) = 1 AND max(t._rowid_) < j.row_id FROM {table} AS t WHERE t.{key} = j.id))",
+        end("ASC"),
+        end("DESC")
+    )
 }

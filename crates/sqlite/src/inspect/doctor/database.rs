@@ -279,7 +279,7 @@ fn read_steps(catalog: &Catalog, connection: &Connection) -> Vec<StepFacts> {
             rows_changed: number(row, 8),
             rows_skipped: number(row, 9),
             is_way_back_known: own.is_some_and(|migration| {
-                text(row, 10) == Some(WayBack::of(migration).to_string())
+                text(row, 10).is_some_and(|text| WayBack::parse(&text).is_of(migration))
                     && text(row, 11).as_ref() == Some(&migration.down)
             }),
         }

@@ -50,7 +50,7 @@ fn journal(
         .filter(journaled)
         .filter(|step| progress != Some(step.version))
     {
-        let WayBack::Journal { table, column } = WayBack::parse(&step.way_back) else {
+        let WayBack::Journal { table, column, .. } = WayBack::parse(&step.way_back) else {
             continue;
         };
         let (all, elsewhere): (u64, u64) = context

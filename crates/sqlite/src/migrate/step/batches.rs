@@ -225,7 +225,7 @@ impl StepContext<'_> {
             version: step.version,
             name: step.name.clone(),
             release: step.release.to_string(),
-            way_back: WayBack::of(migration).to_string(),
+            way_back: WayBack::recorded(migration, self.connection)?.to_string(),
             down: false,
             cursor: String::new(),
             visited: outcome.visited + of_pass.map_or(0, |progress| progress.visited),
