@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use crate::capture::{Eligible, IndexInfo, indexes, refused, rowid_of, stored_name};
 use crate::schema::index_definition::IndexDefinition;
-use crate::schema::token::{TokenKind, tokenize};
+use crate::schema::token::{Token, TokenKind, tokenize};
 use crate::schema::{Column, Hidden, TableDetail, is_constant, tool_tables};
 use crate::sqlite::ask::Ask;
 use crate::sqlite::quote::{identifier, literal};
@@ -331,6 +331,21 @@ fn probes(
     let filter = definition.and_then(|definition| definition.filter);
     let has_expression = index.keys.iter().any(|key| key.column.is_none());
     if (has_expression && expressions.len() != index.keys.len()) || index.partial != filter.is_some() {
+        return Ok(None);
+    }
+    // What is no name in double quotes is a text: not to the SQLite of every server, where it stands in a trigger.
+    let is_name = |token: &Token<'_>| {
+        let name = token.name().unwrap_or_default();
+        columns
+            .iter()
+            .any(|column| column.name.eq_ignore_ascii_case(&name))
+            || row == identifier(&name)
+    };
+    if expressions.iter().copied().chain(filter).any(|text| {
+        tokenize(text)
+            .iter()
+            .any(|token| token.text.starts_with('"') && !is_name(token))
+    }) {
         return Ok(None);
     }
     let mut conditions = Vec::new();
