@@ -15,21 +15,26 @@ pub(crate) enum Affinity {
 }
 
 impl Affinity {
-    /// That of a column of `table`; `None` when it has no such column.
-    pub(crate) fn of(table: &TableDefinition, column: &str) -> Option<Self> {
-        let declared = table.column(column)?.declared_type.to_ascii_lowercase();
+    /// That of a declared type, in a table that is STRICT or not.
+    pub(crate) fn of(declared: &str, is_strict: bool) -> Self {
+        let declared = declared.to_ascii_lowercase();
         let has = |words: &[&str]| words.iter().any(|word| declared.contains(word));
-        Some(if has(&["int"]) {
+        if has(&["int"]) {
             Self::Integer
         } else if has(&["char", "clob", "text"]) {
             Self::Text
-        } else if has(&["blob"]) || declared.is_empty() || (declared == "any" && is_strict(table)) {
+        } else if has(&["blob"]) || declared.is_empty() || (is_strict && declared == "any") {
             Self::Blob
         } else if has(&["real", "floa", "doub"]) {
             Self::Real
         } else {
             Self::Numeric
-        })
+        }
+    }
+
+    /// That of a column of `table`; `None` when it has no such column.
+    pub(crate) fn of_column(table: &TableDefinition, column: &str) -> Option<Self> {
+        Some(Self::of(&table.column(column)?.declared_type, is_strict(table)))
     }
 }
 

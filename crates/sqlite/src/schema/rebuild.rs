@@ -136,14 +136,14 @@ impl Rebuild {
         };
         let converted = self.taken.iter().filter_map(|taken| {
             let was = taken.old()?;
-            let (old, new) = (Affinity::of(&before, &was)?, self.affinity(&taken.column)?);
+            let (old, new) = (Affinity::of_column(&before, &was)?, self.affinity(&taken.column)?);
             (old != new && new != Affinity::Blob).then(|| (was, taken.column.clone()))
         });
         Ok(converted.collect())
     }
 
     pub(super) fn affinity(&self, column: &str) -> Option<Affinity> {
-        Affinity::of(&TableDefinition::parse(&self.definition)?, column)
+        Affinity::of_column(&TableDefinition::parse(&self.definition)?, column)
     }
 
     /// SQLite's own tables that name the table in a column: its sequence mark, if the new one counts on, and what

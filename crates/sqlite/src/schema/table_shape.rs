@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension};
 
-use super::{row_number::RowNumber, table_definition::TableDefinition};
+use super::{affinity::Affinity, row_number::RowNumber, table_definition::TableDefinition};
 use crate::sqlite::ask::Ask;
 
 /// What of a table decides about the bytes of its rows and of its indexes.
@@ -32,34 +32,6 @@ pub(crate) struct ImpliedIndex {
     pub(crate) name: String,
     /// Name, collation and whether it is descending, of each key column.
     pub(crate) keys: Vec<(String, String, bool)>,
-}
-
-/// What a column makes of values (<https://sqlite.org/datatype3.html#determination_of_column_affinity>).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Affinity {
-    Integer,
-    Text,
-    Blob,
-    Real,
-    Numeric,
-}
-
-impl Affinity {
-    fn of(declared: &str, strict: bool) -> Self {
-        let declared = declared.to_ascii_uppercase();
-        let has = |part: &str| declared.contains(part);
-        if has("INT") {
-            Self::Integer
-        } else if has("CHAR") || has("CLOB") || has("TEXT") {
-            Self::Text
-        } else if has("BLOB") || declared.is_empty() || (strict && declared == "ANY") {
-            Self::Blob
-        } else if has("REAL") || has("FLOA") || has("DOUB") {
-            Self::Real
-        } else {
-            Self::Numeric
-        }
-    }
 }
 
 impl TableShape {

@@ -235,7 +235,9 @@ pub(super) fn lost_values(linted: &Linted<'_>) -> Result<Vec<Found>> {
                 .any(|taken| taken.column.eq_ignore_ascii_case(name) && taken.old().is_some());
             let (was, is) = (&column.declared_type, &now.declared_type);
             let gets_strict = is_strict(&after) && !is_strict(&before) && is != "any";
-            if is_copied && (gets_strict || Affinity::of(&after, name) < Affinity::of(&before, name)) {
+            if is_copied
+                && (gets_strict || Affinity::of_column(&after, name) < Affinity::of_column(&before, name))
+            {
                 found.push(Found::warning(
                     "BM219",
                     linted.place_of(&[table]),
