@@ -190,6 +190,28 @@ fn a_broken_file_stops_a_migration_before_anything_is_written() {
     }
 }
 
+/// As secrets are mounted into containers.
+#[cfg(unix)]
+#[test]
+fn a_link_to_the_token_file_is_followed_by_every_command() {
+    let database = TestDatabase::populated(149);
+    let real = database.root().join("secret.json");
+    fs::rename(database.tokens(), &real).unwrap();
+    std::os::unix::fs::symlink(&real, database.tokens()).unwrap();
+    for arguments in [
+        &["migrate"][..],
+        &["tokens", "verify"],
+        &["tokens", "import"],
+        &["backup", "verify"],
+        &["restore", "latest"],
+        &["migrate"],
+        &["tokens", "verify"],
+    ] {
+        BridgeMigrate::new(&database).args(arguments).run().assert_code(0);
+    }
+    assert!(database.tokens().is_symlink() && real.is_file());
+}
+
 #[test]
 fn a_broken_file_does_not_harm_what_was_imported() {
     let database = migrated(148);

@@ -38,8 +38,10 @@ pub(crate) fn run(context: &Context, action: &Action) -> Result<u8, Failure> {
         }
         Action::Verify => {
             let tables = TokenFile.tables();
-            let comparison = context
-                .read(|reader| compare(&read_companion_rows(reader, tables)?, context.settings.inputs()))?;
+            // As every other command, by the real name of a file that a link leads to.
+            let settings = context.for_catalog()?;
+            let comparison =
+                context.read(|reader| compare(&read_companion_rows(reader, tables)?, settings.inputs()))?;
             let report = ComparedReport {
                 equal: comparison.is_equal(),
                 comparison,
