@@ -268,6 +268,28 @@ fn tables_of_somebody_else_that_have_names_of_ours_get_another_one() {
     }
 }
 
+/// What was in it is in a backup alone: neither a new column nor a list of backups brings it back.
+#[test]
+fn a_column_that_our_own_tables_lack_is_brought_back_by_a_backup() {
+    let database = TestDatabase::populated(176);
+    assert_eq!(try_to(&database, &["migrate"]).0, Some(0));
+    assert_eq!(try_to(&database, &["backup", "create"]).0, Some(0));
+    database.execute("ALTER TABLE migration_steps DROP COLUMN fingerprint");
+    let (code, answer) = try_to(&database, &["verify"]);
+    assert_eq!(code, Some(6));
+    let said: serde_json::Value = serde_json::from_str(&answer).unwrap();
+    assert!(!answer.contains("ADD COLUMN"), "{answer}");
+    let hint = said["error"]["hint"].as_str().unwrap();
+    assert!(hint.ends_with(" restore latest --dry-run"), "{hint}");
+    for command in [
+        &["restore", "latest", "--dry-run"][..],
+        &["restore", "latest"],
+        &["verify"],
+    ] {
+        assert_eq!(try_to(&database, command).0, Some(0), "{command:?}");
+    }
+}
+
 #[test]
 fn kept_rows_whose_file_is_gone_are_given_up() {
     let database = current();

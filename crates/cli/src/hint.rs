@@ -109,6 +109,7 @@ fn command(hint: &Hint) -> Command {
                 option(" --tokens", keep.as_ref())
             )
         }
+        Hint::RestoreLatestDryRun => "restore latest --dry-run".to_owned(),
         Hint::Wait => "wait --for latest".to_owned(),
         Hint::History => "history".to_owned(),
         Hint::Log => "log".to_owned(),

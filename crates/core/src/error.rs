@@ -224,6 +224,7 @@ impl Error {
                 let folder = folder.unwrap_or(Path::new(".")).into();
                 (ErrorKind::DiskFull, Hint::FreeSpace(Some(folder)))
             }
+            Io::OutOfMemory => (ErrorKind::OutOfMemory, Hint::MemoryLimit),
             // Beyond the limit that the shell sets, or what the file system can hold.
             Io::FileTooLarge => (ErrorKind::Io, Hint::FileSizeLimit),
             _ => (ErrorKind::Io, Hint::LookAtPlace(path.into())),

@@ -61,6 +61,8 @@ pub enum Hint {
     UndoDryRun(u32),
     /// Put this backup back, and leave of the companion file what is said.
     Restore(PathBuf, Option<Keep>),
+    /// See what putting the newest backup back would do.
+    RestoreLatestDryRun,
     /// Wait until whoever migrates is done.
     Wait,
     /// See what was done.

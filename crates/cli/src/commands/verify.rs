@@ -1,7 +1,10 @@
 //! `verify`: whether the database is whole.
 
 use bridge_migrate_core::{Error, ErrorKind, Hint, Severity};
-use bridge_migrate_sqlite::verify::{self, VerifyOptions, codes};
+use bridge_migrate_sqlite::verify::{
+    self, VerifyOptions,
+    codes::{self, Code},
+};
 
 use crate::context::Context;
 use crate::output::Failure;
@@ -50,20 +53,23 @@ pub(crate) fn run(context: &Context, arguments: &Arguments) -> Result<u8, Failur
 
 /// The command that leads on: of one kind of finding, the one that mends it.
 fn next(report: &FindingsReport) -> Hint {
-    let mut errors: Vec<&str> = report
-        .findings
-        .iter()
-        .filter(|finding| finding.severity == Severity::Error)
-        .map(|finding| finding.code)
-        .collect();
-    errors.dedup();
-    match errors.as_slice() {
-        [code] if *code == codes::RELEASE_CONTRADICTS.code => Hint::Repair,
-        [code] if *code == codes::UNRECOGNIZED.code => Hint::Adopt {
+    let errors = || {
+        let all = report.findings.iter();
+        all.filter(|finding| finding.severity == Severity::Error)
+    };
+    let is_all = |code: Code| errors().all(|finding| finding.code == code.code);
+    if is_all(codes::RELEASE_CONTRADICTS) {
+        Hint::Repair
+    } else if is_all(codes::UNRECOGNIZED) {
+        Hint::Adopt {
             release: None,
             accept_additions: false,
-        },
-        [code] if *code == codes::DRIFT.code => Hint::SchemaDiff,
-        _ => Hint::BackupList,
+        }
+    } else if is_all(codes::DRIFT) {
+        Hint::SchemaDiff
+    } else if errors().any(|finding| finding.fix == codes::RESTORE) {
+        Hint::RestoreLatestDryRun
+    } else {
+        Hint::BackupList
     }
 }

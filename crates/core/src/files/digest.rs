@@ -31,7 +31,13 @@ pub fn digest_file(path: &Path, subject: &str, observer: &dyn Observer) -> Resul
     let mut file = regular_file::open(path).on_file("open", path)?;
     let total = file.metadata().on_file("look at", path)?.len();
     let mut sha = Sha256::new();
-    let mut buffer = vec![0; BUFFER_BYTES];
+    // SQLite, at work beside this, may have all the memory that there is: no reason to abort.
+    let mut buffer = Vec::new();
+    buffer
+        .try_reserve_exact(BUFFER_BYTES)
+        .map_err(|_| std::io::ErrorKind::OutOfMemory.into())
+        .on_file("read", path)?;
+    buffer.resize(BUFFER_BYTES, 0);
     let mut bytes = 0_u64;
     let mut announced = 0;
     loop {

@@ -50,21 +50,32 @@ pub(crate) fn check_copy(
     let subject = lossy_name(path);
     observer.progress(Activity::Check, &subject, 0, None);
     // The observer belongs to this thread, so the part with the finest progress runs here.
-    let look = || look_for_damage(path, depth);
+    // A value in a row may take all the memory that there is, and threads need some to start: the last of them looks.
+    let (begun, others) = std::sync::mpsc::channel::<()>();
+    let counts = begun.clone();
+    let look = move || {
+        let _ = others.recv();
+        look_for_damage(path, depth)
+    };
     let count = || {
+        drop(counts);
         let copy = open_immutable(path)?;
         stand_in_for_collations(&copy).while_doing(format_args!("read {}", path.display()))?;
         // Whether its history is sound is not asked here: a backup has what was there.
         let position = managed_position(&copy).ok().flatten();
         Ok((read_contents(&copy)?, position))
     };
-    let put_on_disk = || sync.map(File::sync_all).transpose();
+    let put_on_disk = || {
+        drop(begun);
+        sync.map(File::sync_all).transpose()
+    };
     let (digest, looked, counted, synced) = std::thread::scope(|scope| {
-        let damage = Beside::begin(scope, look);
         let contents = Beside::begin(scope, count);
         let sync = Beside::begin(scope, put_on_disk);
+        let damage = Beside::begin(scope, look);
         let digest = digest_file(path, &subject, observer);
-        (digest, damage.join(), contents.join(), sync.join())
+        let (counted, synced) = (contents.join(), sync.join());
+        (digest, damage.join(), counted, synced)
     });
     let died = |_| {
         Error::new(

@@ -427,7 +427,7 @@ pub(crate) fn unreadable(doing: &str, source: rusqlite::Error) -> Error {
     }
     Error::new(ErrorKind::HistoryDamaged, format!("cannot {doing}"))
         .with_truth("A row of the tool's own tables is not what the tool wrote.")
-        .with_hint(Hint::BackupList)
+        .with_hint(Hint::Verify)
         .with_source(source)
 }
 

@@ -23,7 +23,8 @@ macro_rules! codes {
     };
 }
 
-const RESTORE: &str = "stop the server and put the newest sound backup back: `restore latest --dry-run`";
+/// What to do where only a backup has what is right.
+pub const RESTORE: &str = "stop the server and put the newest sound backup back: `restore latest --dry-run`";
 
 codes! {
     /// Pages, or what is on them, are not what SQLite wrote.

@@ -29,7 +29,7 @@ pub(super) fn check(context: &Context<'_>, report: &mut Report) -> Result<()> {
         let fix = match difference.mended_by() {
             // A column comes back so, but not what was in it.
             _ if tool_tables::lacks(&difference).is_some() && foreign.contains(&difference) => {
-                codes::HISTORY_DAMAGED.fix.to_owned()
+                codes::RESTORE.to_owned()
             }
             Some(sql) if !difference.mending_loses() => format!("mend it with `{sql}`, or see `schema diff`"),
             _ => code.fix.to_owned(),
