@@ -40,6 +40,7 @@ impl Context {
         settings.companion = config.tokens.unwrap_or(settings.companion);
         settings.backup_dir = config.backup_dir.unwrap_or(settings.backup_dir);
         settings.log_dir = config.log_dir.unwrap_or(settings.log_dir);
+        settings.plain = config.plain;
         Ok(Self {
             settings,
             is_default_database: config.is_default_database,

@@ -25,6 +25,9 @@ pub struct Settings {
     pub time_zone: Zone,
     /// The longest time that a transaction may hold the write lock.
     pub lock_budget: Duration,
+    /// Whether large tables change in one transaction each, however long servers wait for it, and no trees are exchanged
+    /// in SQLite's own schema table.
+    pub plain: bool,
     /// How long to wait for the migration lock.
     pub lock_timeout: Duration,
     /// How long to wait for SQLite's own lock, which the server holds for moments.
@@ -60,6 +63,7 @@ impl Settings {
             database,
             time_zone: Zone::default(),
             lock_budget: DEFAULT_LOCK_BUDGET,
+            plain: false,
             lock_timeout: DEFAULT_LOCK_TIMEOUT,
             busy_timeout: DEFAULT_BUSY_TIMEOUT,
             clock: Arc::new(SystemClock),

@@ -19,6 +19,8 @@ pub struct ConfigFile {
     pub log_dir: Option<PathBuf>,
     /// What a timestamp without an offset means.
     pub timezone: Option<String>,
+    /// Whether large tables change in one transaction each.
+    pub plain: Option<bool>,
     /// Whether standard output gets one JSON object.
     pub json: Option<bool>,
     /// Whether only answers and errors are printed.

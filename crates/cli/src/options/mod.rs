@@ -45,6 +45,9 @@ pub(crate) struct GlobalOptions {
     /// How long to wait for another process that migrates, or that keeps the database locked [default: 300]
     #[arg(long, global = true, value_name = "SECONDS")]
     pub(crate) lock_timeout: Option<u32>,
+    /// Changes large tables in one transaction each, while servers wait, and exchanges no trees in SQLite's schema table
+    #[arg(long, global = true)]
+    pub(crate) plain: bool,
     /// A bridge-migrate.toml with these options as keys; paths in it are relative to its folder
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
@@ -79,6 +82,7 @@ impl GlobalOptions {
         .into_iter()
         .filter_map(|(name, value)| Some([OsString::from(name), value?]))
         .flatten()
+        .chain(self.plain.then(|| OsString::from("--plain")))
         .collect()
     }
 }
@@ -93,6 +97,7 @@ pub(crate) struct Config {
     pub(crate) backup_dir: Option<PathBuf>,
     pub(crate) log_dir: Option<PathBuf>,
     pub(crate) timezone: Option<String>,
+    pub(crate) plain: bool,
     pub(crate) manner: Manner,
 }
 
@@ -165,6 +170,7 @@ impl Config {
             backup_dir: path(&flags.backup_dir, "BRIDGE_BACKUP_DIR", file.backup_dir),
             log_dir: path(&flags.log_dir, "BRIDGE_LOG_DIR", file.log_dir),
             timezone,
+            plain: flags.plain || file.plain.unwrap_or(false),
             manner,
         })
     }
@@ -288,7 +294,7 @@ mod tests {
         let error = Config::decide(&flags(&flag), nothing).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Usage);
         let message = error.message().replace(&*folder.path().to_string_lossy(), "");
-        insta::assert_snapshot!(message, @"/bridge-migrate.toml, line 2: unknown field `databse`, expected one of `db`, `tokens`, `backup-dir`, `log-dir`, `timezone`, `json`, `quiet`, `verbose`, `no-progress`, `color`");
+        insta::assert_snapshot!(message, @"/bridge-migrate.toml, line 2: unknown field `databse`, expected one of `db`, `tokens`, `backup-dir`, `log-dir`, `timezone`, `plain`, `json`, `quiet`, `verbose`, `no-progress`, `color`");
     }
 
     #[test]

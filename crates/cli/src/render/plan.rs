@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use bridge_migrate_core::{Position, disk::size};
-use bridge_migrate_sqlite::{Adoption, Step, schema::Difference};
+use bridge_migrate_sqlite::{Adoption, Online, Step, schema::Difference};
 use serde::Serialize;
 
 use super::{kept::KeptWaiting, status::drift};
@@ -78,6 +78,7 @@ impl Report for PlanReport {
             line!(page);
             page.push_str(&self.steps_table());
         }
+        self.online(&mut page);
         self.over_budget(&mut page);
         if !self.drift.is_empty() {
             line!(page);
@@ -124,7 +125,8 @@ impl PlanReport {
             "NOTE",
         ];
         let rows = self.steps.iter().map(|step| {
-            let lock = if step.batched {
+            let is_online = !step.online.is_empty() && step.over_budget.is_none();
+            let lock = if step.batched || is_online {
                 format!("batches ≤ {}", duration(self.lock_budget_ms))
             } else {
                 format!("≈ {}", duration(step.lock_ms))
@@ -140,6 +142,14 @@ impl PlanReport {
             ]
         });
         table(&columns, rows)
+    }
+
+    fn online(&self, page: &mut String) {
+        for step in &self.steps {
+            for online in &step.online {
+                beside_servers(page, step.version, online);
+            }
+        }
     }
 
     fn over_budget(&self, page: &mut String) {
@@ -161,6 +171,21 @@ impl PlanReport {
             );
         }
     }
+}
+
+/// What is made while servers write.
+pub(super) fn beside_servers(page: &mut String, number: u32, online: &Online) {
+    let room = match online.bytes {
+        0 => String::new(),
+        bytes => format!(", {} more on disk meanwhile", size(bytes)),
+    };
+    line!(
+        page,
+        "{} {} beside the servers: {}{room}",
+        version(number),
+        safe(&online.does()),
+        counted(online.rows, "row")
+    );
 }
 
 fn note(step: &Step) -> String {

@@ -2,9 +2,10 @@
 
 use bridge_migrate_core::Loss;
 use bridge_migrate_sqlite::rollback::{Alternative, RollbackOutcome, RollbackPlan, Strategy};
-use bridge_migrate_sqlite::undo::Conflict;
+use bridge_migrate_sqlite::{Online, undo::Conflict};
 use serde::Serialize;
 
+use super::plan::beside_servers;
 use super::restore::token_counts;
 use crate::output::Report;
 use crate::text::{CAUTION, STRONG, count, counted, duration, field, line, safe, shown, styled, version};
@@ -35,6 +36,7 @@ pub(crate) struct Reverted {
     pub(crate) rows: u64,
     pub(crate) lock_ms: u64,
     pub(crate) over_budget: Option<String>,
+    pub(crate) online: Vec<Online>,
 }
 
 impl<'a> RollbackPlanReport<'a> {
@@ -49,6 +51,7 @@ impl<'a> RollbackPlanReport<'a> {
                 rows: step.map_or(0, |step| step.rows),
                 lock_ms: step.map_or(0, |step| step.lock_ms),
                 over_budget: step.and_then(|step| step.over_budget.clone()),
+                online: step.map_or(Vec::new(), |step| step.online.clone()),
             }
         });
         Self {
@@ -93,6 +96,9 @@ impl Report for RollbackPlanReport<'_> {
             token_counts(&mut page, counts, true);
         }
         for step in &self.reverted {
+            for online in &step.online {
+                beside_servers(&mut page, step.version, online);
+            }
             let Some(why) = &step.over_budget else { continue };
             line!(
                 page,
@@ -283,6 +289,7 @@ mod tests {
                 rows: 10_000_000,
                 lock_ms: 50_000,
                 over_budget: Some("dropping messages.deleted_at rewrites 5000000 rows".to_owned()),
+                online: Vec::new(),
             }],
             lock_budget_ms: 250,
         };

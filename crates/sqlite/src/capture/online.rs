@@ -1,7 +1,5 @@
 //! What a step makes beside the servers, before the one transaction in which it becomes true.
 
-use std::time::Duration;
-
 use rusqlite::Connection;
 use serde::Serialize;
 
@@ -13,11 +11,11 @@ use crate::schema::script::{self, Rebuild};
 use crate::schema::statement::{Change, Statement, run_each};
 use crate::schema::table_shape::TableShape;
 use crate::schema::token::{TokenKind, tokenize};
-use crate::schema::{Object, ObjectKind, Snapshot};
+use crate::schema::{Object, ObjectKind, Snapshot, TableDetail};
 use crate::sqlite::disk_space::Sizes;
 use crate::sqlite::quote::identifier;
 use crate::sqlite::sqlite_error::SqliteContext;
-use bridge_migrate_core::{Error, Result};
+use bridge_migrate_core::{Error, Result, Settings};
 
 /// How fast SQLite builds an index over rows that the page cache holds, in rows per millisecond. Measured at 1,000 to
 /// 1,400 for messages of 400 bytes and keys of 32.
@@ -32,7 +30,7 @@ const FREED_BYTES_PER_MS: u64 = 2_000_000;
 const SMALLEST_ROW: u64 = 4;
 
 /// Work on one table that is done in batches beside the servers, each within the lock budget.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Online {
     /// What becomes of the table.
@@ -120,6 +118,11 @@ impl RootSwap {
             (Some(then), Some(now)) => source_of(now) == Some(then),
             _ => false,
         };
+        let references = |connection| TableDetail::read(connection, table).map(|detail| detail.foreign_keys);
+        if references(before)? != references(after)? {
+            // They are looked at in the one transaction, all of them.
+            return Ok(Err(format!("the foreign keys of {table} change")));
+        }
         if !keeps_alias || old.autoincrement != new.autoincrement {
             return Ok(Err(format!("the row ids of {table} change")));
         }
@@ -185,17 +188,17 @@ pub(crate) struct Plain {
     pub(crate) why: String,
 }
 
-/// Finds what of `sql` would hold the lock for longer than `budget` on the schema `found`. `rows` counts those of a table,
+/// Finds what of `sql` would hold the lock for longer than the budget on the schema `found`. `rows` counts those of a table,
 /// `sizes` measures it.
 pub(crate) fn find(
     found: &Snapshot,
     sql: &str,
-    budget: Duration,
+    settings: &Settings,
     sizes: &Sizes<'_>,
     rows: &dyn Fn(&str) -> Result<u64>,
 ) -> Result<Found> {
     let doing = "find out what can be made beside the servers";
-    let budget = u64::try_from(budget.as_millis()).unwrap_or(u64::MAX);
+    let budget = u64::try_from(settings.lock_budget.as_millis()).unwrap_or(u64::MAX);
     // A file without as many bytes as rows would have to be is too small for anything to take long.
     if sizes.file
         < budget
@@ -253,6 +256,7 @@ pub(crate) fn find(
     for (online, lock_ms) in long {
         let (what, rows) = (online.does(), online.rows);
         let made = match &rebuild {
+            _ if settings.plain => Ok(Err("that is not wanted".to_owned())),
             Some(rebuild) => rebuilt(found, [scratch()?, scratch()?], rebuild, online),
             None => made_possible(found, [scratch()?, scratch()?, scratch()?], sql, online),
         };

@@ -293,7 +293,7 @@ pub(crate) fn plan(
                 rows += count_rows(connection, table)?;
             }
             let sizes = Sizes::new(connection)?;
-            large = online::find(&found, &migration.up, settings.lock_budget, &sizes, &|table| {
+            large = online::find(&found, &migration.up, settings, &sizes, &|table| {
                 if is_there(&table.to_owned()) {
                     count_rows(connection, table)
                 } else {

@@ -255,7 +255,8 @@ impl<'a> Stages<'a> {
         let doing = "check the copy";
         let reader = self.reader()?;
         // Only a full check compares indexes with tables that came from elsewhere.
-        let is_full = !self.rebuilt().is_empty();
+        let is_full =
+            !self.rebuilt().is_empty() || self.plan.steps.iter().any(|step| !step.online.is_empty());
         let checked = check_pages(&reader, is_full, 10).while_doing(doing)?;
         let findings = checked
             .lines

@@ -7,7 +7,7 @@ use bridge_migrate_cli::config_file::{ConfigFile, ConfigFileError};
 use toml::{Table, Value};
 
 const TEXTS: [&str; 5] = ["db", "tokens", "backup-dir", "log-dir", "timezone"];
-const FLAGS: [&str; 4] = ["json", "quiet", "verbose", "no-progress"];
+const FLAGS: [&str; 5] = ["plain", "json", "quiet", "verbose", "no-progress"];
 const COLORS: [&str; 3] = ["auto", "always", "never"];
 
 /// Reads a configuration file.
@@ -118,6 +118,7 @@ fn shown(file: &ConfigFile) -> Table {
         ("backup-dir", path(&file.backup_dir)),
         ("log-dir", path(&file.log_dir)),
         ("timezone", file.timezone.clone().map(Value::from)),
+        ("plain", flag(file.plain)),
         ("json", flag(file.json)),
         ("quiet", flag(file.quiet)),
         ("verbose", flag(file.verbose)),

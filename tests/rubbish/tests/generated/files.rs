@@ -189,7 +189,7 @@ fn spelled(text: &str, escape: bool) -> String {
 
 /// For the target `config`.
 pub(crate) fn config() -> Inputs {
-    let key = "(db|tokens|backup-dir|log-dir|timezone|json|quiet|verbose|no-progress|color|backup_dir|colour|\"db\"|db[.]x)";
+    let key = "(db|tokens|backup-dir|log-dir|timezone|plain|json|quiet|verbose|no-progress|color|backup_dir|colour|\"db\"|db[.]x)";
     let value = "(\"[a-z/.]{0,6}\"|'[A-Z]{1,3}'|true|false|\"(auto|always|never|Never|ALWAYS|)\"|1|[{] never = [{][}] [}]|\\[\\]|2026-02-22|\"\\\\u00e9\")";
     let line = (key, value, "( # x)?").prop_map(|(key, value, comment)| format!("{key} = {value}{comment}"));
     Inputs::new(

@@ -184,13 +184,9 @@ pub(super) fn plan(
             .filter(|dropped| !is_derived(dropped, &derived))
             .cloned()
             .collect();
-        let large = online::find(
-            &schema_before,
-            &recorded.down_sql,
-            settings.lock_budget,
-            &sizes,
-            &|table| rows_of(connection, state, table),
-        )?;
+        let large = online::find(&schema_before, &recorded.down_sql, settings, &sizes, &|table| {
+            rows_of(connection, state, table)
+        })?;
         let mut step = StepBack {
             recorded: recorded.clone(),
             stem,
