@@ -104,6 +104,10 @@ impl std::fmt::Display for At {
 /// When a row does not fit what its table is to be: what was prepared is given up then. Otherwise it stays, and a later run
 /// goes on.
 pub(crate) fn prepare<'a>(work: Work<'a>, start: &Progress, online: &'a [Online]) -> Result<Prepared<'a>> {
+    if !online.is_empty() && !left_over(work.connection, OLD)?.is_empty() {
+        // Of a step whose cleaning failed: its names are needed again.
+        clean_up(work)?;
+    }
     for _ in 0..ATTEMPTS {
         let mut prepared = Prepared {
             work,

@@ -448,10 +448,10 @@ fn apply_steps(context: &StepContext<'_>, wrote: bool, applied: &mut Vec<StepOut
                 let reached = Position::of(context.catalog, step.version - 1);
                 let mut truth = format!("The database is whole, at {reached}.");
                 if committed_batches {
-                    truth.push_str(&format!(
-                        " {} is done in part and goes on where it stopped.",
-                        step.stem
-                    ));
+                    truth.push_str(&match step.online.is_empty() {
+                        true => format!(" {} is done in part and goes on where it stopped.", step.stem),
+                        false => format!(" {} is prepared in part, and goes on or begins again.", step.stem),
+                    });
                 }
                 // What is true of the step that failed is not true of the run.
                 let more = error.truth().unwrap_or_default();
