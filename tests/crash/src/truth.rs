@@ -464,7 +464,9 @@ fn progress(connection: &Connection) -> Vec<(u32, bool, String)> {
     let mut select = connection
         .prepare("SELECT version, direction = 'down', cursor FROM migration_progress")
         .unwrap();
-    let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
+    let rows = select
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .unwrap();
     rows.map(Result::unwrap).collect()
 }
 
