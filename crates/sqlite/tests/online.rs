@@ -434,3 +434,72 @@ fn rows_that_a_unique_index_does_not_allow_are_named_and_nothing_is_left() {
     assert_whole(&online);
     assert_eq!(content(&online), before);
 }
+
+/// Writes once, when the first batch is committed.
+struct Writes<'a>(&'a Place, &'a str, Mutex<bool>);
+
+impl Observer for Writes<'_> {
+    fn observe(&self, event: &Event) {
+        let mut is_done = self.2.lock().unwrap();
+        if !*is_done && matches!(event, Event::BatchCommitted { .. }) {
+            self.0.open().execute_batch(self.1).unwrap();
+            *is_done = true;
+        }
+    }
+}
+
+#[test]
+fn what_a_server_writes_and_the_new_table_does_not_hold_stops_the_run_and_never_the_server() {
+    let simple = "CREATE TABLE t (id INTEGER PRIMARY KEY, size TEXT, name TEXT); CREATE TABLE u (x);";
+    let rebuild = |definition: &str| {
+        format!(
+            "-- rebuild\nCREATE TABLE \"t\" ({definition});\nINSERT INTO \"t\" (\"id\", \"size\", \"name\") \
+             SELECT \"id\" AS \"id\", \"size\" AS \"size\", \"name\" AS \"name\" FROM \"t\";\n"
+        )
+    };
+    let down = rebuild("\"id\" INTEGER PRIMARY KEY, \"size\" TEXT, \"name\" TEXT");
+    for (definition, written) in [
+        (
+            "\"id\" INTEGER PRIMARY KEY, \"size\" INTEGER, \"name\" TEXT",
+            "INSERT INTO t VALUES (9000, '007', 'a')",
+        ),
+        (
+            "\"id\" INTEGER PRIMARY KEY, \"size\" INTEGER, \"name\" TEXT",
+            "UPDATE t SET size = '1e3' WHERE id = 3",
+        ),
+        (
+            "\"id\" INTEGER PRIMARY KEY, \"size\" TEXT NOT NULL, \"name\" TEXT",
+            "UPDATE t SET size = NULL WHERE id = 2",
+        ),
+        (
+            "\"id\" INTEGER PRIMARY KEY, \"size\" TEXT, \"name\" TEXT CHECK (\"name\" <> 'no')",
+            "UPDATE t SET name = 'no' WHERE id = 900",
+        ),
+    ] {
+        let catalog = Catalog::new(
+            "Sizes",
+            vec![
+                migration(1, "sizes", FIRST, simple, "DROP TABLE u; DROP TABLE t;"),
+                migration(2, "numbers", SECOND, &rebuild(definition), &down),
+            ],
+        )
+        .unwrap();
+        let mut place = Place::new();
+        migrate(&catalog, &place.settings, to(Target::Version(1)), &Silent).unwrap();
+        place.settings.lock_budget = Duration::from_millis(1);
+        let rows = "WITH RECURSIVE n (i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 1000) \
+                    INSERT INTO t SELECT i, i, 'n' || i FROM n";
+        place.open().execute_batch(rows).unwrap();
+        let all = "SELECT id || '|' || quote(size) || '|' || name FROM t ORDER BY id";
+        let server = Writes(&place, written, Mutex::new(false));
+        let error = migrate(&catalog, &place.settings, MigrateOptions::default(), &server).unwrap_err();
+        assert_eq!(error.reached(), None, "{written}: {error:?}");
+        assert!(*server.2.lock().unwrap());
+        assert_whole(&place);
+        let twin = Place::new();
+        migrate(&catalog, &twin.settings, to(Target::Version(1)), &Silent).unwrap();
+        twin.open().execute_batch(rows).unwrap();
+        twin.open().execute_batch(written).unwrap();
+        assert_eq!(place.strings(all), twin.strings(all), "{written}");
+    }
+}

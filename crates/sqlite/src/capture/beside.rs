@@ -121,7 +121,12 @@ pub(crate) fn prepare<'a>(work: Work<'a>, start: &Progress, online: &'a [Online]
                 return Ok(prepared);
             }
             Ok(false) => give_up(work)?,
-            Err(error) if matches!(error.kind(), ErrorKind::Sqlite | ErrorKind::ConservationViolated) => {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::Sqlite | ErrorKind::ConservationViolated | ErrorKind::NotConvertible
+                ) =>
+            {
                 give_up(work)?;
                 return Err(error);
             }

@@ -161,13 +161,18 @@ impl RootSwap {
         }))
     }
 
-    /// The columns that hold the same values before and afterwards, under both names.
-    pub(crate) fn unchanged(&self) -> impl Iterator<Item = (&str, &str)> {
+    /// The columns that are taken whole, under their names before and afterwards, and whether their values may become of
+    /// another class.
+    pub(crate) fn taken_whole(&self) -> impl Iterator<Item = (&str, &str, bool)> {
         let [old, new] = &self.shapes;
         self.fills.iter().filter_map(|(column, fill)| {
             let now = new.column(column)?;
             let then = old.columns.iter().find(|then| identifier(&then.name) == *fill)?;
-            (then.affinity == now.affinity).then_some((then.name.as_str(), now.name.as_str()))
+            Some((
+                then.name.as_str(),
+                now.name.as_str(),
+                then.affinity != now.affinity,
+            ))
         })
     }
 }

@@ -10,6 +10,7 @@ use super::dirty_rows::{DirtyRows, Drained};
 use super::online::RootSwap;
 use super::{edit_one, edit_schema};
 use crate::schema::TableDefinition;
+use crate::schema::affinity::is_another;
 use crate::schema::table_shape::TableShape;
 use crate::schema::token::tokenize;
 use crate::sqlite::ask::Ask;
@@ -114,9 +115,48 @@ impl<'a> Shadow<'a> {
                     .execute(&format!("{insert} AND ({row} < ?1 OR {row} > ?2)"), [next, end]),
                 Stage::Compare { .. } | Stage::Ready => self.connection.execute(&insert, []),
             }
-            .while_doing(&doing)
-            .map(drop)
+            .while_doing(&doing)?;
+            self.refuse_others(rows, &doing)
         })
+    }
+
+    /// Refuses, given a subquery with the ids of rows that were copied, when the new type of a column made another value of one.
+    fn refuse_others(&self, rows: &str, doing: &str) -> Result<()> {
+        let others: Vec<String> = self
+            .swap
+            .taken_whole()
+            .filter(|(.., converts)| *converts)
+            .map(|(then, now, _)| {
+                is_another(
+                    &format!("t.{}", identifier(then)),
+                    &format!("s.{}", identifier(now)),
+                )
+            })
+            .collect();
+        if others.is_empty() {
+            return Ok(());
+        }
+        let sql = format!(
+            "SELECT min(t.{row}) FROM {} AS t NOT INDEXED JOIN {} AS s ON s.{} = t.{row} \
+             WHERE t.{row} IN ({rows}) AND ({})",
+            self.table,
+            self.shadow,
+            self.shadow_row,
+            others.join(" OR "),
+            row = self.row,
+        );
+        let found: Option<i64> = self.connection.value(&sql, []).while_doing(doing)?;
+        match found {
+            None => Ok(()),
+            Some(row) => Err(Error::new(
+                ErrorKind::NotConvertible,
+                format!(
+                    "the new type of a column of {} would make another value of what was written to row {row} meanwhile",
+                    self.swap.table
+                ),
+            )
+            .with_truth("Nothing was changed.")),
+        }
     }
 
     /// Copies or compares up to `limit` rows, which are what it returns besides the stage after it.
@@ -165,10 +205,17 @@ impl<'a> Shadow<'a> {
         let (row, shadow_row) = (&self.row, &self.shadow_row);
         let same: String = self
             .swap
-            .unchanged()
-            .map(|(then, now)| {
-                let (then, now) = (identifier(then), identifier(now));
-                format!(" AND t.{then} IS s.{now} COLLATE BINARY AND typeof(t.{then}) = typeof(s.{now})")
+            .taken_whole()
+            .map(|(then, now, converts)| {
+                let (then, now) = (
+                    format!("t.{}", identifier(then)),
+                    format!("s.{}", identifier(now)),
+                );
+                if converts {
+                    format!(" AND NOT {}", is_another(&then, &now))
+                } else {
+                    format!(" AND {then} IS {now} COLLATE BINARY AND typeof({then}) = typeof({now})")
+                }
             })
             .collect();
         let sql = format!(

@@ -44,6 +44,6 @@ pub(crate) fn is_strict(table: &TableDefinition) -> bool {
 }
 
 /// SQL that tells whether a value became another: not whether only its class did, as that of `'7'` and `1.0`.
-pub(super) fn is_another(old: &str, new: &str) -> String {
+pub(crate) fn is_another(old: &str, new: &str) -> String {
     format!("NOT (+{old} IS +{new} OR CAST({old} AS TEXT) IS CAST({new} AS TEXT))")
 }
