@@ -145,8 +145,12 @@ impl PlanReport {
     }
 
     fn online(&self, page: &mut String) {
+        let mut is_first = true;
         for step in &self.steps {
             for online in &step.online {
+                if std::mem::take(&mut is_first) {
+                    line!(page);
+                }
                 beside_servers(page, step.version, online);
             }
         }
@@ -175,13 +179,13 @@ impl PlanReport {
 
 /// What is made while servers write.
 pub(super) fn beside_servers(page: &mut String, number: u32, online: &Online) {
-    let room = match online.bytes {
+    let space = match online.bytes {
         0 => String::new(),
-        bytes => format!(", {} more on disk meanwhile", size(bytes)),
+        bytes => format!(", {}", size(bytes)),
     };
     line!(
         page,
-        "{} {} beside the servers: {}{room}",
+        "{} {} beside servers ({}{space})",
         version(number),
         safe(&online.does()),
         counted(online.rows, "row")
