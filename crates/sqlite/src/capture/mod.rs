@@ -13,9 +13,8 @@ pub(crate) mod shadow;
 
 use rusqlite::Connection;
 
-use crate::schema::{Hidden, TableDetail};
+use crate::schema::row_number::RowNumber;
 use crate::sqlite::ask::Ask;
-use crate::sqlite::quote::identifier;
 use crate::sqlite::sqlite_error::SqliteContext;
 use bridge_migrate_core::{Error, ErrorKind, Result};
 
@@ -25,42 +24,18 @@ use bridge_migrate_core::{Error, ErrorKind, Result};
 /// When SQLite cannot look into the table.
 pub(crate) fn rowid_of(connection: &Connection, table: &str) -> Result<Option<String>> {
     let doing = "look at the columns of a table";
-    let mut keeps_rowid = false;
     let mut is_ordinary = false;
     connection
         .pragma(Some("main"), "table_list", table, |row| {
-            if row.get::<_, String>("schema")? == "main" {
-                is_ordinary = row.get::<_, String>("type")? == "table";
-                keeps_rowid = !row.get::<_, bool>("wr")?;
-            }
+            is_ordinary |=
+                row.get::<_, String>("schema")? == "main" && row.get::<_, String>("type")? == "table";
             Ok(())
         })
         .while_doing(doing)?;
-    if !is_ordinary || !keeps_rowid {
-        return Ok(None);
+    match is_ordinary {
+        true => Ok(RowNumber::of(connection, table).while_doing(doing)?.name),
+        false => Ok(None),
     }
-    let columns = TableDetail::read(connection, table).while_doing(doing)?.columns;
-    let free = ["rowid", "_rowid_", "oid"].into_iter().find(|name| {
-        columns
-            .iter()
-            .all(|column| !column.name.eq_ignore_ascii_case(name))
-    });
-    if let Some(free) = free {
-        return Ok(Some(identifier(free)));
-    }
-    // INTEGER PRIMARY KEY is the row id itself, unless it has an index of its own, as with DESC.
-    let mut keys = columns.iter().filter(|column| column.primary_key.is_some());
-    Ok(match (keys.next(), keys.next()) {
-        (Some(key), None)
-            if key.declared_type.eq_ignore_ascii_case("integer") && key.hidden == Hidden::No =>
-        {
-            let has_index = indexes(connection, table)?
-                .iter()
-                .any(|index| index.is_primary_key);
-            (!has_index).then(|| identifier(&key.name))
-        }
-        _ => None,
-    })
 }
 
 /// What is to be used, or why it cannot be, as a part of a sentence.
@@ -96,7 +71,6 @@ struct IndexInfo {
     name: String,
     unique: bool,
     partial: bool,
-    is_primary_key: bool,
     keys: Vec<KeyInfo>,
 }
 
@@ -115,7 +89,6 @@ fn indexes(connection: &Connection, table: &str) -> Result<Vec<IndexInfo>> {
                 name: row.get("name")?,
                 unique: row.get("unique")?,
                 partial: row.get("partial")?,
-                is_primary_key: row.get::<_, String>("origin")? == "pk",
                 keys: Vec::new(),
             });
             Ok(())
