@@ -261,7 +261,7 @@ pub(crate) fn find(
     for (online, lock_ms) in long {
         let (what, rows) = (online.does(), online.rows);
         let made = match &rebuild {
-            _ if settings.plain => Ok(Err("that is not wanted".to_owned())),
+            _ if settings.plain => Ok(Err("that was asked for".to_owned())),
             Some(rebuild) => rebuilt(found, [scratch()?, scratch()?], rebuild, online),
             None => made_possible(found, [scratch()?, scratch()?, scratch()?], sql, online),
         };
@@ -269,7 +269,7 @@ pub(crate) fn find(
             Ok(online) => all.online.push(online),
             Err(why) => all.plain.push(Plain {
                 lock_ms,
-                why: format!("it {what} with {rows} rows, and not beside the servers, since {why}"),
+                why: format!("it {what} with {rows} rows at once, since {why}"),
             }),
         }
     }
