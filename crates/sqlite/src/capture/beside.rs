@@ -441,7 +441,8 @@ pub(crate) fn finish_earlier(settings: &Settings, observer: &dyn Observer) -> Re
         return Ok(());
     }
     let connection = connection::open_writer(&settings.database, settings.busy_timeout)?;
-    let Some(step) = Progress::read_cleaning(&connection)? else {
+    // What cannot be read is refused with what it means when the plan is made.
+    let Ok(Some(step)) = Progress::read_cleaning(&connection) else {
         return Ok(());
     };
     clean_up(Work {
