@@ -11,7 +11,7 @@ mod common;
 use std::{sync::Mutex, time::Duration};
 
 use bridge_migrate_core::{Catalog, Event, Keep, Migration, Observer, Release, Silent, Target};
-use bridge_migrate_sqlite::rollback::{RollbackOptions, Strategy, rollback};
+use bridge_migrate_sqlite::rollback::{RollbackOptions, Strategy, plan as plan_back, rollback};
 use bridge_migrate_sqlite::{MigrateOptions, PlanOptions, migrate, plan};
 use common::{Place, migration, to};
 use rusqlite::Connection;
@@ -143,13 +143,23 @@ fn assert_whole(place: &Place) {
     );
 }
 
-fn back(catalog: &Catalog, place: &Place, version: u32) {
-    let options = RollbackOptions {
+fn options_back(version: u32) -> RollbackOptions {
+    RollbackOptions {
         target: Target::Version(version),
         strategy: Strategy::Down,
         companion: Keep::Present,
-    };
-    rollback(catalog, &place.settings, options, &mut |_| true, &Silent).unwrap();
+    }
+}
+
+fn back(catalog: &Catalog, place: &Place, version: u32) {
+    rollback(
+        catalog,
+        &place.settings,
+        options_back(version),
+        &mut |_| true,
+        &Silent,
+    )
+    .unwrap();
 }
 
 #[test]
@@ -162,6 +172,9 @@ fn a_column_of_a_large_table_goes_beside_servers_as_it_goes_at_once() {
             assert_whole(place);
         }
         assert_eq!(content(&plain), content(&online));
+        let plan = plan_back(&catalog(), &online.settings, options_back(1)).unwrap();
+        let beside: Vec<_> = plan.steps.iter().map(|step| step.online.len()).collect();
+        assert_eq!(beside, [1, 0], "both columns of V003 at once; V002 adds one");
         for place in [&plain, &online] {
             back(&catalog(), place, 1);
             assert_whole(place);

@@ -346,8 +346,18 @@ impl Prepared<'_> {
             run_each(connection, sql, &refused, &mut |statement| {
                 let stands_for =
                     |unit: &&Unit<'_>| unit.online.statements.iter().any(|text| text == statement);
-                let unit = self.units.iter().find(stands_for);
-                unit.map_or(Ok(false), |unit| unit.make_true(connection).map(|()| true))
+                let Some(unit) = self.units.iter().find(stands_for) else {
+                    return Ok(false);
+                };
+                if unit
+                    .online
+                    .statements
+                    .last()
+                    .is_some_and(|last| last == statement)
+                {
+                    unit.make_true(connection)?;
+                }
+                Ok(true)
             })?;
         }
         Ok(())

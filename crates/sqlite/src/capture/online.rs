@@ -379,12 +379,12 @@ fn made_possible(
         if !online.statements.iter().any(|stands| stands == text) {
             return Ok(false);
         }
-        if swapped.is_none() {
+        if online.statements.last().is_some_and(|last| last == text) {
             if online.kind == OnlineKind::Index {
                 before.execute_batch(text)?;
             }
             let then = Snapshot::read(&after)?;
-            // What stands for several statements comes where the first of them is.
+            // What stands for several statements comes where the last of them is, which SQLite compiles before.
             after.execute_batch(&online.statements.join(";"))?;
             let now = Snapshot::read(&after)?;
             new_index = now

@@ -209,7 +209,8 @@ pub(super) fn plan(
             schema_after,
             way_back,
         };
-        estimate(settings, connection, state, &mut step)?;
+        let why = large.plain.into_iter().map(|plain| plain.why).collect();
+        estimate(settings, connection, state, &mut step, why)?;
         step.load = load_of(connection, state, &step)?;
         steps.push(step);
     }
@@ -270,7 +271,13 @@ fn rows_of(connection: &Connection, state: &State, table: &str) -> Result<u64> {
 }
 
 /// Dropping a column rewrites the table, each time; dropping a table and reading what it holds costs far less.
-fn estimate(settings: &Settings, connection: &Connection, state: &State, step: &mut StepBack) -> Result<()> {
+fn estimate(
+    settings: &Settings,
+    connection: &Connection,
+    state: &State,
+    step: &mut StepBack,
+    why: Vec<String>,
+) -> Result<()> {
     let budget = u64::try_from(settings.lock_budget.as_millis()).unwrap_or(u64::MAX);
     let rows_of = |table: &str| rows_of(connection, state, table);
     match &step.way_back {
@@ -315,6 +322,7 @@ fn estimate(settings: &Settings, connection: &Connection, state: &State, step: &
                     rewritten = vec![format!("it rebuilds {table} with {} rows", step.rows)];
                 }
             }
+            rewritten.extend(why);
             step.over_budget = (step.lock_ms > budget).then(|| {
                 if rewritten.is_empty() {
                     format!("{locked} rows are copied to a file and dropped")
