@@ -442,6 +442,16 @@ pub(crate) fn clean_up(work: Work<'_>) -> Result<Duration> {
     Ok(longest)
 }
 
+/// Whether an earlier run left something to be emptied, reading only.
+///
+/// # Errors
+/// When SQLite cannot read.
+pub(crate) fn is_to_be_finished(settings: &Settings) -> Result<bool> {
+    connection::with_reader(&settings.database, settings.busy_timeout, |reader| {
+        Ok(Progress::read_cleaning(reader)?.is_some())
+    })
+}
+
 /// Empties what an earlier run left to be emptied. The migration lock must be held.
 ///
 /// # Errors

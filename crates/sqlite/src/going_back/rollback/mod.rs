@@ -166,6 +166,10 @@ pub fn rollback(
     // compared with the plan that is made under the lock.
     let asked = plan(catalog, settings, options)?;
     if asked.is_empty() {
+        if beside::is_to_be_finished(settings)? {
+            let _lock = MigrationLock::take(settings, "rollback", observer)?;
+            beside::finish_earlier(settings, observer)?;
+        }
         remove_left(settings, "rollback", observer)?;
         return Ok(RollbackOutcome::of(&asked, None));
     }
