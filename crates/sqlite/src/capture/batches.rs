@@ -120,7 +120,7 @@ impl<'a> Batches<'a> {
                 version,
                 visited: done.visited,
                 changed: done.changed,
-                lock_us: u64::try_from(held.as_micros()).unwrap_or(u64::MAX),
+                lock_us: micros(held),
             });
             self.done += done.visited;
             observer.progress(
@@ -140,4 +140,8 @@ impl<'a> Batches<'a> {
         self.longest = self.longest.max(held);
         self.pace.after_batch(self.work.connection, held)
     }
+}
+
+pub(crate) fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }

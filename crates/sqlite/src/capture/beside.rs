@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-use super::batches::{Batch, Batches, Ended, Work};
+use super::batches::{Batch, Batches, Ended, Work, micros};
 use super::dirty_rows::DirtyRows;
 use super::index::{self, IndexBuild};
 use super::online::Online;
@@ -230,7 +230,7 @@ impl Prepared<'_> {
         };
         let (before, progress) = (self.cookie, &mut self.progress);
         let (batches, made) = Batches::begin(work, || {
-            if before.is_some() && before != Some(schema_cookie(work.connection)?) {
+            if !is_as_it_was(work, before)? {
                 return Ok(None);
             }
             let dirty = DirtyRows::install(work.connection, &unit.online.table, unit.number)?;
@@ -263,7 +263,7 @@ impl Prepared<'_> {
         };
         let (before, progress) = (self.cookie, &mut self.progress);
         let (mut batches, begun) = Batches::begin(work, || {
-            if before.is_some() && before != Some(schema_cookie(work.connection)?) {
+            if !is_as_it_was(work, before)? {
                 return Ok(None);
             }
             let begun = IndexBuild::begin(work.connection, *number, index, &index.table, None)?;
@@ -322,9 +322,9 @@ impl Prepared<'_> {
     /// # Errors
     /// [`ErrorKind::Busy`], and a later run begins anew.
     pub(crate) fn require_current(&self) -> Result<()> {
-        match self.cookie {
-            Some(cookie) if cookie != schema_cookie(self.work.connection)? => Err(changed(self.work)),
-            _ => Ok(()),
+        match is_as_it_was(self.work, self.cookie)? {
+            true => Ok(()),
+            false => Err(changed(self.work)),
         }
     }
 
@@ -418,6 +418,14 @@ impl Unit<'_> {
             _ => retire(connection, &self.online.table, self.number),
         }
     }
+}
+
+/// Whether the schema is the one that something was made on, if anything was.
+fn is_as_it_was(work: Work<'_>, cookie: Option<i64>) -> Result<bool> {
+    Ok(match cookie {
+        Some(cookie) => schema_cookie(work.connection)? == cookie,
+        None => true,
+    })
 }
 
 /// Records where the work stands, in its transaction.
@@ -539,10 +547,6 @@ pub(crate) fn left_over(connection: &Connection, prefix: &str) -> Result<Vec<Str
             |row| row.get(0),
         )
         .while_doing("look for what was replaced")
-}
-
-fn micros(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 
 use rusqlite::{Connection, OptionalExtension};
 
-use crate::capture::{Eligible, IndexInfo, indexes, refused, rowid_of, stored_name};
+use crate::capture::{Eligible, IndexInfo, all_or_nothing, indexes, rowid_of, stored_name};
 use crate::schema::index_definition::IndexDefinition;
 use crate::schema::token::{Token, TokenKind, tokenize};
 use crate::schema::{Column, Hidden, TableDetail, is_constant, tool_tables};
@@ -47,22 +47,10 @@ impl DirtyRows {
             Err(why) => return Ok(Err(why)),
         };
         let doing = "note what is written to a table";
-        connection
-            .execute_batch("SAVEPOINT migration_install")
-            .while_doing(doing)?;
-        let made = script.install(connection).while_doing(doing);
-        let undo = if made.is_err() {
-            "ROLLBACK TO migration_install; "
-        } else {
-            ""
-        };
-        connection
-            .execute_batch(&format!("{undo}RELEASE migration_install"))
-            .while_doing(doing)?;
-        match made {
-            Ok(()) => Ok(Ok(script.installed())),
-            Err(error) => Ok(Err(refused(error)?)),
-        }
+        all_or_nothing(connection, doing, || {
+            script.install(connection).while_doing(doing)?;
+            Ok(Ok(script.installed()))
+        })
     }
 
     /// What an earlier run installed for `table`; `None` when there is nothing.

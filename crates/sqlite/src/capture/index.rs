@@ -12,7 +12,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use crate::capture::batches::{Batch, Batches, Ended};
 use crate::capture::dirty_rows::{DirtyRows, Drained};
-use crate::capture::{Eligible, edit_one, edit_schema, keys_of, refused, rowid_of, stored_name};
+use crate::capture::{Eligible, all_or_nothing, edit_one, edit_schema, keys_of, rowid_of, stored_name};
 use crate::schema::index_definition::IndexDefinition;
 use crate::schema::{Object, TableDetail, tool_tables};
 use crate::sqlite::ask::Ask;
@@ -106,23 +106,9 @@ impl<'a> IndexBuild<'a> {
         source: &str,
         follows: Option<(DirtyRows, Refresh<'a>)>,
     ) -> Result<Eligible<Self>> {
-        let doing = "begin to build an index";
-        connection
-            .execute_batch("SAVEPOINT migration_begin")
-            .while_doing(doing)?;
-        let begun = match Self::make(connection, number, index, source, follows) {
-            Ok(begun) => begun,
-            Err(error) => Err(refused(error)?),
-        };
-        let undo = if begun.is_err() {
-            "ROLLBACK TO migration_begin; "
-        } else {
-            ""
-        };
-        connection
-            .execute_batch(&format!("{undo}RELEASE migration_begin"))
-            .while_doing(doing)?;
-        Ok(begun)
+        all_or_nothing(connection, "begin to build an index", || {
+            Self::make(connection, number, index, source, follows)
+        })
     }
 
     fn make(

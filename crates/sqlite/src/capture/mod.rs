@@ -56,6 +56,26 @@ fn refused(error: Error) -> Result<String> {
     }
 }
 
+/// Runs `make` in the present transaction. Where it says why not, or SQLite refuses to compile something, nothing of it stays.
+fn all_or_nothing<T>(
+    connection: &Connection,
+    doing: &str,
+    make: impl FnOnce() -> Result<Eligible<T>>,
+) -> Result<Eligible<T>> {
+    connection
+        .execute_batch("SAVEPOINT migration_begin")
+        .while_doing(doing)?;
+    let made = make();
+    let undo = match &made {
+        Ok(Ok(_)) => "",
+        Ok(Err(_)) | Err(_) => "ROLLBACK TO migration_begin; ",
+    };
+    connection
+        .execute_batch(&format!("{undo}RELEASE migration_begin"))
+        .while_doing(doing)?;
+    made.or_else(|error| refused(error).map(Err))
+}
+
 /// The table's name as the schema has it.
 fn stored_name(connection: &Connection, table: &str) -> Result<String> {
     connection

@@ -405,7 +405,6 @@ fn made_possible(
     if end != Snapshot::read(&plain)? || object(&end) != object(&swapped) {
         return Ok(others);
     }
-    let shape = TableShape::read(&after, table)?;
     match online.kind {
         OnlineKind::Index => {
             let Some(index) = new_index else { return Ok(others) };
@@ -421,6 +420,7 @@ fn made_possible(
             }
         }
         OnlineKind::Rebuild => {
+            let shape = TableShape::read(&after, table)?;
             let columns = shape.into_iter().flat_map(|shape| shape.columns);
             let fills = columns
                 .filter(|column| !column.generated)

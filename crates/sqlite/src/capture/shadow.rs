@@ -13,6 +13,7 @@ use crate::schema::TableDefinition;
 use crate::schema::affinity::is_another;
 use crate::schema::table_shape::TableShape;
 use crate::schema::token::tokenize;
+use crate::schema::tool_tables::{OLD, SHADOW};
 use crate::sqlite::ask::Ask;
 use crate::sqlite::quote::identifier;
 use crate::sqlite::sqlite_error::SqliteContext;
@@ -50,7 +51,7 @@ impl<'a> Shadow<'a> {
         let name = |shape: &TableShape| shape.row.name.clone().unwrap_or_else(|| "rowid".to_owned());
         let (row, shadow_row) = (name(old), name(new));
         let table = identifier(&swap.table);
-        let shadow = identifier(&format!("migration_shadow_{number}"));
+        let shadow = identifier(&format!("{SHADOW}{number}"));
         let mut columns: Vec<String> = swap.fills.iter().map(|(column, _)| identifier(column)).collect();
         let mut values: Vec<&str> = swap.fills.iter().map(|(_, fill)| fill.as_str()).collect();
         if new.row.alias.is_none() {
@@ -256,8 +257,8 @@ impl<'a> Shadow<'a> {
                 .while_doing(&doing)
         };
         let (old, shadow) = (
-            format!("migration_old_{}", self.number),
-            format!("migration_shadow_{}", self.number),
+            format!("{OLD}{}", self.number),
+            format!("{SHADOW}{}", self.number),
         );
         let trees = [root(table)?, root(&shadow)?];
         let [then, now] = &self.swap.shapes;
@@ -354,7 +355,7 @@ impl<'a> Shadow<'a> {
 /// triggers go with the table.
 pub(crate) fn retire(connection: &Connection, table: &str, number: u32) -> Result<()> {
     let doing = format!("drop {table}");
-    let old = format!("migration_old_{number}");
+    let old = format!("{OLD}{number}");
     // An empty twin, whose tree the dropping of the table frees.
     connection
         .execute_batch(&format!("CREATE TABLE {} (x)", identifier(&old)))
@@ -447,7 +448,7 @@ fn shadow_sql(number: u32, swap: &RootSwap) -> Option<String> {
     );
     Some(format!(
         "CREATE TABLE {} ({}) {}",
-        identifier(&format!("migration_shadow_{number}")),
+        identifier(&format!("{SHADOW}{number}")),
         lines.join(", "),
         definition.options
     ))

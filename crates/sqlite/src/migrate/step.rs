@@ -321,10 +321,6 @@ fn declared(migration: &Migration) -> Vec<RowChange> {
     row_changes
 }
 
-pub(crate) fn micros(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
-}
-
 /// Whole milliseconds, rounded up, so that something that took time never shows as 0.
 pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros().div_ceil(1000)).unwrap_or(u64::MAX)

@@ -5,6 +5,7 @@ use std::fmt;
 use rusqlite::Connection;
 
 use super::head::Head;
+use super::table_definition::items;
 use super::token::{Token, TokenKind, tokenize};
 use crate::sqlite::quote::identifier;
 use bridge_migrate_core::Migration;
@@ -254,19 +255,6 @@ fn not_of_its_row(value: &str) -> Option<&'static str> {
 
 fn starts_with(tokens: &[Token<'_>], operator: &str) -> bool {
     tokens.first().is_some_and(|token| token.is_operator(operator))
-}
-
-/// `tokens` cut at the commas outside parentheses.
-fn items<'a, 't>(tokens: &'a [Token<'t>]) -> impl Iterator<Item = &'a [Token<'t>]> {
-    let mut depth = 0_usize;
-    tokens.split(move |token| {
-        if token.is_operator("(") {
-            depth += 1;
-        } else if token.is_operator(")") {
-            depth = depth.saturating_sub(1);
-        }
-        depth == 0 && token.is_operator(",")
-    })
 }
 
 fn listed(items: impl Iterator<Item = String>) -> String {

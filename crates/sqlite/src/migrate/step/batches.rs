@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::capture::schema_cookie;
+use crate::capture::{batches::micros, schema_cookie};
 use crate::catalog::data::{self, Batch, BatchOutcome};
 use crate::catalog::journal::Journal;
 use crate::plan::Step;
@@ -17,7 +17,7 @@ use bridge_migrate_core::{
 };
 
 use super::checks::Before;
-use super::{StepContext, StepFailure, micros, millis};
+use super::{StepContext, StepFailure, millis};
 
 /// How often a step begins again in one run, because the schema changed between two batches.
 const AT_MOST_AGAIN: u32 = 16;
